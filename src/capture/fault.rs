@@ -1,0 +1,59 @@
+//! What can go wrong between client and model, one word each: the `error.type` of metrics and spans.
+
+use http::StatusCode;
+use std::fmt;
+
+/// Whose doing a failed exchange was, and at which step. Display is the `error.type` users query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fault {
+    /// The upstream refused or could not be reached.
+    UpstreamConnect,
+    /// No connection within `upstream.connect_timeout`.
+    UpstreamConnectTimeout,
+    /// No response head within `upstream.response_timeout`.
+    UpstreamResponseTimeout,
+    /// The upstream closed or reset before a response's head was whole.
+    UpstreamReset,
+    /// The upstream's answer was not HTTP.
+    UpstreamProtocol,
+    /// The upstream broke off in the middle of a response's body.
+    UpstreamBodyAborted,
+    /// The client broke off while sending its body.
+    ClientBodyAborted,
+    /// The client went away before the response was whole.
+    ClientGone,
+}
+
+impl Fault {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UpstreamConnect => "upstream_connect",
+            Self::UpstreamConnectTimeout => "upstream_connect_timeout",
+            Self::UpstreamResponseTimeout => "upstream_response_timeout",
+            Self::UpstreamReset => "upstream_reset",
+            Self::UpstreamProtocol => "upstream_protocol",
+            Self::UpstreamBodyAborted => "upstream_body_aborted",
+            Self::ClientBodyAborted => "client_body_aborted",
+            Self::ClientGone => "client_gone",
+        }
+    }
+
+    /// The status the proxy answers with in the model's stead, where an answer is still possible.
+    pub const fn status(self) -> Option<StatusCode> {
+        match self {
+            Self::UpstreamConnect | Self::UpstreamReset | Self::UpstreamProtocol => {
+                Some(StatusCode::BAD_GATEWAY)
+            }
+            Self::UpstreamConnectTimeout | Self::UpstreamResponseTimeout => {
+                Some(StatusCode::GATEWAY_TIMEOUT)
+            }
+            Self::UpstreamBodyAborted | Self::ClientBodyAborted | Self::ClientGone => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,214 @@
+//! The configuration after every check: what the stages are built from. Nothing here can be wrong.
+
+use http::HeaderName;
+use http::uri::{Authority, PathAndQuery};
+use std::net::SocketAddr;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// Serving threads.
+    pub threads: NonZeroUsize,
+    pub admin: Admin,
+    pub upstream: Upstream,
+    pub model: Model,
+    /// Route templates beside the known ones.
+    pub routes: Vec<String>,
+    pub capture: Capture,
+    pub features: Features,
+    pub baseline: BaselineSource,
+    /// Lengths of tumbling windows, ascending, each a multiple of the first.
+    pub windows: Vec<Duration>,
+    pub drift: Drift,
+    pub labels: Labels,
+    pub archive: Archive,
+    pub export: Export,
+    pub drain: Drain,
+    pub data_dir: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub struct Admin {
+    pub address: SocketAddr,
+    /// Without a token, payloads are shown to nobody.
+    pub token: Option<Secret>,
+}
+
+/// Shown as `***` wherever the configuration is printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Host and port, as connected to.
+    pub authority: Authority,
+    /// What `upstream.url` has after the authority; requests' own paths are appended. `/` is none.
+    pub base_path: PathAndQuery,
+    pub protocol: UpstreamProtocol,
+    pub connect_timeout: Duration,
+    /// Until the response's head; `None` waits for as long as the client does.
+    pub response_timeout: Option<Duration>,
+    /// Idle connections kept a serving thread.
+    pub max_idle_connections: usize,
+    pub idle_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// h2c for requests that came over HTTP/2, HTTP/1.1 for those that came over HTTP/1.
+    Auto,
+    Http1,
+    H2c,
+}
+
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub name: String,
+    pub version: String,
+    pub protocol: PayloadProtocol,
+    /// An MLmodel file that names and types the features.
+    pub signature: Option<PathBuf>,
+    /// Names for positional features: `f0` becomes the first.
+    pub feature_names: Vec<String>,
+    /// Where rows stand in JSON of no known dialect.
+    pub pointers: Option<Pointers>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayloadProtocol {
+    Auto,
+    OpenInferenceV2,
+    KserveV1,
+    Mlflow,
+    AzureMl,
+    Csv,
+    /// By [`Pointers`] alone.
+    Pointers,
+}
+
+/// JSON pointers (RFC 6901) to the rows of a request and the predictions of a response.
+#[derive(Debug, Clone)]
+pub struct Pointers {
+    pub inputs: Option<String>,
+    pub outputs: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Capture {
+    pub enabled: bool,
+    /// In [0, 1].
+    pub sample: f64,
+    pub max_body_bytes: usize,
+    pub queue_items: NonZeroUsize,
+    pub queue_bytes: NonZeroUsize,
+    /// Cores that analysis may use; sampling falls before it uses more.
+    pub cpu_budget: f64,
+    /// Request and response headers that are kept beside the payload.
+    pub headers: Vec<HeaderName>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// Globs over feature names; `*` matches any run of characters.
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+    pub max: NonZeroUsize,
+}
+
+#[derive(Debug, Clone)]
+pub enum BaselineSource {
+    File(PathBuf),
+    /// The first rows of live traffic become the baseline.
+    Learn {
+        rows: NonZeroU64,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Drift {
+    /// Windows with fewer rows are `insufficient_data`.
+    pub min_rows: u64,
+    /// In (0, 1).
+    pub false_discovery_rate: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Labels {
+    pub max_delay: Duration,
+    /// Predictions waiting for their label, at most; over it the oldest are forgotten and counted.
+    pub max_pending: NonZeroUsize,
+}
+
+#[derive(Debug, Clone)]
+pub enum Archive {
+    Off,
+    Local {
+        directory: PathBuf,
+        max_bytes: u64,
+        /// A file is closed, and so readable, at this size or age, whichever comes first.
+        rotate_bytes: u64,
+        rotate_interval: Duration,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct Export {
+    pub otlp: Option<Otlp>,
+    /// Key and value pairs of the resource, from configuration and `OTEL_RESOURCE_ATTRIBUTES`.
+    pub resource: Vec<(String, String)>,
+    pub service_name: String,
+}
+
+/// OTLP over HTTP with binary protobuf.
+#[derive(Debug, Clone)]
+pub struct Otlp {
+    /// Full URLs; `None` turns a signal off.
+    pub metrics_url: Option<http::Uri>,
+    pub logs_url: Option<http::Uri>,
+    pub traces_url: Option<http::Uri>,
+    pub headers: Vec<(HeaderName, Secret)>,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub temporality: Temporality,
+    pub sampler: TraceSampler,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Temporality {
+    Cumulative,
+    Delta,
+}
+
+/// `OTEL_TRACES_SAMPLER`. Ratio in [0, 1]; 1 is always on, 0 always off.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TraceSampler {
+    Ratio(f64),
+    /// The caller's decision if there is one, else the ratio.
+    ParentBased(f64),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Drain {
+    /// How long the listener stays open after the signal.
+    pub delay: Duration,
+    pub timeout: Duration,
+}

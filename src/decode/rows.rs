@@ -1,0 +1,176 @@
+//! What every dialect decodes into: named columns of equal length.
+
+use std::sync::Arc;
+
+/// One cell of a column. Booleans stay booleans, so that a sketch can tell them from 0 and 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    Null,
+    Number(f64),
+    Bool(bool),
+    Text(&'a str),
+}
+
+/// Named columns of equal length: the rows of one payload.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows {
+    columns: Vec<Column>,
+    len: usize,
+}
+
+impl Rows {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| &*column.name == name)
+    }
+
+    /// Adds a column. A column shorter than the others is filled with nulls, as the others are.
+    pub fn push(&mut self, column: Column) {
+        self.len = self.len.max(column.len());
+        self.columns.push(column);
+        let len = self.len;
+        self.columns.iter_mut().for_each(|column| column.pad_to(len));
+    }
+
+    pub fn clear(&mut self) {
+        self.columns.clear();
+        self.len = 0;
+    }
+}
+
+/// One feature's cells. Numbers and texts lie densely; a tag a cell says which comes next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    name: Arc<str>,
+    tags: Vec<Tag>,
+    numbers: Vec<f64>,
+    text: String,
+    /// Where each text ends in `text`.
+    text_ends: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tag {
+    Null,
+    Number,
+    False,
+    True,
+    Text,
+}
+
+impl Column {
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            tags: Vec::new(),
+            numbers: Vec::new(),
+            text: String::new(),
+            text_ends: Vec::new(),
+        }
+    }
+
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub fn rename(&mut self, name: impl Into<Arc<str>>) {
+        self.name = name.into();
+    }
+
+    pub fn len(&self) -> usize {
+        self.tags.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tags.is_empty()
+    }
+
+    pub fn push(&mut self, cell: Cell<'_>) {
+        match cell {
+            Cell::Null => self.tags.push(Tag::Null),
+            Cell::Number(number) => self.push_number(number),
+            Cell::Bool(true) => self.tags.push(Tag::True),
+            Cell::Bool(false) => self.tags.push(Tag::False),
+            Cell::Text(text) => {
+                self.tags.push(Tag::Text);
+                self.text.push_str(text);
+                self.text_ends.push(self.text.len());
+            }
+        }
+    }
+
+    #[inline]
+    pub fn push_number(&mut self, number: f64) {
+        self.tags.push(Tag::Number);
+        self.numbers.push(number);
+    }
+
+    /// All cells as numbers, if every cell is one: the shape tensors have.
+    pub fn as_numbers(&self) -> Option<&[f64]> {
+        (self.numbers.len() == self.tags.len()).then_some(&self.numbers)
+    }
+
+    pub fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
+        let mut numbers = self.numbers.iter().copied();
+        let mut ends = self.text_ends.iter().copied();
+        let mut text_start = 0;
+        self.tags.iter().map(move |tag| match tag {
+            Tag::Null => Cell::Null,
+            Tag::False => Cell::Bool(false),
+            Tag::True => Cell::Bool(true),
+            Tag::Number => numbers.next().map_or(Cell::Null, Cell::Number),
+            Tag::Text => ends.next().map_or(Cell::Null, |end| {
+                let text = &self.text[text_start..end];
+                text_start = end;
+                Cell::Text(text)
+            }),
+        })
+    }
+
+    fn pad_to(&mut self, len: usize) {
+        self.tags.resize(len.max(self.tags.len()), Tag::Null);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_come_back_in_order() {
+        let cells =
+            [Cell::Number(1.5), Cell::Text("a"), Cell::Null, Cell::Bool(true), Cell::Text("")];
+        let mut column = Column::new("x");
+        cells.iter().for_each(|cell| column.push(*cell));
+        assert_eq!(column.cells().collect::<Vec<_>>(), cells);
+        assert_eq!(column.as_numbers(), None);
+    }
+
+    #[test]
+    fn a_short_column_is_filled_with_nulls() {
+        let mut long = Column::new("long");
+        (0..3).for_each(|n| long.push_number(f64::from(n)));
+        let mut rows = Rows::new();
+        rows.push(Column::new("short"));
+        rows.push(long);
+        assert_eq!(rows.len(), 3);
+        let short = rows.column("short").unwrap();
+        assert_eq!(short.cells().collect::<Vec<_>>(), [Cell::Null; 3]);
+    }
+}

@@ -1,0 +1,127 @@
+//! The words of a verdict, in the shape that `taffrail drift --format json` and `/api/v1/drift` print.
+
+use crate::sketch::{Kind, Role};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::sync::Arc;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Stable,
+    Drifting,
+    /// Fewer rows than `drift.min_rows`: neither stable nor drifting was shown.
+    InsufficientData,
+}
+
+impl Verdict {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Drifting => "drifting",
+            Self::InsufficientData => "insufficient_data",
+        }
+    }
+}
+
+/// The verdict on one window, feature by feature.
+#[derive(Debug, Clone, Serialize)]
+pub struct WindowReport {
+    /// The window's length as configured: `5m`, `1d`, `500` for rows.
+    pub window: Arc<str>,
+    /// `None` where rows carry no time.
+    pub start: Option<Timestamp>,
+    pub end: Option<Timestamp>,
+    pub rows: u64,
+    /// Share of the window's exchanges that analysis received, in [0, 1].
+    pub coverage: f64,
+    pub verdict: Verdict,
+    pub features: Vec<FeatureReport>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct FeatureReport {
+    pub feature: Arc<str>,
+    pub role: Role,
+    pub kind: Kind,
+    pub rows: u64,
+    pub distances: Distances,
+    /// Of the feature's test against the baseline, before the correction for many features;
+    /// `None` with too few rows.
+    pub p_value: Option<f64>,
+    /// Not chance, at `drift.false_discovery_rate` over all features of the window.
+    pub significant: bool,
+    /// Significant, and of a size worth acting on.
+    pub detected: bool,
+    pub quality: Quality,
+}
+
+/// Definitions and sources: see `drift::distance`. `None` where a distance has no meaning for the kind
+/// of feature, or there were no rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Distances {
+    pub psi: Option<f64>,
+    pub jensen_shannon: Option<f64>,
+    pub ks: Option<f64>,
+    pub wasserstein: Option<f64>,
+    pub hellinger: Option<f64>,
+    pub chi_squared: Option<f64>,
+    pub l_infinity: Option<f64>,
+}
+
+impl Distances {
+    /// Every distance that has a value, under the name users see.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        [
+            ("psi", self.psi),
+            ("jensen_shannon", self.jensen_shannon),
+            ("ks", self.ks),
+            ("wasserstein", self.wasserstein),
+            ("hellinger", self.hellinger),
+            ("chi_squared", self.chi_squared),
+            ("l_infinity", self.l_infinity),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+}
+
+/// Shares of rows, in [0, 1].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Quality {
+    pub null_ratio: f64,
+    /// A text where the baseline has numbers, or the reverse.
+    pub type_error_ratio: f64,
+    /// Outside the baseline's [min, max]; 0 for categories.
+    pub out_of_bounds_ratio: f64,
+    /// A level the baseline never saw; 0 for numbers.
+    pub new_category_ratio: f64,
+}
+
+/// One feature's live distribution beside its baseline, for pages and for `taffrail.feature.rows`.
+#[derive(Debug, Clone, Serialize)]
+pub struct FeatureView {
+    pub feature: Arc<str>,
+    pub role: Role,
+    pub kind: Kind,
+    /// On the baseline's bins, in order; every bin of the baseline is there, empty ones too.
+    pub bins: Vec<Bin>,
+    /// Rows seen since start, and their quality.
+    pub rows_total: u64,
+    pub quality: Quality,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Bin {
+    /// `[2.5,7.1)`, or the level; `other` for levels beyond those kept, `null` for nulls.
+    pub label: Arc<str>,
+    /// The interval, for numbers.
+    pub lower: Option<f64>,
+    pub upper: Option<f64>,
+    /// The baseline's share of rows, in [0, 1].
+    pub baseline_share: f64,
+    /// Rows in the current (finest, still open, and last closed) windows: what a page draws.
+    pub recent_rows: u64,
+    /// Rows since the process started: what a counter exports.
+    pub total_rows: u64,
+}
