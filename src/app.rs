@@ -1,1 +1,252 @@
-//! app
+//! Builds the stages from a checked configuration, owns every thread, and ends them in order.
+//!
+//! Three kinds of threads, and nothing shared between them but the capture queue and published
+//! snapshots: serving threads, each a runtime of its own; analysis threads, at lower priority; and one
+//! control thread, whose runtime drives the admin address, the exporters and the clock's ticks.
+//!
+//! Shutdown goes with the flow: readiness falls, listeners stay open for `drain.delay`, exchanges end
+//! within `drain.timeout`, then the queue is drained, the archive closed, and exports flushed.
+
+mod control;
+mod exports;
+mod readiness;
+mod settings;
+
+use crate::capture::{Counters, Limits, Queue, RouteTable, SampleRate};
+use crate::config::{Archive, BaselineSource, Config};
+use crate::drift::{Baseline, Monitor, Reference, Tumbling};
+use crate::labels::Joiner;
+use crate::pipeline::{CpuBudget, Hub, Snapshot, Watch, Worker, every_dialect};
+use crate::{admin, archive, capture, drift, export, latency, proxy, tap};
+use arc_swap::ArcSwap;
+use control::Control;
+use exports::Exports;
+use jiff::Timestamp;
+use readiness::Readiness;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio::sync::watch;
+
+/// What keeps the sidecar from starting. Each names the key to change.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("{key}: cannot listen on {address}; is the port taken? choose another with --{flag}")]
+    Listen {
+        key: &'static str,
+        flag: &'static str,
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("baseline: cannot read {path}")]
+    ReadBaseline { path: PathBuf, source: std::io::Error },
+    #[error("baseline: {path} is not a usable baseline; build one with `taffrail baseline build`")]
+    Baseline { path: PathBuf, source: drift::BaselineError },
+    #[error("model.signature: cannot read {path}")]
+    ReadSignature { path: PathBuf, source: std::io::Error },
+    #[error("model.signature: {path} is not a usable MLmodel file")]
+    Signature { path: PathBuf, source: crate::decode::SignatureError },
+    #[error("routes")]
+    Routes(#[from] capture::RouteTableError),
+    #[error("the archive cannot be opened")]
+    Archive(#[from] archive::ArchiveError),
+    #[error("export.otlp")]
+    Otlp(#[from] export::otlp::OtlpError),
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Exchanges that the admin address can show, to those who may see payloads.
+const RECENT_EXCHANGES: NonZeroUsize = NonZeroUsize::new(200).unwrap();
+const RECENT_BYTES: usize = 4 << 20;
+
+/// What stages publish and others read, without a lock on either side.
+#[derive(Clone)]
+pub struct Shared {
+    pub analysis: Arc<ArcSwap<Snapshot>>,
+    pub latency: Arc<ArcSwap<latency::Snapshot>>,
+    pub routes: Arc<RouteTable>,
+    pub queue: Arc<Queue>,
+}
+
+/// A sidecar at work.
+pub struct Running {
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+    pub shared: Shared,
+    drain: crate::config::Drain,
+    readiness: Arc<Readiness>,
+    serving: Threads,
+    analysis: Threads,
+    control: Threads,
+    traffic: watch::Sender<proxy::Shutdown>,
+    analysis_stop: Arc<AtomicBool>,
+    control_stop: watch::Sender<bool>,
+    hub: Arc<Hub>,
+}
+
+type Threads = Vec<JoinHandle<()>>;
+
+/// How a drain went.
+#[derive(Debug, Clone, Copy)]
+pub struct Drained {
+    /// Every exchange had ended before `drain.timeout`.
+    pub in_time: bool,
+    /// No thread of ours had panicked.
+    pub clean: bool,
+}
+
+/// Listeners that are bound already; else the addresses of the configuration are bound.
+#[derive(Default)]
+pub struct Bound {
+    pub admin: Option<TcpListener>,
+}
+
+pub fn start(config: &Config, bound: Bound) -> Result<Running, StartError> {
+    let started_at = Timestamp::now();
+    let listeners = proxy::bind(config.listen, config.threads).map_err(|source| {
+        StartError::Listen { key: "listen", flag: "listen", address: config.listen, source }
+    })?;
+    let admin = bound.admin.map_or_else(|| bind_admin(config.admin.address), Ok)?;
+    let listen = listeners.first().and_then(|l| l.local_addr().ok()).unwrap_or(config.listen);
+    let admin_address = admin.local_addr().unwrap_or(config.admin.address);
+
+    let routes = Arc::new(RouteTable::new(&config.routes)?);
+    let counters = Arc::new(Counters::default());
+    let limits = Limits { items: config.capture.queue_items, bytes: config.capture.queue_bytes };
+    let queue = Arc::new(Queue::new(limits, counters));
+    let rate = Arc::new(SampleRate::new(config.capture.sample));
+    let (recorders, collector) = latency::recorders(listeners.len(), Arc::clone(&routes));
+    let watch = new_watch(config, started_at)?;
+    let shared = Shared {
+        analysis: Arc::new(ArcSwap::from_pointee(watch.snapshot())),
+        latency: Arc::default(),
+        routes: Arc::clone(&routes),
+        queue: Arc::clone(&queue),
+    };
+    let exports = Exports::new(config, listen, started_at, &shared)?;
+    let recent = Arc::new(admin::Recent::new(RECENT_EXCHANGES, RECENT_BYTES));
+    let outlets = exports.outlets(Arc::clone(&recent), open_archive(&config.archive)?);
+    let hub = Arc::new(Hub::new(watch, &shared.analysis, &routes, queue.counters(), outlets));
+
+    let readiness = Arc::new(Readiness::new(started_at));
+    let (traffic, traffic_phase) = watch::channel(proxy::Shutdown::Serving);
+    let (control_stop, control_stopped) = watch::channel(false);
+    let page = control::Page { listen, started_at, recent, readiness: Arc::clone(&readiness) };
+    let control = Control::new(config, &shared, page, exports, collector, &hub);
+    let control =
+        vec![spawn("control", move || control.run(admin, control_stopped))?];
+
+    let analysis_stop = Arc::new(AtomicBool::new(false));
+    let mut analysis = Threads::new();
+    if config.capture.enabled {
+        let budget = CpuBudget::new(Arc::clone(&rate), config.capture.sample, config.capture.cpu_budget);
+        let decode = every_dialect(settings::decode(&config.model)?);
+        let worker = Worker::new(Arc::clone(&queue), Arc::clone(&hub), decode, budget);
+        let stop = Arc::clone(&analysis_stop);
+        analysis.push(spawn("analysis", move || worker.run(&stop))?);
+    }
+
+    let mut serving = Threads::new();
+    for (index, (listener, recorder)) in listeners.into_iter().zip(recorders).enumerate() {
+        let thread = proxy::Thread {
+            listener,
+            upstream: config.upstream.clone(),
+            routes: Arc::clone(&routes),
+            tap: tap::Settings {
+                enabled: config.capture.enabled,
+                sample: Arc::clone(&rate),
+                max_body_bytes: config.capture.max_body_bytes,
+                headers: config.capture.headers.as_slice().into(),
+            },
+            queue: Arc::clone(&queue),
+            recorder,
+            tracing: settings::tracing(config),
+            shutdown: traffic_phase.clone(),
+        };
+        serving.push(spawn(&format!("serving-{index}"), move || thread.run())?);
+    }
+
+    Ok(Running {
+        listen,
+        admin: admin_address,
+        shared,
+        drain: config.drain,
+        readiness,
+        serving,
+        analysis,
+        control,
+        traffic,
+        analysis_stop,
+        control_stop,
+        hub,
+    })
+}
+
+impl Running {
+    /// Drains and ends every thread, in the order of the flow. Blocks for as long as that takes.
+    pub fn shutdown(self) -> Drained {
+        self.readiness.start_draining();
+        self.traffic.send_replace(proxy::Shutdown::Draining);
+        std::thread::sleep(self.drain.delay);
+        let deadline = Instant::now() + self.drain.timeout;
+        self.traffic.send_replace(proxy::Shutdown::Closing { deadline });
+        let mut clean = join(self.serving);
+        let in_time = Instant::now() < deadline;
+        self.analysis_stop.store(true, Ordering::Release);
+        clean &= join(self.analysis);
+        self.hub.close_archive();
+        self.control_stop.send_replace(true);
+        clean &= join(self.control);
+        Drained { in_time, clean }
+    }
+}
+
+fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|source| StartError::Listen {
+        key: "admin.address",
+        flag: "admin",
+        address,
+        source,
+    })
+}
+
+fn new_watch(config: &Config, now: Timestamp) -> Result<Watch, StartError> {
+    let monitor = Monitor::new(settings::drift(config), reference(&config.baseline)?);
+    let tumbling = Tumbling::new(&config.windows, now);
+    let joiner = Joiner::new(settings::labels(config));
+    let name = config.model.name.as_str().into();
+    Ok(Watch::new(name, config.model.version.as_str().into(), monitor, tumbling, joiner))
+}
+
+fn reference(source: &BaselineSource) -> Result<Reference, StartError> {
+    match source {
+        BaselineSource::Learn { rows } => Ok(Reference::Learn { rows: *rows }),
+        BaselineSource::File(path) => {
+            let bytes = std::fs::read(path)
+                .map_err(|source| StartError::ReadBaseline { path: path.clone(), source })?;
+            let baseline = Baseline::from_json(&bytes)
+                .map_err(|source| StartError::Baseline { path: path.clone(), source })?;
+            Ok(Reference::Baseline(Arc::new(baseline)))
+        }
+    }
+}
+
+fn open_archive(archive: &Archive) -> Result<Option<archive::Writer>, StartError> {
+    settings::archive(archive).map(archive::Writer::open).transpose().map_err(Into::into)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where threads are started")]
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(StartError::Thread)
+}
+
+/// True if none had panicked.
+fn join(threads: Threads) -> bool {
+    threads.into_iter().map(JoinHandle::join).fold(true, |clean, ended| clean & ended.is_ok())
+}

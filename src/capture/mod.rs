@@ -10,9 +10,11 @@ mod exchange;
 mod fault;
 mod queue;
 mod route;
+mod sampling;
 
 pub use counters::{Counters, Totals};
 pub use exchange::{BodyEnd, CapturedBody, Exchange, Headers, Message, RequestId, Timing, Trace};
 pub use fault::Fault;
 pub use queue::{Limits, Offer, Queue};
 pub use route::{RouteId, RouteTable, RouteTableError};
+pub use sampling::SampleRate;

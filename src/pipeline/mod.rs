@@ -1,6 +1,17 @@
 //! The analysis side: drains the capture queue, decodes, and hands rows to sketches, labels and the
 //! archive. Out: a [`Snapshot`], published whole, that exports and pages read.
 
+mod budget;
+mod hub;
 mod snapshot;
+mod watch;
+mod worker;
 
-pub use snapshot::{ArchiveState, Problem, ReferenceState, Snapshot};
+pub use budget::CpuBudget;
+pub use hub::{Hub, Outlets};
+pub use snapshot::{Problem, Snapshot};
+pub use watch::{VerdictChange, Watch};
+pub use worker::{Decode, MakeDecode, Worker, every_dialect};
+
+#[cfg(test)]
+mod tests;

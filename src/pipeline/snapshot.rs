@@ -1,6 +1,7 @@
 //! Everything analysis knows at one moment, published whole: readers never lock analysis.
 
-use crate::drift::{FeatureView, WindowReport};
+use crate::drift::{FeatureView, ReferenceState, WindowReport};
+use crate::archive;
 use crate::labels;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -25,19 +26,8 @@ pub struct Snapshot {
     pub output_rows: u64,
     /// Why payloads could not be decoded, most frequent first.
     pub problems: Vec<Problem>,
-    pub archive: Option<ArchiveState>,
-}
-
-/// What live rows are compared with.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
-pub enum ReferenceState {
-    /// No baseline was given: the first rows become it.
-    Learning { rows: u64, needed: u64 },
-    /// The first rows of live traffic, which may themselves not look like training data.
-    Learned { rows: u64, hash: String },
-    /// A file built from training data.
-    Given { rows: u64, hash: String },
+    /// `None` where nothing is recorded.
+    pub archive: Option<archive::State>,
 }
 
 /// A kind of payload that could not be decoded, and how often. Never payload bytes.
@@ -45,17 +35,4 @@ pub enum ReferenceState {
 pub struct Problem {
     pub reason: &'static str,
     pub count: u64,
-}
-
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ArchiveState {
-    pub exchanges: u64,
-    /// Not written: the disk failed, or the writer was behind.
-    pub lost_exchanges: u64,
-    pub bytes: u64,
-    pub files: u64,
-    /// Removed to stay under `archive.max_bytes`.
-    pub expired_files: u64,
-    /// The last failure of the disk, until a write succeeds.
-    pub last_error: Option<String>,
 }

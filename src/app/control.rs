@@ -1,0 +1,248 @@
+//! The control thread: one runtime for the admin address, the exporters, and the ticks that publish
+//! latency and probe the upstream. Nothing here is on the path of a request.
+
+use super::Shared;
+use super::exports::Exports;
+use super::readiness::Readiness;
+use crate::admin::{self, ExporterState, History, LabelsAccepted, LabelsRefused, RejectedLabel};
+use crate::config::{self, Config};
+use crate::export::otlp::{Events, Exporter};
+use crate::export::prometheus::{self, Format};
+use crate::export::{self, Loss};
+use crate::labels;
+use crate::latency::Collector;
+use crate::pipeline::Hub;
+use crate::proxy;
+use jiff::Timestamp;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+const TICK: Duration = Duration::from_secs(1);
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a reader of the page may hold up the end.
+const ADMIN_GRACE: Duration = Duration::from_secs(1);
+
+pub(super) struct Control {
+    state: Arc<admin::State>,
+    exporter: Option<Exporter>,
+    ticker: Ticker,
+    prober: Prober,
+}
+
+/// What the page says of this process, beside what stages publish.
+pub(super) struct Page {
+    pub(super) listen: SocketAddr,
+    pub(super) started_at: Timestamp,
+    pub(super) recent: Arc<admin::Recent>,
+    pub(super) readiness: Arc<Readiness>,
+}
+
+impl Control {
+    pub(super) fn new(
+        config: &Config,
+        shared: &Shared,
+        page: Page,
+        exports: Exports,
+        collector: Collector,
+        hub: &Arc<Hub>,
+    ) -> Self {
+        let history = Arc::new(History::default());
+        let prober =
+            Prober { upstream: config.upstream.clone(), readiness: Arc::clone(&page.readiness) };
+        let state = Arc::new(state(config, shared, page, &exports, &history, hub));
+        let ticker = Ticker { collector, shared: shared.clone(), history, events: exports.events };
+        Self { state, exporter: exports.exporter, ticker, prober }
+    }
+
+    /// Until `stop` is true; then exports are flushed.
+    pub(super) fn run(self, admin: TcpListener, stop: watch::Receiver<bool>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(self.drive(admin, stop)),
+            Err(error) => tracing::error!(%error, "no admin address and no exports: no runtime"),
+        }
+    }
+
+    async fn drive(self, listener: TcpListener, stop: watch::Receiver<bool>) {
+        let Self { state, exporter, ticker, prober } = self;
+        let serve = admin::serve(listener, state, stopped(stop.clone()));
+        let admin = async {
+            tokio::select! {
+                served = serve => if let Err(error) = served {
+                    tracing::error!(%error, "the admin address failed");
+                },
+                () = async { stopped(stop.clone()).await; tokio::time::sleep(ADMIN_GRACE).await } => {}
+            }
+        };
+        let ticking = async {
+            tokio::select! {
+                () = ticker.run() => {}
+                () = stopped(stop.clone()) => {}
+            }
+        };
+        let probing = async {
+            tokio::select! {
+                () = prober.run() => {}
+                () = stopped(stop.clone()) => {}
+            }
+        };
+        let exporting = async {
+            if let Some(exporter) = exporter {
+                exporter.run(stopped(stop.clone())).await;
+            }
+        };
+        tokio::join!(admin, ticking, probing, exporting);
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that nobody can ask any more, which is a stop too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Publishes latency, and samples history, once a second.
+struct Ticker {
+    collector: Collector,
+    shared: Shared,
+    history: Arc<History>,
+    events: Events,
+}
+
+impl Ticker {
+    async fn run(mut self) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            let latency = Arc::new(self.collector.snapshot());
+            self.shared.latency.store(Arc::clone(&latency));
+            let captured = self.shared.queue.counters().totals();
+            self.history.push(Timestamp::now(), &latency, captured);
+            self.events.offer_reference(&self.shared.analysis.load().reference);
+        }
+    }
+}
+
+struct Prober {
+    upstream: config::Upstream,
+    readiness: Arc<Readiness>,
+}
+
+impl Prober {
+    async fn run(self) {
+        let mut ticks = interval(PROBE_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let probe = proxy::upstream::probe(&self.upstream);
+            let outcome = match timeout(self.upstream.connect_timeout, probe).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("it did not accept a connection in time".to_owned()),
+            };
+            self.readiness.probed(outcome, Timestamp::now());
+        }
+    }
+}
+
+fn state(
+    config: &Config,
+    shared: &Shared,
+    page: Page,
+    exports: &Exports,
+    history: &Arc<History>,
+    hub: &Arc<Hub>,
+) -> admin::State {
+    let Page { listen, started_at, recent, readiness } = page;
+    let (families, resource) = (Arc::clone(&exports.families), Arc::clone(&exports.resource));
+    let exporters = Arc::clone(&exports.counters);
+    let has_otlp = exports.exporter.is_some();
+    let labelled = Arc::clone(hub);
+    admin::State {
+        analysis: Arc::clone(&shared.analysis),
+        latency: Arc::clone(&shared.latency),
+        queue: Arc::clone(&shared.queue),
+        routes: Arc::clone(&shared.routes),
+        history: Arc::clone(history),
+        recent,
+        readiness: Arc::new(move || readiness.get()),
+        metrics: Arc::new(move |accept| {
+            let format = Format::negotiate(accept);
+            let text = prometheus::encode(&families(), &resource, format);
+            (format.content_type().to_owned(), text)
+        }),
+        labels: Arc::new(move |content_type, body| take_labels(&labelled, content_type, body)),
+        reload: None,
+        exporters: Arc::new(move || {
+            if has_otlp { exporter_states(&exporters) } else { Vec::new() }
+        }),
+        settings: settings(config),
+        token: config.admin.token.clone(),
+        traffic_url: format!("http://{}", reachable(listen)),
+        upstream_url: format!("http://{}", config.upstream.authority),
+        started_at,
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// An address that listens everywhere is reached from this host at its loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+fn settings(config: &Config) -> Vec<admin::Setting> {
+    let listing = config.effective().iter();
+    listing
+        .map(|entry| admin::Setting {
+            key: entry.key.to_string(),
+            value: entry.value.to_string(),
+            source: entry.source.to_string(),
+        })
+        .collect()
+}
+
+fn exporter_states(counters: &export::Counters) -> Vec<ExporterState> {
+    let state = |(exporter, signal, counts): (&str, export::Signal, &export::SignalCounters)| {
+        ExporterState {
+            name: format!("{exporter} {}", signal.as_str()),
+            sent: counts.sent.load(Relaxed),
+            failed: counts.requests_failed.load(Relaxed),
+            dropped: Loss::ALL.into_iter().map(|loss| counts.lost(loss)).sum(),
+            last_error: None,
+        }
+    };
+    counters.iter().map(state).collect()
+}
+
+/// Labels that can be read are joined, whatever stands beside them.
+fn take_labels(
+    hub: &Hub,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<LabelsAccepted, LabelsRefused> {
+    let parsed = labels::parse(content_type, body)
+        .map_err(|error| LabelsRefused::Malformed(error.to_string()))?;
+    let now = Timestamp::now();
+    let mut accepted = 0;
+    let mut watch = hub.watch();
+    for label in parsed.labels {
+        let _ = watch.label(label, now);
+        accepted += 1;
+    }
+    let rejected = parsed
+        .rejected
+        .into_iter()
+        .map(|bad| RejectedLabel { line: bad.line, reason: bad.reason.to_string() })
+        .collect();
+    Ok(LabelsAccepted { accepted, rejected })
+}

@@ -1,0 +1,83 @@
+//! From the checked configuration to what each stage is told; the pure stages know no configuration.
+
+use super::StartError;
+use crate::config::{Archive, Config, Model, PayloadProtocol};
+use crate::{archive, decode, drift, labels, tap};
+
+pub(super) fn decode(model: &Model) -> Result<decode::Settings, StartError> {
+    let signature = match &model.signature {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| StartError::ReadSignature { path: path.clone(), source })?;
+            let signature = decode::Signature::from_mlmodel(&text)
+                .map_err(|source| StartError::Signature { path: path.clone(), source })?;
+            Some(signature)
+        }
+    };
+    let pointers = model.pointers.as_ref().map(|pointers| decode::Pointers {
+        inputs: pointers.inputs.clone(),
+        outputs: pointers.outputs.clone(),
+    });
+    Ok(decode::Settings {
+        protocol: protocol(model.protocol),
+        feature_names: model.feature_names.clone(),
+        signature,
+        pointers,
+        ..decode::Settings::default()
+    })
+}
+
+fn protocol(protocol: PayloadProtocol) -> decode::Protocol {
+    match protocol {
+        PayloadProtocol::Auto => decode::Protocol::Auto,
+        PayloadProtocol::OpenInferenceV2 => decode::Protocol::OpenInferenceV2,
+        PayloadProtocol::KserveV1 => decode::Protocol::KserveV1,
+        PayloadProtocol::Mlflow => decode::Protocol::Mlflow,
+        PayloadProtocol::AzureMl => decode::Protocol::AzureMl,
+        PayloadProtocol::Csv => decode::Protocol::Csv,
+        PayloadProtocol::Pointers => decode::Protocol::Pointers,
+    }
+}
+
+pub(super) fn drift(config: &Config) -> drift::Settings {
+    let features = &config.features;
+    drift::Settings {
+        min_rows: config.drift.min_rows,
+        false_discovery_rate: config.drift.false_discovery_rate,
+        max_features: features.max.get(),
+        filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
+        windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
+    }
+}
+
+pub(super) fn labels(config: &Config) -> labels::Settings {
+    labels::Settings {
+        max_delay: config.labels.max_delay,
+        max_pending: config.labels.max_pending,
+        window: config.windows.first().copied().unwrap_or(labels::Settings::default().window),
+        ..labels::Settings::default()
+    }
+}
+
+pub(super) fn archive(archive: &Archive) -> Option<archive::Settings> {
+    match archive {
+        Archive::Off => None,
+        Archive::Local { directory, max_bytes, rotate_bytes, rotate_interval } => {
+            Some(archive::Settings {
+                max_bytes: *max_bytes,
+                rotate_bytes: *rotate_bytes,
+                rotate_interval: *rotate_interval,
+                ..archive::Settings::new(directory)
+            })
+        }
+    }
+}
+
+/// Spans are made only where a collector takes them; else trace headers pass as they are.
+pub(super) fn tracing(config: &Config) -> tap::Tracing {
+    match config.export.otlp.as_ref().filter(|otlp| otlp.traces_url.is_some()) {
+        Some(otlp) => tap::Tracing::On(otlp.sampler),
+        None => tap::Tracing::Off,
+    }
+}

@@ -1,0 +1,90 @@
+//! Where analysis meets its readers: one lock over what is watched, and a snapshot published whole.
+//!
+//! Analysis threads and the label endpoint take the lock for a batch; exporters and pages read the
+//! snapshot and never the lock. Serving threads know neither.
+
+use super::snapshot::Snapshot;
+use super::watch::{VerdictChange, Watch};
+use crate::archive::{self, Entry};
+use crate::capture::{Counters, RouteTable};
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub struct Hub {
+    watch: Mutex<Watch>,
+    published: Arc<ArcSwap<Snapshot>>,
+    routes: Arc<RouteTable>,
+    counters: Arc<Counters>,
+    outlets: Outlets,
+}
+
+/// Where analysed exchanges and changed verdicts go on to. None of them may wait.
+pub struct Outlets {
+    pub archive: Option<archive::Writer>,
+    pub on_entry: Box<dyn Fn(&Arc<Entry>) + Send + Sync>,
+    pub on_verdict: Box<dyn Fn(&VerdictChange) + Send + Sync>,
+}
+
+impl Hub {
+    /// Publishes into `published`, which readers hold already.
+    pub fn new(
+        watch: Watch,
+        published: &Arc<ArcSwap<Snapshot>>,
+        routes: &Arc<RouteTable>,
+        counters: &Arc<Counters>,
+        outlets: Outlets,
+    ) -> Self {
+        Self {
+            watch: Mutex::new(watch),
+            published: Arc::clone(published),
+            routes: Arc::clone(routes),
+            counters: Arc::clone(counters),
+            outlets,
+        }
+    }
+
+    /// A panic under the lock loses the batch it happened in, not the watch.
+    pub fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn routes(&self) -> &RouteTable {
+        &self.routes
+    }
+
+    pub(super) fn model_name(&self) -> Arc<str> {
+        Arc::clone(&self.published.load().model_name)
+    }
+
+    pub(super) fn model_version(&self) -> Arc<str> {
+        Arc::clone(&self.published.load().model_version)
+    }
+
+    pub(super) fn hand_on(&self, entry: Entry) {
+        let entry = Arc::new(entry);
+        (self.outlets.on_entry)(&entry);
+        if let Some(archive) = &self.outlets.archive {
+            archive.offer(entry);
+        }
+    }
+
+    /// Ends the archive's file; for when no exchange will come any more.
+    pub fn close_archive(&self) {
+        if let Some(archive) = &self.outlets.archive {
+            archive.close();
+        }
+    }
+
+    /// Closes due windows, tells of changed verdicts, and publishes.
+    pub(super) fn tick(&self, now: Timestamp) {
+        let totals = self.counters.totals();
+        let (changes, mut snapshot) = {
+            let mut watch = self.watch();
+            (watch.advance(now, totals), watch.snapshot())
+        };
+        snapshot.archive = self.outlets.archive.as_ref().map(archive::Writer::state);
+        self.published.store(Arc::new(snapshot));
+        changes.iter().for_each(|change| (self.outlets.on_verdict)(change));
+    }
+}

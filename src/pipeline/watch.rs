@@ -1,0 +1,141 @@
+//! What analysis keeps of the model it watches, between one batch and the next.
+//!
+//! In: decoded exchanges and labels. Out: at each tick the windows that closed, the verdicts that
+//! changed, and a [`Snapshot`]. Time comes in with each call.
+
+use super::snapshot::{Problem, Snapshot};
+use crate::capture::Totals;
+use crate::decode::{Decoded, Rows};
+use crate::drift::{Monitor, Tumbling, Verdict, WindowReport, WindowSpan};
+use crate::labels::{self, Joined, Joiner, Label};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Closed windows kept for pages and the API.
+const KEPT_WINDOWS: usize = 500;
+
+pub struct Watch {
+    model_name: Arc<str>,
+    model_version: Arc<str>,
+    monitor: Monitor,
+    tumbling: Tumbling,
+    joiner: Joiner,
+    /// What capture had counted when each window opened: a window's coverage is the difference.
+    opened: BTreeMap<usize, Totals>,
+    last_verdicts: BTreeMap<Arc<str>, Verdict>,
+    windows: VecDeque<Arc<WindowReport>>,
+    decoded_exchanges: u64,
+    input_rows: u64,
+    output_rows: u64,
+    problems: BTreeMap<&'static str, u64>,
+}
+
+/// A verdict that is not the one before it on windows of the same length.
+#[derive(Debug, Clone)]
+pub struct VerdictChange {
+    pub before: Option<Verdict>,
+    pub report: Arc<WindowReport>,
+}
+
+impl Watch {
+    pub fn new(
+        model_name: Arc<str>,
+        model_version: Arc<str>,
+        monitor: Monitor,
+        tumbling: Tumbling,
+        joiner: Joiner,
+    ) -> Self {
+        Self {
+            model_name,
+            model_version,
+            monitor,
+            tumbling,
+            joiner,
+            opened: BTreeMap::new(),
+            last_verdicts: BTreeMap::new(),
+            windows: VecDeque::new(),
+            decoded_exchanges: 0,
+            input_rows: 0,
+            output_rows: 0,
+            problems: BTreeMap::new(),
+        }
+    }
+
+    pub fn observe(&mut self, id: &str, decoded: &Decoded, at: Timestamp) {
+        for (_, problem) in &decoded.problems {
+            self.count_problem(problem.as_str());
+        }
+        if decoded.inputs.is_empty() && decoded.outputs.is_empty() {
+            return;
+        }
+        self.decoded_exchanges += 1;
+        self.input_rows += decoded.inputs.len() as u64;
+        self.output_rows += decoded.outputs.len() as u64;
+        self.monitor.observe(&decoded.inputs, &decoded.outputs);
+        self.remember_predictions(id, &decoded.outputs, at);
+    }
+
+    fn remember_predictions(&mut self, id: &str, outputs: &Rows, at: Timestamp) {
+        for row in 0..outputs.len() {
+            if let Some(prediction) = labels::prediction(outputs, row) {
+                self.joiner.predicted(id, row, outputs.len(), prediction, at);
+            }
+        }
+    }
+
+    pub fn label(&mut self, label: Label) -> Joined {
+        self.joiner.labelled(label)
+    }
+
+    pub fn count_problem(&mut self, reason: &'static str) {
+        *self.problems.entry(reason).or_default() += 1;
+    }
+
+    /// Closes the windows that are due and says which verdicts changed.
+    pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Vec<VerdictChange> {
+        self.joiner.advance(now);
+        let due = self.tumbling.due(now);
+        due.into_iter()
+            .filter_map(|(level, start, end)| self.close(level, (start, end), totals))
+            .collect()
+    }
+
+    fn close(
+        &mut self,
+        level: usize,
+        (start, end): (Timestamp, Timestamp),
+        totals: Totals,
+    ) -> Option<VerdictChange> {
+        let opened = self.opened.insert(level, totals).unwrap_or_default();
+        let coverage = totals.since(&opened).coverage();
+        let span = WindowSpan { level, start: Some(start), end: Some(end), coverage };
+        let report = Arc::new(self.monitor.close(span)?);
+        self.windows.push_back(Arc::clone(&report));
+        if self.windows.len() > KEPT_WINDOWS {
+            self.windows.pop_front();
+        }
+        let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
+        (before != Some(report.verdict)).then_some(VerdictChange { before, report })
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let mut problems: Vec<_> =
+            self.problems.iter().map(|(reason, count)| Problem { reason, count: *count }).collect();
+        problems.sort_by_key(|problem| std::cmp::Reverse(problem.count));
+        Snapshot {
+            model_name: Arc::clone(&self.model_name),
+            model_version: Arc::clone(&self.model_version),
+            reference: self.monitor.reference_state(),
+            features: self.monitor.views(),
+            features_over_limit: self.monitor.features_over_limit(),
+            windows: self.windows.clone(),
+            labels: self.joiner.report(),
+            decoded_exchanges: self.decoded_exchanges,
+            input_rows: self.input_rows,
+            output_rows: self.output_rows,
+            problems,
+            archive: None,
+        }
+    }
+}

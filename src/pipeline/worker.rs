@@ -1,0 +1,160 @@
+//! An analysis thread: drains the queue in batches, decodes, hands on, and ticks.
+//!
+//! It runs at lower priority than serving, wakes on a timer and not for each exchange, and keeps to
+//! its CPU budget by lowering the share of exchanges that the taps keep. A panic while decoding costs
+//! the one exchange it happened in.
+
+use super::budget::CpuBudget;
+use super::hub::Hub;
+use crate::archive::Entry;
+use crate::capture::{CapturedBody, Exchange, Message, Queue};
+use crate::decode::{self, Decoded, Decoder, Part, Payload};
+use http::HeaderValue;
+use jiff::Timestamp;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const BATCH: usize = 256;
+/// How long an exchange may lie in a queue that is not filling up.
+const NAP: Duration = Duration::from_millis(25);
+const TICK: Duration = Duration::from_millis(250);
+
+/// Reads one exchange's payloads. Made anew after a panic, so no half-changed state is used again.
+pub type Decode = Box<dyn FnMut(&Payload<'_>, &mut Decoded) + Send>;
+pub type MakeDecode = Box<dyn Fn() -> Decode + Send>;
+
+/// The decoders of [`crate::decode`].
+pub fn every_dialect(settings: decode::Settings) -> MakeDecode {
+    Box::new(move || {
+        let mut decoder = Decoder::new(settings.clone());
+        Box::new(move |payload, decoded| decoder.decode(payload, decoded))
+    })
+}
+
+pub struct Worker {
+    queue: Arc<Queue>,
+    hub: Arc<Hub>,
+    make_decode: MakeDecode,
+    decode: Decode,
+    budget: CpuBudget,
+    last_tick: Instant,
+}
+
+struct Analysed {
+    exchange: Box<Exchange>,
+    decoded: Decoded,
+}
+
+impl Worker {
+    pub fn new(
+        queue: Arc<Queue>,
+        hub: Arc<Hub>,
+        make_decode: MakeDecode,
+        budget: CpuBudget,
+    ) -> Self {
+        let decode = make_decode();
+        Self { queue, hub, make_decode, decode, budget, last_tick: Instant::now() }
+    }
+
+    /// Until `stop` is set and the queue is empty.
+    pub fn run(mut self, stop: &AtomicBool) {
+        lower_priority();
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let stopping = stop.load(Ordering::Acquire);
+            self.queue.drain(&mut batch, BATCH);
+            if batch.is_empty() {
+                if stopping {
+                    break;
+                }
+                self.queue.wait(NAP);
+            }
+            self.work_through(&mut batch);
+            if self.last_tick.elapsed() >= TICK {
+                self.last_tick = Instant::now();
+                self.budget.adjust();
+                self.hub.tick(Timestamp::now());
+            }
+        }
+        self.hub.tick(Timestamp::now());
+    }
+
+    fn work_through(&mut self, batch: &mut Vec<Box<Exchange>>) {
+        if batch.is_empty() {
+            return;
+        }
+        let analysed: Vec<_> = batch.drain(..).map(|exchange| self.decode(exchange)).collect();
+        {
+            let mut watch = self.hub.watch();
+            for Analysed { exchange, decoded } in &analysed {
+                let at = Timestamp::try_from(exchange.started_at).unwrap_or(Timestamp::UNIX_EPOCH);
+                watch.observe(&exchange.id.text(), decoded, at);
+            }
+        }
+        analysed.into_iter().for_each(|Analysed { exchange, decoded }| {
+            self.hub.hand_on(entry(exchange, decoded, &self.hub));
+        });
+    }
+
+    fn decode(&mut self, exchange: Box<Exchange>) -> Analysed {
+        let mut decoded = Decoded::default();
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            decode_exchange(&mut self.decode, &exchange, &mut decoded);
+        }));
+        if outcome.is_err() {
+            self.decode = (self.make_decode)();
+            self.hub.watch().count_problem("decoder_panic");
+            decoded = Decoded::default();
+        }
+        Analysed { exchange, decoded }
+    }
+}
+
+fn decode_exchange(decode: &mut Decode, exchange: &Exchange, decoded: &mut Decoded) {
+    let (request, response) = (exchange.request.body.to_bytes(), exchange.response.body.to_bytes());
+    let payload = Payload {
+        path: exchange.target.path(),
+        request: part(&exchange.request, &request),
+        response: part(&exchange.response, &response),
+        status: exchange.status.map(|status| status.as_u16()),
+    };
+    decode(&payload, decoded);
+}
+
+fn part<'a>(message: &'a Message, body: &'a [u8]) -> Part<'a> {
+    Part {
+        content_type: text(message.content_type.as_ref()),
+        content_encoding: text(message.content_encoding.as_ref()),
+        body,
+        truncated: CapturedBody::is_truncated(&message.body),
+    }
+}
+
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value.and_then(|value| value.to_str().ok())
+}
+
+fn entry(exchange: Box<Exchange>, decoded: Decoded, hub: &Hub) -> Entry {
+    let model = decoded.model.as_ref();
+    Entry {
+        route: hub.routes().template(exchange.route).into(),
+        model_name: model.map_or_else(|| hub.model_name(), |model| model.name.as_str().into()),
+        model_version: model
+            .and_then(|model| model.version.as_deref())
+            .map_or_else(|| hub.model_version(), Into::into),
+        dialect: decoded.dialect.map(|dialect| dialect.as_str()),
+        inputs: decoded.inputs,
+        outputs: decoded.outputs,
+        exchange,
+    }
+}
+
+/// Serving goes first when cores are short. Without the right to change it, the priority stays.
+fn lower_priority() {
+    let thread = rustix::process::Pid::from_raw(rustix::thread::gettid().as_raw_nonzero().get());
+    if let Err(error) = rustix::process::setpriority_process(thread, 10) {
+        tracing::debug!(%error, "analysis keeps its priority");
+    }
+}
