@@ -28,6 +28,7 @@ pub struct Config {
     pub export: Export,
     pub drain: Drain,
     pub data_dir: PathBuf,
+    pub(super) effective: Vec<super::Effective>,
 }
 
 #[derive(Debug, Clone)]
