@@ -1,1 +1,7 @@
 //! app
+
+use crate::config::Config;
+
+pub fn run(_config: Config) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}

@@ -2,7 +2,10 @@
 //!
 //! In each section all keys are read before the first `?`, so that one fault hides no other.
 
-use super::checked::*;
+use super::checked::{
+    Admin, Archive, BaselineSource, Capture, Config, Drain, Drift, Features, Labels, Model,
+    PayloadProtocol, Pointers, Secret, Upstream, UpstreamProtocol,
+};
 use super::export;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
 use super::quantity;
@@ -241,6 +244,7 @@ fn baseline(reader: &mut Reader<'_>) -> Option<BaselineSource> {
 }
 
 fn windows(reader: &mut Reader<'_>) -> Option<Vec<Duration>> {
+    let problems_before = reader.problems.len();
     let mut windows = Vec::new();
     for text in reader.list("windows") {
         match quantity::parse_duration(&text) {
@@ -249,12 +253,9 @@ fn windows(reader: &mut Reader<'_>) -> Option<Vec<Duration>> {
             Err(why) => reader.problem("windows", format!("{text:?} {why}")),
         }
     }
-    let Some(finest) = windows.first().copied() else {
-        if reader.list("windows").is_empty() {
-            reader.problem("windows", "is empty; give at least one, such as [5m, 1h, 1d]");
-        }
-        return None;
-    };
+    if reader.list("windows").is_empty() {
+        reader.problem("windows", "is empty; give at least one, such as [5m, 1h, 1d]");
+    }
     for pair in windows.windows(2) {
         let [shorter, longer] = [pair[0], pair[1]].map(quantity::format_duration);
         if pair[1] <= pair[0] {
@@ -265,12 +266,11 @@ fn windows(reader: &mut Reader<'_>) -> Option<Vec<Duration>> {
         } else if !pair[1].as_millis().is_multiple_of(pair[0].as_millis()) {
             reader.problem(
                 "windows",
-                format!("{longer:?} is not a multiple of {shorter:?}, which it is merged from"),
+                format!("{longer:?} is not a multiple of {shorter:?}, of which it is made"),
             );
         }
     }
-    debug_assert!(!finest.is_zero());
-    Some(windows)
+    (reader.problems.len() == problems_before).then_some(windows)
 }
 
 fn drift(reader: &mut Reader<'_>) -> Option<Drift> {

@@ -137,7 +137,7 @@ impl Layers {
         match tree::parse(&source) {
             Ok(root) => self.level("", &root, path),
             Err(fault) => {
-                self.problem(at(fault.line), "", format!("is not YAML: {}", fault.message))
+                self.problem(at(fault.line), "", format!("is not YAML: {}", fault.message));
             }
         }
     }

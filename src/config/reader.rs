@@ -205,8 +205,10 @@ fn http_url(text: &str) -> Result<Uri, String> {
     if authority.contains('@') {
         return Err("has credentials; this version sends none, write http://host:port".to_owned());
     }
-    if uri.host().is_none_or(str::is_empty) || authority.ends_with(':') {
-        return Err("has no host or port; write http://host:port".to_owned());
+    // A port after an IPv6 address stands behind its bracket.
+    let has_port = authority.rsplit(']').next().is_some_and(|tail| tail.contains(':'));
+    if uri.host().is_none_or(str::is_empty) || (has_port && uri.port_u16().is_none()) {
+        return Err("has no host or no possible port; write http://host:port".to_owned());
     }
     if uri.query().is_some() {
         return Err("has a query; write http://host:port/path".to_owned());
