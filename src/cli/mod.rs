@@ -1,1 +1,57 @@
-//! cli
+//! The command line: one file a verb. Only here and in `main` errors lose their types.
+//!
+//! Exit codes: 0 as wished; 1 failed, or a check found problems; 2 the call itself or what it reads
+//! is wrong; `taffrail drift` adds 3 for drift.
+
+mod check;
+mod demo;
+mod problems;
+mod run;
+mod settings;
+mod style;
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// A sidecar proxy in front of a model: it records what is asked and answered, and says when the
+/// model is slow, failing or drifting.
+#[derive(Debug, Parser)]
+#[command(name = "taffrail", version, max_term_width = 100, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the sidecar in front of a model server
+    #[command(after_help = run::AFTER_HELP)]
+    Run(run::Args),
+    /// See it work: a small model, real weather data, and drift within a minute
+    Demo(demo::Args),
+    /// Tell every problem of a configuration, with line and key
+    Check(check::Args),
+}
+
+/// Parses the arguments of this process and does what they say.
+pub fn main() -> ExitCode {
+    let done = match CommandLine::parse().verb {
+        Verb::Run(args) => run::run(args),
+        Verb::Demo(args) => demo::demo(args),
+        Verb::Check(args) => check::check(args),
+    };
+    done.unwrap_or_else(|error| {
+        let mark = style::Palette::of_stderr().paint(style::Colour::Red, "error:");
+        eprintln!("{mark} {error:#}");
+        ExitCode::from(1)
+    })
+}
+
+/// To stdout with a line end; a reader that went away, as `head` does, is no failure.
+fn print(text: &str) -> std::io::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}

@@ -28,6 +28,7 @@ pub struct Config {
     pub export: Export,
     pub drain: Drain,
     pub data_dir: PathBuf,
+    pub(super) effective: Vec<super::Effective>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,7 +86,7 @@ pub struct Model {
     pub name: String,
     pub version: String,
     pub protocol: PayloadProtocol,
-    /// An MLmodel file that names and types the features.
+    /// An `MLmodel` file that names and types the features.
     pub signature: Option<PathBuf>,
     /// Names for positional features: `f0` becomes the first.
     pub feature_names: Vec<String>,

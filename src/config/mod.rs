@@ -1,8 +1,57 @@
 //! The configuration: as typed in YAML, flags and variables, then as checked.
 //!
 //! Only the checked type leaves this module. Every problem is reported, not the first, with the key,
-//! the value and what is allowed.
+//! the value and what is allowed. Texts come in by [`Sources`], layered by [`keys`], the one table.
 
+mod check;
 mod checked;
+mod effective;
+mod export;
+pub mod keys;
+mod later;
+mod layers;
+mod otel;
+mod problem;
+mod quantity;
+mod reader;
+mod schema;
+mod tree;
+
+#[cfg(test)]
+mod tests;
 
 pub use checked::*;
+pub use effective::Effective;
+pub use layers::{CONFIG_VARIABLE, Sources};
+pub use problem::{Origin, Problem, Problems};
+pub use quantity::{format_duration, parse_duration, parse_size};
+pub use schema::json_schema;
+
+impl Config {
+    /// Layers the sources and checks every key. What is ignored is among the warnings.
+    pub fn load(sources: &Sources) -> Result<(Self, Vec<Problem>), Problems> {
+        let mut layers = layers::Layers::gather(sources);
+        let mut problems = std::mem::take(&mut layers.problems);
+        let mut reader = reader::Reader { layers: &layers, problems: Vec::new() };
+        let config = check::config(&mut reader);
+        problems.append(&mut reader.problems);
+        match config {
+            Some(mut config) if problems.is_empty() => {
+                config.effective = effective::listing(&layers);
+                Ok((config, layers.warnings))
+            }
+            _ => Err(Problems::in_order(problems)),
+        }
+    }
+
+    /// From keys and values alone, as flags would give them: for tests and the demo.
+    pub fn from_pairs(pairs: &[(&'static str, &str)]) -> Result<Self, Problems> {
+        let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        Self::load(&Sources { flags, ..Sources::default() }).map(|(config, _)| config)
+    }
+
+    /// Every key with its value and who gave it; secrets are hidden.
+    pub fn effective(&self) -> &[Effective] {
+        &self.effective
+    }
+}

@@ -1,0 +1,30 @@
+//! `taffrail run`: the sidecar.
+
+use super::problems;
+use super::settings::Settings;
+use std::process::ExitCode;
+
+pub(super) const AFTER_HELP: &str = "\
+Every setting is also a key of the YAML file and a variable:
+  --upstream-response-timeout 5s
+  TAFFRAIL_UPSTREAM_RESPONSE_TIMEOUT=5s
+  upstream: { response_timeout: 5s }
+Flags win over TAFFRAIL_* variables, over the file, over OTEL_* variables, over defaults.
+Durations are written 200ms, 1s, 5m, 1h, 7d; sizes 64KiB, 1MiB, 1GiB.
+`taffrail check --config FILE` tells every problem of a configuration.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let (config, warnings) = match args.settings.load() {
+        Ok(loaded) => loaded,
+        Err(found) => return Ok(problems::print(&found)),
+    };
+    problems::warn(&warnings);
+    crate::app::run(config)?;
+    Ok(ExitCode::SUCCESS)
+}

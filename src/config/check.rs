@@ -1,0 +1,334 @@
+//! From what was said to the checked [`Config`]: every key is read, every problem kept.
+//!
+//! In each section all keys are read before the first `?`, so that one fault hides no other.
+
+use super::checked::{
+    Admin, Archive, BaselineSource, Capture, Config, Drain, Drift, Features, Labels, Model,
+    PayloadProtocol, Pointers, Secret, Upstream, UpstreamProtocol,
+};
+use super::export;
+use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
+use super::quantity;
+use super::reader::Reader;
+use http::HeaderName;
+use http::uri::{Authority, PathAndQuery};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
+    let listen = reader.address("listen");
+    let threads = reader.count::<usize>("threads", 1).and_then(|count| count.try_into().ok());
+    let data_dir = PathBuf::from(reader.text("data_dir"));
+    let admin = admin(reader);
+    let upstream = upstream(reader);
+    let model = model(reader);
+    let routes = routes(reader);
+    let capture = capture(reader);
+    let features = features(reader);
+    let baseline = baseline(reader);
+    let windows = windows(reader);
+    let drift = drift(reader);
+    let labels = labels(reader);
+    let archive = archive(reader, &data_dir);
+    let export = export::export(reader);
+    let drain = drain(reader);
+    let (listen, admin) = (listen?, admin?);
+    if listen.port() != 0 && listen.port() == admin.address.port() && overlap(listen, admin.address)
+    {
+        let message =
+            format!("{:?} is where listen takes its clients; give another port", admin.address);
+        reader.problem("admin.address", message);
+    }
+    Some(Config {
+        listen,
+        threads: threads?,
+        admin,
+        upstream: upstream?,
+        model: model?,
+        routes: routes?,
+        capture: capture?,
+        features: features?,
+        baseline: baseline?,
+        windows: windows?,
+        drift: drift?,
+        labels: labels?,
+        archive: archive?,
+        export: export?,
+        drain: drain?,
+        data_dir,
+        effective: Vec::new(),
+    })
+}
+
+fn overlap(a: std::net::SocketAddr, b: std::net::SocketAddr) -> bool {
+    a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified()
+}
+
+fn admin(reader: &mut Reader<'_>) -> Option<Admin> {
+    let address = reader.address("admin.address");
+    let token = match reader.file("admin.token_file")? {
+        Some(path) => match std::fs::read_to_string(&path) {
+            Ok(token) if token.trim().is_empty() => {
+                reader.problem(
+                    "admin.token_file",
+                    format!("{:?} is empty", path.display().to_string()),
+                );
+                return None;
+            }
+            Ok(token) => Some(Secret::new(token.trim())),
+            Err(error) => {
+                let path = path.display().to_string();
+                reader.problem("admin.token_file", format!("{path:?} cannot be read: {error}"));
+                return None;
+            }
+        },
+        None => None,
+    };
+    Some(Admin { address: address?, token })
+}
+
+fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {
+    let url = if reader.is_given("upstream.url") {
+        reader.url("upstream.url")
+    } else {
+        reader.problem(
+            "upstream.url",
+            "is missing; say where the model is: --upstream http://host:port",
+        );
+        None
+    };
+    let protocols = [UpstreamProtocol::Auto, UpstreamProtocol::Http1, UpstreamProtocol::H2c];
+    let protocol = reader.one_of("upstream.protocol", &named(UPSTREAM_PROTOCOLS, &protocols));
+    let connect_timeout = reader.duration("upstream.connect_timeout");
+    let response_timeout = reader.duration_or_none("upstream.response_timeout");
+    let max_idle_connections = reader.count("upstream.max_idle_connections", 0);
+    let idle_timeout = reader.duration("upstream.idle_timeout");
+    let (authority, base_path) = target(&url?)?;
+    Some(Upstream {
+        authority,
+        base_path,
+        protocol: protocol?,
+        connect_timeout: connect_timeout?,
+        response_timeout: response_timeout?,
+        max_idle_connections: max_idle_connections?,
+        idle_timeout: idle_timeout?,
+    })
+}
+
+/// Host with its port, 80 if none is given, and the path.
+fn target(url: &http::Uri) -> Option<(Authority, PathAndQuery)> {
+    let port = url.port_u16().unwrap_or(80);
+    let authority = format!("{}:{port}", url.host()?).parse().ok()?;
+    let path = url.path_and_query().cloned();
+    Some((authority, path.unwrap_or_else(|| PathAndQuery::from_static("/"))))
+}
+
+fn named<T: Copy>(words: &[&'static str], values: &[T]) -> Vec<(&'static str, T)> {
+    words.iter().copied().zip(values.iter().copied()).collect()
+}
+
+fn model(reader: &mut Reader<'_>) -> Option<Model> {
+    let protocols = [
+        PayloadProtocol::Auto,
+        PayloadProtocol::OpenInferenceV2,
+        PayloadProtocol::KserveV1,
+        PayloadProtocol::Mlflow,
+        PayloadProtocol::AzureMl,
+        PayloadProtocol::Csv,
+        PayloadProtocol::Pointers,
+    ];
+    let protocol = reader.one_of("model.protocol", &named(PAYLOAD_PROTOCOLS, &protocols));
+    let signature = reader.file("model.signature");
+    let inputs = pointer(reader, "model.pointers.inputs");
+    let outputs = pointer(reader, "model.pointers.outputs");
+    let (protocol, pointers) = (protocol?, Pointers { inputs: inputs?, outputs: outputs? });
+    let is_pointed = pointers.inputs.is_some() || pointers.outputs.is_some();
+    if protocol == PayloadProtocol::Pointers && !is_pointed {
+        let message = "\"pointers\" needs model.pointers.inputs or model.pointers.outputs";
+        reader.problem("model.protocol", message);
+        return None;
+    }
+    Some(Model {
+        name: reader.text("model.name"),
+        version: reader.text("model.version"),
+        protocol,
+        signature: signature?,
+        feature_names: reader.list("model.feature_names"),
+        pointers: is_pointed.then_some(pointers),
+    })
+}
+
+#[expect(clippy::option_option, reason = "the outer one is a problem, the inner one no pointer")]
+fn pointer(reader: &mut Reader<'_>, name: &str) -> Option<Option<String>> {
+    match reader.given_text(name) {
+        Some(text) if !text.starts_with('/') => {
+            reader.problem(name, format!("{text:?} is not a JSON pointer; it begins with '/'"));
+            None
+        }
+        pointer => Some(pointer),
+    }
+}
+
+fn routes(reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let routes = reader.list("routes");
+    let problems_before = reader.problems.len();
+    for route in routes.iter().filter(|route| !route.starts_with('/')) {
+        reader.problem("routes", format!("{route:?} is not a route; it begins with '/'"));
+    }
+    (reader.problems.len() == problems_before).then_some(routes)
+}
+
+fn capture(reader: &mut Reader<'_>) -> Option<Capture> {
+    let enabled = reader.switch("capture.enabled");
+    let share = |share: f64| (0.0..=1.0).contains(&share);
+    let sample = reader.number("capture.sample", "from 0 to 1", share);
+    let max_body_bytes = reader.size::<usize>("capture.max_body_bytes", 0);
+    let queue_items = reader.count::<usize>("capture.queue_items", 1);
+    let queue_bytes = reader.size::<usize>("capture.queue_bytes", 1);
+    let cores = super::keys::available_threads().get() as f64;
+    let allowed = format!("above 0, up to the {cores} cores there are");
+    let budget = |budget: f64| budget > 0.0 && budget <= cores;
+    let cpu_budget = reader.number("capture.cpu_budget", &allowed, budget);
+    let headers = header_names(reader);
+    if let (Some(body), Some(queue)) = (max_body_bytes, queue_bytes)
+        && body > queue
+    {
+        let message = format!(
+            "{:?} is less than capture.max_body_bytes; a whole body must fit",
+            reader.text("capture.queue_bytes")
+        );
+        reader.problem("capture.queue_bytes", message);
+    }
+    Some(Capture {
+        enabled: enabled?,
+        sample: sample?,
+        max_body_bytes: max_body_bytes?,
+        queue_items: queue_items?.try_into().ok()?,
+        queue_bytes: queue_bytes?.try_into().ok()?,
+        cpu_budget: cpu_budget?,
+        headers: headers?,
+    })
+}
+
+fn header_names(reader: &mut Reader<'_>) -> Option<Vec<HeaderName>> {
+    let mut names = Vec::new();
+    let texts = reader.list("capture.headers");
+    for text in &texts {
+        match text.parse() {
+            Ok(name) => names.push(name),
+            Err(_) => reader.problem("capture.headers", format!("{text:?} is no name of a header")),
+        }
+    }
+    (names.len() == texts.len()).then_some(names)
+}
+
+fn features(reader: &mut Reader<'_>) -> Option<Features> {
+    let max = reader.count::<usize>("features.max", 1)?.try_into().ok()?;
+    Some(Features {
+        include: reader.list("features.include"),
+        exclude: reader.list("features.exclude"),
+        max,
+    })
+}
+
+/// The file wins over learning, unless learning was asked for in a stronger place.
+fn baseline(reader: &mut Reader<'_>) -> Option<BaselineSource> {
+    let file = reader.file("baseline");
+    let rows = reader.count::<u64>("baseline.learn.rows", 1).and_then(|rows| rows.try_into().ok());
+    let learn_rank = reader.origin("baseline.learn.rows").rank();
+    let learn_wins = learn_rank > reader.origin("baseline").rank();
+    match (file?, rows?) {
+        (Some(path), _) if !learn_wins => Some(BaselineSource::File(path)),
+        (_, rows) => Some(BaselineSource::Learn { rows }),
+    }
+}
+
+fn windows(reader: &mut Reader<'_>) -> Option<Vec<Duration>> {
+    let problems_before = reader.problems.len();
+    let mut windows = Vec::new();
+    for text in reader.list("windows") {
+        match quantity::parse_duration(&text) {
+            Ok(window) if window >= Duration::from_secs(1) => windows.push(window),
+            Ok(_) => reader.problem("windows", format!("{text:?} is too short; give at least 1s")),
+            Err(why) => reader.problem("windows", format!("{text:?} {why}")),
+        }
+    }
+    if reader.list("windows").is_empty() {
+        reader.problem("windows", "is empty; give at least one, such as [5m, 1h, 1d]");
+    }
+    for pair in windows.windows(2) {
+        let [shorter, longer] = [pair[0], pair[1]].map(quantity::format_duration);
+        if pair[1] <= pair[0] {
+            reader.problem(
+                "windows",
+                format!("{longer:?} comes after {shorter:?}; give them ascending"),
+            );
+        } else if !pair[1].as_millis().is_multiple_of(pair[0].as_millis()) {
+            reader.problem(
+                "windows",
+                format!("{longer:?} is not a multiple of {shorter:?}, of which it is made"),
+            );
+        }
+    }
+    (reader.problems.len() == problems_before).then_some(windows)
+}
+
+fn drift(reader: &mut Reader<'_>) -> Option<Drift> {
+    let min_rows = reader.count("drift.min_rows", 2);
+    let within = |rate: f64| rate > 0.0 && rate < 1.0;
+    let rate = reader.number("drift.false_discovery_rate", "between 0 and 1", within);
+    Some(Drift { min_rows: min_rows?, false_discovery_rate: rate? })
+}
+
+fn labels(reader: &mut Reader<'_>) -> Option<Labels> {
+    let max_delay = reader.duration("labels.max_delay");
+    let max_pending = reader.count::<usize>("labels.max_pending", 1);
+    Some(Labels { max_delay: max_delay?, max_pending: max_pending?.try_into().ok()? })
+}
+
+fn archive(reader: &mut Reader<'_>, data_dir: &std::path::Path) -> Option<Archive> {
+    let enabled = reader.switch("archive");
+    let directory = archive_directory(reader, data_dir);
+    let formats = reader.list("archive.formats");
+    if formats != ["parquet"] {
+        let message =
+            format!("{:?} is not what this version writes; it has only parquet", formats.join(","));
+        reader.problem("archive.formats", message);
+    }
+    let max_bytes = reader.size::<u64>("archive.max_bytes", 1 << 20);
+    let rotate_bytes = reader.size::<u64>("archive.rotate_bytes", 1 << 16);
+    let rotate_interval = reader.duration("archive.rotate_interval");
+    if let (Some(max), Some(rotate)) = (max_bytes, rotate_bytes)
+        && rotate > max
+        && reader.is_given("archive.rotate_bytes")
+    {
+        let text = reader.text("archive.rotate_bytes");
+        reader.problem("archive.rotate_bytes", format!("{text:?} is more than archive.max_bytes"));
+    }
+    let local = Archive::Local {
+        directory: directory?,
+        max_bytes: max_bytes?,
+        // A small record needs several files, so that the oldest can go.
+        rotate_bytes: rotate_bytes?.min((max_bytes? / 4).max(1 << 16)),
+        rotate_interval: rotate_interval?,
+    };
+    Some(if enabled? { local } else { Archive::Off })
+}
+
+fn archive_directory(reader: &mut Reader<'_>, data_dir: &std::path::Path) -> Option<PathBuf> {
+    if !reader.is_given("archive.url") {
+        return Some(data_dir.join("archive"));
+    }
+    reader.read("archive.url", |text| match text.split_once("://") {
+        Some(("file", path)) if path.starts_with('/') => Ok(PathBuf::from(path)),
+        Some(("file", _)) => Err("is not an absolute path; write file:///directory".to_owned()),
+        Some(_) => Err("is no directory; this version records to file:/// only".to_owned()),
+        None => Err("is not a URL; write file:///directory".to_owned()),
+    })
+}
+
+fn drain(reader: &mut Reader<'_>) -> Option<Drain> {
+    let delay = reader.duration_or_zero("drain.delay");
+    let timeout = reader.duration_or_zero("drain.timeout");
+    Some(Drain { delay: delay?, timeout: timeout? })
+}

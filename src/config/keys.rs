@@ -1,0 +1,226 @@
+//! The one table of keys. Flags, variables, YAML, defaults, help and JSON Schema all come from it.
+
+use std::num::NonZeroUsize;
+
+/// One key of the configuration.
+#[derive(Debug)]
+pub struct Key {
+    /// As in YAML, with dots between the levels: `upstream.response_timeout`.
+    pub name: &'static str,
+    /// A shorter flag: `upstream` for `--upstream-url`.
+    pub short: Option<&'static str>,
+    pub form: Form,
+    /// As it would be typed; empty if there is none.
+    pub default: &'static str,
+    pub help: &'static str,
+    pub usual: Usual,
+}
+
+/// Whether a key belongs in the short help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usual {
+    Yes,
+    No,
+}
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    Path,
+    Url,
+    Address,
+    Duration,
+    /// A duration, or `none`.
+    OptionalDuration,
+    Size,
+    Count,
+    Number,
+    Switch,
+    OneOf(&'static [&'static str]),
+    List,
+    Map,
+    /// A map whose values are never shown.
+    SecretMap,
+}
+
+impl Form {
+    pub const fn value_name(self) -> &'static str {
+        match self {
+            Self::Text => "TEXT",
+            Self::Path => "FILE",
+            Self::Url => "URL",
+            Self::Address => "ADDRESS",
+            Self::Duration => "DURATION",
+            Self::OptionalDuration => "DURATION|none",
+            Self::Size => "SIZE",
+            Self::Count => "COUNT",
+            Self::Number => "NUMBER",
+            Self::Switch => "on|off",
+            Self::OneOf(_) => "NAME",
+            Self::List => "A,B",
+            Self::Map | Self::SecretMap => "K=V,K=V",
+        }
+    }
+}
+
+impl Key {
+    const fn new(
+        name: &'static str,
+        form: Form,
+        default: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self { name, short: None, form, default, help, usual: Usual::No }
+    }
+
+    const fn usual(mut self) -> Self {
+        self.usual = Usual::Yes;
+        self
+    }
+
+    const fn short(mut self, short: &'static str) -> Self {
+        self.short = Some(short);
+        self
+    }
+
+    /// `upstream-response-timeout`, without the dashes before it.
+    pub fn flag(&self) -> String {
+        self.name.replace(['.', '_'], "-")
+    }
+
+    /// `TAFFRAIL_UPSTREAM_RESPONSE_TIMEOUT`.
+    pub fn variable(&self) -> String {
+        variable_of(self.name)
+    }
+
+    /// The variable of the shorter flag, if there is one: `TAFFRAIL_UPSTREAM`.
+    pub fn short_variable(&self) -> Option<String> {
+        self.short.map(variable_of)
+    }
+
+    /// The level the key stands under: `export.otlp`; empty at the top.
+    pub fn group(&self) -> &'static str {
+        self.name.rsplit_once('.').map_or("", |(group, _)| group)
+    }
+
+    /// What stands for the default in help and listings.
+    pub fn default_shown(&self) -> String {
+        match (self.name, self.default) {
+            ("threads", _) => available_threads().to_string(),
+            (_, default) => default.to_owned(),
+        }
+    }
+}
+
+fn variable_of(name: &str) -> String {
+    format!("TAFFRAIL_{}", name.replace(['.', '-'], "_").to_uppercase())
+}
+
+pub(super) fn available_threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The key of that name, if there is one.
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// Whether keys stand under that name.
+pub(super) fn is_group(name: &str) -> bool {
+    KEYS.iter().any(|key| is_under(key.name, name)) || name == "export.prometheus"
+}
+
+/// Whether `name` is `group.…`.
+pub(super) fn is_under(name: &str, group: &str) -> bool {
+    name.strip_prefix(group).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// Names that may stand directly under `group`, for "did you mean".
+pub(super) fn names_under(group: &str) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for key in KEYS {
+        let rest = match group {
+            "" => Some(key.name),
+            group => key.name.strip_prefix(group).and_then(|rest| rest.strip_prefix('.')),
+        };
+        let Some(name) = rest.and_then(|rest| rest.split('.').next()) else { continue };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+pub(super) const UPSTREAM_PROTOCOLS: &[&str] = &["auto", "http1", "h2c"];
+pub(super) const PAYLOAD_PROTOCOLS: &[&str] =
+    &["auto", "open_inference_v2", "kserve_v1", "mlflow", "azure_ml", "csv", "pointers"];
+pub(super) const TEMPORALITIES: &[&str] = &["cumulative", "delta"];
+pub(super) const SAMPLERS: &[&str] = &[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+];
+
+pub static KEYS: &[Key] = &[
+    Key::new("listen", Form::Address, "0.0.0.0:9000", "Where clients connect").usual(),
+    Key::new("threads", Form::Count, "", "Serving threads, one runtime each"),
+    Key::new("data_dir", Form::Path, "./taffrail-data", "Where records are kept").usual(),
+    Key::new("baseline", Form::Path, "", "Reference sketches that live data is compared with; without one, the first rows become the baseline").usual(),
+    Key::new("baseline.learn.rows", Form::Count, "5000", "Rows of live traffic that become the baseline if no file is given").usual(),
+    Key::new("windows", Form::List, "5m,1h,1d", "Lengths of the windows that are compared, ascending, each a multiple of the first").usual(),
+    Key::new("routes", Form::List, "", "Route templates such as /tenants/{tenant}/score, beside the known ones"),
+    Key::new("upstream.url", Form::Url, "", "The model server, for instance http://127.0.0.1:8080").usual().short("upstream"),
+    Key::new("upstream.protocol", Form::OneOf(UPSTREAM_PROTOCOLS), "auto", "HTTP version towards the model; auto is the client's own"),
+    Key::new("upstream.connect_timeout", Form::Duration, "1s", "For a connection to the model; after it the client gets 504").usual(),
+    Key::new("upstream.response_timeout", Form::OptionalDuration, "none", "Until the head of the response; after it the client gets 504").usual(),
+    Key::new("upstream.max_idle_connections", Form::Count, "64", "Idle connections kept by each serving thread"),
+    Key::new("upstream.idle_timeout", Form::Duration, "60s", "How long an idle connection is kept; keep it below the model server's own"),
+    Key::new("admin.address", Form::Address, "127.0.0.1:9464", "Where the page, /metrics, /healthz and /readyz are").usual().short("admin"),
+    Key::new("admin.token_file", Form::Path, "", "A file with the token that lets a caller see payloads"),
+    Key::new("model.name", Form::Text, "model", "Name that every signal carries").usual(),
+    Key::new("model.version", Form::Text, "unknown", "Version that every signal carries").usual(),
+    Key::new("model.protocol", Form::OneOf(PAYLOAD_PROTOCOLS), "auto", "Dialect of the payloads; auto finds out"),
+    Key::new("model.signature", Form::Path, "", "An MLmodel file that names and types the features"),
+    Key::new("model.feature_names", Form::List, "", "Names for features that come without, in order"),
+    Key::new("model.pointers.inputs", Form::Text, "", "JSON pointer to the rows of a request of no known dialect: /data/rows"),
+    Key::new("model.pointers.outputs", Form::Text, "", "JSON pointer to the predictions of its response"),
+    Key::new("capture.enabled", Form::Switch, "on", "Off passes traffic through and records latency only"),
+    Key::new("capture.sample", Form::Number, "1.0", "Share of exchanges that are captured, from 0 to 1").usual(),
+    Key::new("capture.max_body_bytes", Form::Size, "1MiB", "Kept of each body; the rest is passed on and counted").usual(),
+    Key::new("capture.queue_items", Form::Count, "8192", "Exchanges waiting for analysis, at most"),
+    Key::new("capture.queue_bytes", Form::Size, "64MiB", "Bytes waiting for analysis, at most"),
+    Key::new("capture.cpu_budget", Form::Number, "0.2", "Cores that analysis may use; sampling falls before it uses more").usual(),
+    Key::new("capture.headers", Form::List, "", "Headers that are kept beside the payload"),
+    Key::new("features.include", Form::List, "*", "Globs over the names of features to watch"),
+    Key::new("features.exclude", Form::List, "", "Globs over the names of features to leave out"),
+    Key::new("features.max", Form::Count, "1000", "Features watched, at most; others are counted"),
+    Key::new("drift.min_rows", Form::Count, "50", "A window with fewer rows has no verdict").usual(),
+    Key::new("drift.false_discovery_rate", Form::Number, "0.01", "Share of false alarms among alarms that is put up with, between 0 and 1").usual(),
+    Key::new("labels.max_delay", Form::Duration, "7d", "How long a prediction waits for its label"),
+    Key::new("labels.max_pending", Form::Count, "100000", "Predictions waiting for their label, at most"),
+    Key::new("archive", Form::Switch, "on", "Whether exchanges are recorded in Parquet files").usual(),
+    Key::new("archive.url", Form::Url, "", "A file:// URL of their directory; else `archive` under the data directory"),
+    Key::new("archive.formats", Form::List, "parquet", "Formats of the record"),
+    Key::new("archive.max_bytes", Form::Size, "1GiB", "Size of the record; over it the oldest files go").usual(),
+    Key::new("archive.rotate_bytes", Form::Size, "64MiB", "A file is closed at this size"),
+    Key::new("archive.rotate_interval", Form::Duration, "5m", "A file is closed at this age"),
+    Key::new("export.service_name", Form::Text, "taffrail", "service.name of every signal"),
+    Key::new("export.resource", Form::Map, "", "Further resource attributes of every signal"),
+    Key::new("export.otlp.enabled", Form::Switch, "on", "Off sends nothing, endpoint or not"),
+    Key::new("export.otlp.endpoint", Form::Url, "", "An OpenTelemetry collector, OTLP over HTTP: http://127.0.0.1:4318").usual(),
+    Key::new("export.otlp.metrics_url", Form::Url, "", "Full URL for metrics, in place of <endpoint>/v1/metrics; none sends none"),
+    Key::new("export.otlp.logs_url", Form::Url, "", "Full URL for log events, in place of <endpoint>/v1/logs; none sends none"),
+    Key::new("export.otlp.traces_url", Form::Url, "", "Full URL for spans, in place of <endpoint>/v1/traces; none sends none"),
+    Key::new("export.otlp.headers", Form::SecretMap, "", "Headers sent with every export"),
+    Key::new("export.otlp.interval", Form::Duration, "60s", "Between two exports of metrics"),
+    Key::new("export.otlp.timeout", Form::Duration, "10s", "For one export"),
+    Key::new("export.otlp.temporality", Form::OneOf(TEMPORALITIES), "cumulative", "Of counters and histograms"),
+    Key::new("export.otlp.sampler", Form::OneOf(SAMPLERS), "parentbased_always_on", "Which exchanges become spans"),
+    Key::new("export.otlp.sampler_ratio", Form::Number, "1.0", "For the samplers with a ratio, from 0 to 1"),
+    Key::new("drain.delay", Form::Duration, "0s", "How long new connections are still taken after the signal to stop"),
+    Key::new("drain.timeout", Form::Duration, "30s", "How long exchanges in flight may take after that"),
+];

@@ -1,0 +1,135 @@
+//! `OTEL_*` variables of the OpenTelemetry specification, as settings of our own keys.
+//!
+//! What the specification calls invalid is warned of and ignored, as it asks; a protocol that we do
+//! not speak is a problem, since ignoring it would send to a port that does not answer.
+
+use super::keys;
+use super::layers::{Layers, Value};
+use super::problem::Origin;
+use percent_encoding::percent_decode_str;
+
+/// Variables that set one key, and how their text becomes ours.
+const PLAIN: &[(&str, &str, Reading)] = &[
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "export.otlp.endpoint", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "export.otlp.metrics_url", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "export.otlp.logs_url", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "export.otlp.traces_url", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "export.otlp.timeout", Reading::Milliseconds),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "export.otlp.interval", Reading::Milliseconds),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+        "export.otlp.temporality",
+        Reading::OneOf(keys::TEMPORALITIES),
+    ),
+    ("OTEL_TRACES_SAMPLER", "export.otlp.sampler", Reading::OneOf(keys::SAMPLERS)),
+    ("OTEL_TRACES_SAMPLER_ARG", "export.otlp.sampler_ratio", Reading::Share),
+    ("OTEL_SERVICE_NAME", "export.service_name", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "export.otlp.headers", Reading::Pairs),
+    ("OTEL_RESOURCE_ATTRIBUTES", "export.resource", Reading::Pairs),
+];
+
+/// `none` turns the signal off.
+const EXPORTERS: &[(&str, &str)] = &[
+    ("OTEL_METRICS_EXPORTER", "export.otlp.metrics_url"),
+    ("OTEL_LOGS_EXPORTER", "export.otlp.logs_url"),
+    ("OTEL_TRACES_EXPORTER", "export.otlp.traces_url"),
+];
+
+const PROTOCOLS: &[&str] = &[
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+];
+
+#[derive(Clone, Copy)]
+enum Reading {
+    AsIs,
+    Milliseconds,
+    Share,
+    OneOf(&'static [&'static str]),
+    /// `k=v,k=v`, percent-encoded as in the W3C Baggage.
+    Pairs,
+}
+
+pub(super) fn gather(variables: &[(String, String)], layers: &mut Layers) {
+    // The specification: an empty variable is as good as none.
+    let given = |name: &str| {
+        let found = variables.iter().find(|(variable, _)| variable == name);
+        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    };
+    for (name, key, reading) in PLAIN {
+        if let Some(text) = given(name) {
+            plain(name, key, *reading, text, layers);
+        }
+    }
+    for (name, key) in EXPORTERS {
+        if let Some(text) = given(name) {
+            exporter(name, key, text, layers);
+        }
+    }
+    for name in PROTOCOLS {
+        if let Some(text) = given(name).filter(|text| *text != "http/protobuf") {
+            let message =
+                format!("{text:?} is not spoken; only http/protobuf is (usually on port 4318)");
+            layers.problem(Origin::OtelVariable((*name).to_owned()), "", message);
+        }
+    }
+    match given("OTEL_SDK_DISABLED") {
+        Some(text) if text.eq_ignore_ascii_case("true") => {
+            set("OTEL_SDK_DISABLED", "export.otlp.enabled", Value::Text("off".into()), layers);
+        }
+        _ => {}
+    }
+}
+
+fn plain(name: &str, key: &str, reading: Reading, text: &str, layers: &mut Layers) {
+    let lowered = text.to_ascii_lowercase();
+    let value = match reading {
+        Reading::AsIs => Ok(Value::Text(text.to_owned())),
+        Reading::Milliseconds => match text.parse::<u64>() {
+            Ok(millis) => Ok(Value::Text(format!("{millis}ms"))),
+            Err(_) => Err("is not a whole number of milliseconds".to_owned()),
+        },
+        Reading::Share => match text.parse::<f64>() {
+            Ok(share) if (0.0..=1.0).contains(&share) => Ok(Value::Text(text.to_owned())),
+            _ => Err("is not a number from 0 to 1".to_owned()),
+        },
+        Reading::OneOf(allowed) if allowed.contains(&&*lowered) => Ok(Value::Text(lowered)),
+        Reading::OneOf(allowed) => Err(format!("is none of {}", allowed.join(", "))),
+        Reading::Pairs => {
+            pairs(text).map(Value::Map).ok_or("is not key=value,key=value".to_owned())
+        }
+    };
+    match value {
+        Ok(value) => set(name, key, value, layers),
+        Err(why) => layers
+            .warn(Origin::OtelVariable(name.to_owned()), format!("{text:?} {why}; it is ignored")),
+    }
+}
+
+fn exporter(name: &str, key: &str, text: &str, layers: &mut Layers) {
+    match text {
+        "none" => set(name, key, Value::Text("none".into()), layers),
+        "otlp" => {}
+        _ => layers.warn(
+            Origin::OtelVariable(name.to_owned()),
+            format!("{text:?} is neither otlp nor none; it is ignored"),
+        ),
+    }
+}
+
+fn set(variable: &str, key: &str, value: Value, layers: &mut Layers) {
+    if let Some(key) = keys::find(key) {
+        layers.put(key, value, Origin::OtelVariable(variable.to_owned()));
+    }
+}
+
+fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let decoded = |text: &str| percent_decode_str(text.trim()).decode_utf8_lossy().into_owned();
+    let pair = |part: &str| {
+        let (name, value) = part.split_once('=')?;
+        (!name.trim().is_empty()).then(|| (decoded(name), decoded(value)))
+    };
+    text.split(',').filter(|part| !part.trim().is_empty()).map(pair).collect()
+}

@@ -1,0 +1,329 @@
+//! Every key by every way in, who wins, and what is said of mistakes.
+
+use super::keys::{Form, KEYS, Key};
+use super::*;
+use std::io::Write;
+use std::time::Duration;
+
+const UPSTREAM: (&str, &str) = ("upstream.url", "http://127.0.0.1:8080");
+
+fn file(yaml: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(yaml.as_bytes()).unwrap();
+    file
+}
+
+/// With an upstream given, so that only the file can be wrong.
+fn from_yaml(yaml: &str) -> Result<Config, Vec<String>> {
+    let file = file(yaml);
+    let sources = Sources {
+        file: Some(file.path().to_owned()),
+        variables: vec![("TAFFRAIL_UPSTREAM".into(), UPSTREAM.1.into())],
+        ..Sources::default()
+    };
+    let name = format!("{}:", file.path().display());
+    let told = |problem: &Problem| problem.to_string().replace(&name, "");
+    Config::load(&sources).map(|(config, _)| config).map_err(|all| all.iter().map(told).collect())
+}
+
+fn from_variables(variables: &[(&str, &str)]) -> Result<(Config, Vec<Problem>), Problems> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let variables = variables.iter().map(owned).collect();
+    Config::load(&Sources { variables, flags: vec![(UPSTREAM.0, UPSTREAM.1.into())], file: None })
+}
+
+/// A value that the key takes and that is not its default.
+fn sample(key: &Key, existing_file: &str) -> String {
+    match (key.name, key.form) {
+        ("archive.url", _) => "file:///tmp/archive".into(),
+        ("archive.formats", _) => "parquet".into(),
+        ("windows", _) => "1m,2m".into(),
+        ("routes", _) => "/a/{b}".into(),
+        ("model.protocol", _) => "csv".into(),
+        ("model.pointers.inputs" | "model.pointers.outputs", _) => "/rows".into(),
+        ("capture.cpu_budget", _) => "0.1".into(),
+        ("archive.max_bytes" | "archive.rotate_bytes", _) => "2MiB".into(),
+        ("capture.max_body_bytes", _) => "2KiB".into(),
+        (_, Form::Text) => "other".into(),
+        (_, Form::Path) => existing_file.into(),
+        (_, Form::Url) => "http://10.0.0.1:1234".into(),
+        (_, Form::Address) => "127.0.0.1:7777".into(),
+        (_, Form::Duration | Form::OptionalDuration) => "42s".into(),
+        (_, Form::Size) => "128MiB".into(),
+        (_, Form::Count) => "17".into(),
+        (_, Form::Number) => "0.5".into(),
+        (_, Form::Switch) => "off".into(),
+        (_, Form::OneOf(words)) => words[1].into(),
+        (_, Form::List) => "alpha,beta".into(),
+        (_, Form::Map | Form::SecretMap) => "alpha=beta".into(),
+    }
+}
+
+fn yaml_of(key: &Key, value: &str) -> String {
+    let value = match key.form {
+        Form::List => format!("[{value}]").replace("/a/{b}", "\"/a/{b}\""),
+        Form::Map | Form::SecretMap => value.replacen('=', ": ", 1).split_off(0),
+        _ => value.to_owned(),
+    };
+    let value = match key.form {
+        Form::Map | Form::SecretMap => format!("{{ {value} }}"),
+        _ => value,
+    };
+    let mut yaml = value;
+    for (depth, name) in key.name.split('.').rev().enumerate() {
+        yaml = if depth == 0 { format!("{name}: {yaml}") } else { format!("{name}: {{ {yaml} }}") };
+    }
+    yaml
+}
+
+#[test]
+fn every_key_is_a_flag_a_variable_and_yaml() {
+    let existing = file("token");
+    let existing = existing.path().display().to_string();
+    for key in KEYS {
+        let value = sample(key, &existing);
+        let yaml = file(&yaml_of(key, &value));
+        let mut ways = [
+            Sources { flags: vec![(key.name, value.clone())], ..Sources::default() },
+            Sources { variables: vec![(key.variable(), value.clone())], ..Sources::default() },
+            Sources { file: Some(yaml.path().to_owned()), ..Sources::default() },
+        ];
+        for way in &mut ways {
+            if key.name != UPSTREAM.0 {
+                way.flags.push((UPSTREAM.0, UPSTREAM.1.into()));
+            }
+            let (config, warnings) =
+                Config::load(way).unwrap_or_else(|problems| panic!("{}: {problems}", key.name));
+            let listed = config.effective().iter().find(|entry| entry.key == key.name).unwrap();
+            let shown = if key.form == Form::SecretMap { "alpha=***" } else { &value };
+            assert_eq!(listed.value, shown, "{}", key.name);
+            assert_ne!(listed.source, "default", "{}", key.name);
+            assert_eq!(warnings, [], "{}", key.name);
+        }
+    }
+}
+
+#[test]
+fn every_key_has_a_default_that_serves() {
+    let config = Config::from_pairs(&[UPSTREAM]).unwrap();
+    assert_eq!(config.listen.to_string(), "0.0.0.0:9000");
+    assert_eq!(config.admin.address.to_string(), "127.0.0.1:9464");
+    assert_eq!(config.upstream.response_timeout, None);
+    assert_eq!(config.capture.max_body_bytes, 1 << 20);
+    assert_eq!(config.windows, [300, 3_600, 86_400].map(Duration::from_secs));
+    assert!(matches!(config.baseline, BaselineSource::Learn { rows } if rows.get() == 5000));
+    let Archive::Local { directory, max_bytes, .. } = &config.archive else { panic!("off") };
+    assert_eq!(directory, std::path::Path::new("./taffrail-data/archive"));
+    assert_eq!(*max_bytes, 1 << 30);
+    assert!(config.export.otlp.is_none());
+}
+
+#[test]
+fn flags_win_over_variables_over_the_file_over_otel_over_defaults() {
+    let yaml = file("export: { service_name: from-file }\n");
+    let mut sources = Sources {
+        file: Some(yaml.path().to_owned()),
+        flags: vec![(UPSTREAM.0, UPSTREAM.1.into()), ("export.service_name", "from-flag".into())],
+        variables: vec![
+            ("TAFFRAIL_EXPORT_SERVICE_NAME".into(), "from-variable".into()),
+            ("OTEL_SERVICE_NAME".into(), "from-otel".into()),
+        ],
+    };
+    let name = |sources: &Sources| Config::load(sources).unwrap().0.export.service_name;
+    assert_eq!(name(&sources), "from-flag");
+    sources.flags.pop();
+    assert_eq!(name(&sources), "from-variable");
+    sources.variables.remove(0);
+    assert_eq!(name(&sources), "from-file");
+    sources.file = None;
+    assert_eq!(name(&sources), "from-otel");
+    sources.variables.clear();
+    assert_eq!(name(&sources), "taffrail");
+}
+
+#[test]
+fn a_stronger_wish_to_learn_beats_a_weaker_baseline_file() {
+    let existing = file("{}");
+    let path = existing.path().display().to_string();
+    let config = from_variables(&[("TAFFRAIL_BASELINE", &path)]).unwrap().0;
+    assert!(matches!(config.baseline, BaselineSource::File(_)));
+    let yaml = from_yaml(&format!("baseline: {path}\n")).unwrap();
+    assert!(matches!(yaml.baseline, BaselineSource::File(_)));
+    let sources = Sources {
+        flags: vec![(UPSTREAM.0, UPSTREAM.1.into()), ("baseline.learn.rows", "9".into())],
+        variables: vec![("TAFFRAIL_BASELINE".into(), path)],
+        file: None,
+    };
+    let (config, _) = Config::load(&sources).unwrap();
+    assert!(matches!(config.baseline, BaselineSource::Learn { rows } if rows.get() == 9));
+}
+
+#[test]
+fn every_problem_is_told_with_its_line() {
+    let yaml = "listen: nowhere\nupstrem: { url: x }\ncapture:\n  sample: 2\n  queue: 1\nwindows: [5m, 7m]\nmodel: risk\n";
+    let problems = from_yaml(yaml).unwrap_err();
+    let lines: Vec<_> = problems.iter().map(|problem| &problem[..2]).collect();
+    assert_eq!(lines, ["1:", "2:", "4:", "5:", "6:", "7:"], "{problems:#?}");
+    assert!(problems[1].contains("did you mean upstream?"), "{}", problems[1]);
+    assert!(problems[2].contains("capture.sample: \"2\" is not a number from 0 to 1"));
+}
+
+#[test]
+fn keys_of_later_versions_are_refused_by_name() {
+    for yaml in [
+        "redact: [{ pointer: /a, action: hash }]",
+        "features: { segments: [country] }",
+        "drift: { persistence: 1 of 1 }",
+        "archive: { retention: 30d }",
+        "archive: { flush_interval: 1s }",
+        "export: { application_insights: {} }",
+        "tls: { certificate: a }",
+        "upstream: { tls: {} }",
+    ] {
+        let problems = from_yaml(yaml).unwrap_err();
+        assert!(problems[0].contains("this version does not have"), "{problems:?}");
+    }
+    for yaml in ["archive: { formats: [csv] }", "archive: { url: \"s3://bucket/x\" }"] {
+        assert!(from_yaml(yaml).unwrap_err()[0].contains("this version"), "{yaml}");
+    }
+}
+
+#[test]
+fn https_is_refused_as_not_there_yet() {
+    for key in ["upstream.url", "export.otlp.endpoint"] {
+        let problems = Config::from_pairs(&[UPSTREAM, (key, "https://host:1")]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems}");
+        assert!(problems.to_string().contains("plain http only"), "{problems}");
+    }
+}
+
+#[test]
+fn an_empty_group_is_no_problem_and_archive_may_be_off() {
+    assert!(from_yaml("export: { prometheus: {} }\nmodel:\n").is_ok());
+    assert!(matches!(from_yaml("archive: off\n").unwrap().archive, Archive::Off));
+}
+
+#[test]
+fn versions_keep_their_spelling() {
+    assert_eq!(from_yaml("model: { version: 3.10 }\n").unwrap().model.version, "3.10");
+}
+
+#[test]
+fn injected_variables_are_ignored_and_unknown_ones_warned_of() {
+    let (_, warnings) = from_variables(&[
+        ("TAFFRAIL_SERVICE_HOST", "10.0.0.1"),
+        ("TAFFRAIL_PORT", "tcp://10.0.0.1:9000"),
+        ("TAFFRAIL_PORT_9000_TCP_ADDR", "10.0.0.1"),
+        ("TAFFRAIL_UPSTREM", "x"),
+        ("TAFFRAIL_BASELINE", ""),
+    ])
+    .unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].origin, Origin::Variable("TAFFRAIL_UPSTREM".into()));
+}
+
+#[test]
+fn a_token_is_trimmed_and_never_printed() {
+    let token = file("  s3cret\n");
+    let path = token.path().display().to_string();
+    let config = Config::from_pairs(&[
+        UPSTREAM,
+        ("admin.token_file", &path),
+        ("export.otlp.headers", "authorization=Bearer hidden"),
+        ("export.otlp.endpoint", "http://c:4318"),
+    ])
+    .unwrap();
+    assert_eq!(config.admin.token.as_ref().unwrap().expose(), "s3cret");
+    let printed = format!("{config:?}");
+    assert!(!printed.contains("s3cret") && !printed.contains("hidden"), "{printed}");
+}
+
+#[test]
+fn the_upstream_keeps_its_base_path_and_gets_a_port() {
+    let upstream = Config::from_pairs(&[("upstream.url", "http://model/base")]).unwrap().upstream;
+    assert_eq!(upstream.authority.as_str(), "model:80");
+    assert_eq!(upstream.base_path.as_str(), "/base");
+    for url in ["model:8080", "http://", "ftp://a", "http://u:p@a", "http://a:99999", "http://a/?q"]
+    {
+        assert!(Config::from_pairs(&[("upstream.url", url)]).is_err(), "{url}");
+    }
+}
+
+mod otel {
+    use super::*;
+
+    fn otlp(variables: &[(&str, &str)]) -> Option<Otlp> {
+        from_variables(variables).unwrap().0.export.otlp
+    }
+
+    #[test]
+    fn an_endpoint_turns_every_signal_on() {
+        let otlp = otlp(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/")]).unwrap();
+        assert_eq!(otlp.metrics_url.unwrap(), "http://c:4318/v1/metrics");
+        assert_eq!(otlp.traces_url.unwrap(), "http://c:4318/v1/traces");
+    }
+
+    #[test]
+    fn a_signal_may_have_its_own_url_or_none() {
+        let otlp = otlp(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
+            ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://logs:1/in"),
+            ("OTEL_TRACES_EXPORTER", "none"),
+        ])
+        .unwrap();
+        assert_eq!(otlp.logs_url.unwrap(), "http://logs:1/in");
+        assert_eq!(otlp.traces_url, None);
+    }
+
+    #[test]
+    fn disabled_sends_nothing() {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+        assert!(otlp(&[endpoint, ("OTEL_SDK_DISABLED", "TRUE")]).is_none());
+    }
+
+    #[test]
+    fn numbers_words_and_pairs_are_read() {
+        let (config, warnings) = from_variables(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x, y=z"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"),
+            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a%2Cb,team=m%C3%BC"),
+            ("OTEL_LOGS_EXPORTER", "console"),
+        ])
+        .unwrap();
+        let otlp = config.export.otlp.unwrap();
+        assert_eq!(otlp.headers[0].1.expose(), "Bearer x");
+        assert_eq!(otlp.timeout, Duration::from_millis(2500));
+        assert_eq!(otlp.interval, Duration::from_secs(1));
+        assert_eq!(otlp.temporality, Temporality::Delta);
+        assert_eq!(otlp.sampler, TraceSampler::ParentBased(0.25));
+        assert_eq!(config.export.service_name, "a,b");
+        assert_eq!(config.export.resource, [("team".to_owned(), "mü".to_owned())]);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+    }
+
+    #[test]
+    fn another_protocol_is_a_problem() {
+        let problems = from_variables(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).unwrap_err();
+        assert!(problems.to_string().contains("only http/protobuf"), "{problems}");
+    }
+
+    #[test]
+    fn an_endpoint_of_the_file_beats_a_signal_url_of_otel() {
+        let yaml = file("export: { otlp: { endpoint: http://file:1 } }\n");
+        let sources = Sources {
+            file: Some(yaml.path().to_owned()),
+            flags: vec![(UPSTREAM.0, UPSTREAM.1.into())],
+            variables: vec![(
+                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT".into(),
+                "http://otel:1/m".into(),
+            )],
+        };
+        let otlp = Config::load(&sources).unwrap().0.export.otlp.unwrap();
+        assert_eq!(otlp.metrics_url.unwrap(), "http://file:1/v1/metrics");
+    }
+}
