@@ -54,14 +54,24 @@ impl Collector {
         }
         Snapshot {
             requests: self.requests(),
-            phases: self.total.phases.iter().flat_map(|(route, all)| self.times(*route, all)).collect(),
+            phases: self
+                .total
+                .phases
+                .iter()
+                .flat_map(|(route, all)| self.times(*route, all))
+                .collect(),
             active_requests: self.links.iter().map(|link| link.active_requests.load(Relaxed)).sum(),
-            open_connections: self.links.iter().map(|link| link.open_connections.load(Relaxed)).sum(),
+            open_connections: self
+                .links
+                .iter()
+                .map(|link| link.open_connections.load(Relaxed))
+                .sum(),
         }
     }
 
     fn advance(&mut self, now: Instant) {
-        let mut passed = now.saturating_duration_since(self.slot_started).as_nanos() / SLOT.as_nanos();
+        let mut passed =
+            now.saturating_duration_since(self.slot_started).as_nanos() / SLOT.as_nanos();
         passed = passed.min(SLOTS as u128);
         for _ in 0..passed {
             let mut slot = match self.recent.len() {
@@ -146,7 +156,7 @@ mod tests {
         assert_eq!(total(&snapshot).all.count(), 200);
         assert_eq!(snapshot.requests.len(), 1);
         assert_eq!(snapshot.requests[0].duration.count(), 200);
-        assert_eq!(snapshot.requests[0].request_size.sum() as u64, 2000);
+        assert_eq!(snapshot.requests[0].request_size.quantile(1.0), Some(10.0));
     }
 
     #[test]
@@ -166,7 +176,10 @@ mod tests {
         recorders[0].record(&observation(5));
         recorders[0].flush();
         assert_eq!(total(&collector.snapshot_at(start)).recent.count(), 1);
-        assert_eq!(total(&collector.snapshot_at(start + Duration::from_secs(59))).recent.count(), 1);
+        assert_eq!(
+            total(&collector.snapshot_at(start + Duration::from_secs(59))).recent.count(),
+            1
+        );
         let later = collector.snapshot_at(start + Duration::from_secs(75));
         assert_eq!((total(&later).recent.count(), total(&later).all.count()), (0, 1));
         let hours_later = collector.snapshot_at(start + Duration::from_secs(7200));
@@ -176,7 +189,8 @@ mod tests {
     #[test]
     fn gauges_are_summed_over_threads() {
         let (recorders, mut collector) = recorders(2, routes());
-        recorders.iter().for_each(|recorder| recorder.request_started());
+        recorders[0].request_started();
+        recorders[1].request_started();
         recorders[0].connection_opened();
         recorders[1].request_ended();
         let snapshot = collector.snapshot();

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_key_gives_back_what_it_was_made_of() {
-        let outcome = Outcome { status: Some(StatusCode::BAD_GATEWAY), fault: Some(Fault::UpstreamReset) };
+        let outcome =
+            Outcome { status: Some(StatusCode::BAD_GATEWAY), fault: Some(Fault::UpstreamReset) };
         let key = Key::new(RouteId::OTHER, &Method::PATCH, outcome);
         assert_eq!(key.method(), Method::PATCH);
         assert_eq!(key.outcome(), outcome);
@@ -98,7 +99,8 @@ mod tests {
     #[test]
     fn methods_of_a_clients_own_share_one_series() {
         let outcome = Outcome { status: Some(StatusCode::OK), fault: None };
-        let key = |name: &[u8]| Key::new(RouteId::OTHER, &Method::from_bytes(name).unwrap(), outcome);
+        let key =
+            |name: &[u8]| Key::new(RouteId::OTHER, &Method::from_bytes(name).unwrap(), outcome);
         assert_eq!(key(b"BREW"), key(b"PROPFIND"));
         assert_eq!(key(b"BREW").method().as_str(), "_OTHER");
     }

@@ -42,9 +42,9 @@ mod tests {
     fn made_ids_are_version_7_and_ascend() {
         let ids = RequestIds::default();
         let make = || ids.identify(&mut HeaderMap::new()).text().into_owned();
-        let made: Vec<_> = (0..100).map(|_| make()).collect();
-        assert!(made.is_sorted());
-        assert_eq!(Uuid::parse_str(&made[0]).unwrap().get_version_num(), 7);
+        let texts: Vec<_> = (0..100).map(|_| make()).collect();
+        assert!(texts.is_sorted());
+        assert_eq!(Uuid::parse_str(&texts[0]).unwrap().get_version_num(), 7);
     }
 
     #[test]

@@ -132,6 +132,11 @@ impl OpenExchange {
         self.progress.borrow().request.end
     }
 
+    /// The whole request has left for the upstream.
+    pub fn is_request_whole(&self) -> bool {
+        self.request_end() == Some(BodyEnd::Complete)
+    }
+
     pub(super) fn saw(&self, side: Side, data: &Bytes) {
         let progress = &mut *self.progress.borrow_mut();
         progress.flow(side).bytes += data.len() as u64;

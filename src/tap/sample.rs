@@ -69,7 +69,9 @@ mod tests {
     #[test]
     fn credentials_are_never_kept_even_if_asked_for() {
         let mut headers = HeaderMap::new();
-        for name in ["x-tenant", "authorization", "cookie", "set-cookie", "proxy-authorization", "x-b"] {
+        for name in
+            ["x-tenant", "authorization", "cookie", "set-cookie", "proxy-authorization", "x-b"]
+        {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static("v"));
         }
         let asked = NEVER_KEPT.into_iter().chain([HeaderName::from_static("x-tenant")]).collect();

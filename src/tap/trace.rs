@@ -26,12 +26,11 @@ impl Tracing {
     /// Continues the trace of a request, or begins one, and says so in its headers.
     pub(super) fn continue_in(self, headers: &mut HeaderMap) -> Option<Trace> {
         let Self::On(sampler) = self else { return None };
-        let trace = match parent(headers) {
-            Some(parent) => parent.continued(sampler),
-            None => {
-                headers.remove(&TRACESTATE);
-                root(sampler)
-            }
+        let trace = if let Some(parent) = parent(headers) {
+            parent.continued(sampler)
+        } else {
+            headers.remove(&TRACESTATE);
+            root(sampler)
         };
         headers.insert(TRACEPARENT, render(&trace));
         Some(trace)
@@ -45,8 +44,8 @@ struct Parent {
 }
 
 impl Parent {
-    fn continued(self, sampler: TraceSampler) -> Trace {
-        let sampled = match sampler {
+    fn continued(self, policy: TraceSampler) -> Trace {
+        let sampled = match policy {
             TraceSampler::ParentBased(_) => self.sampled,
             TraceSampler::Ratio(ratio) => is_sampled(self.trace_id, ratio),
         };
