@@ -1,0 +1,143 @@
+//! Whom a request is for: `Host`, `:authority` and absolute-form, which have to agree.
+//!
+//! In: a request's head as it came. Out: the one authority it names. A request that two readers
+//! could route differently is refused (RFC 9112 section 3.2), and the upstream sees nothing of it.
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Method, Uri, Version, header, request};
+use thiserror::Error;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(super) enum Refusal {
+    #[error("the request has no Host header; HTTP/1.1 demands one")]
+    MissingHost,
+    #[error("the request has more than one Host header")]
+    SeveralHosts,
+    #[error("the Host header is not one host with an optional port")]
+    InvalidHost,
+    #[error("the Host header and the authority of the request's target differ")]
+    HostMismatch,
+    #[error("CONNECT asks for a tunnel, which this proxy does not make")]
+    Connect,
+}
+
+impl Refusal {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingHost => "missing_host",
+            Self::SeveralHosts => "several_hosts",
+            Self::InvalidHost => "invalid_host",
+            Self::HostMismatch => "host_mismatch",
+            Self::Connect => "connect_refused",
+        }
+    }
+}
+
+/// The authority a request names; `None` where HTTP/1.0 named none.
+pub(super) fn check(head: &request::Parts) -> Result<Option<HeaderValue>, Refusal> {
+    if head.method == Method::CONNECT {
+        return Err(Refusal::Connect);
+    }
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Refusal::SeveralHosts);
+    }
+    if host.is_some_and(|host| !is_host(host.as_bytes())) {
+        return Err(Refusal::InvalidHost);
+    }
+    match (host, head.uri.authority()) {
+        (Some(host), None) => Ok(Some(host.clone())),
+        (Some(host), Some(authority)) if is_same(host, authority) => Ok(Some(host.clone())),
+        (Some(_), Some(_)) => Err(Refusal::HostMismatch),
+        (None, Some(authority)) if head.version == Version::HTTP_2 => {
+            HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| Refusal::InvalidHost)
+        }
+        (None, _) if head.version <= Version::HTTP_10 => Ok(None),
+        (None, _) => Err(Refusal::MissingHost),
+    }
+}
+
+/// An empty value is allowed: a target without authority has an empty Host.
+fn is_host(value: &[u8]) -> bool {
+    value.is_empty()
+        || std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse::<Authority>().ok())
+            .is_some_and(|authority| !authority.as_str().contains(['@', ',']))
+}
+
+fn is_same(host: &HeaderValue, authority: &Authority) -> bool {
+    let with_default_port = |text: &str| text.strip_suffix(":80").unwrap_or(text).to_owned();
+    let host = host.to_str().map(with_default_port).unwrap_or_default();
+    host.eq_ignore_ascii_case(&with_default_port(authority.as_str()))
+}
+
+/// The path sent upstream: the request's own, after `base` if there is one.
+pub(super) fn path(uri: &Uri, base: &PathAndQuery) -> PathAndQuery {
+    let own = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let base = base.path().trim_end_matches('/');
+    if base.is_empty() || own == "*" {
+        return own;
+    }
+    // Two valid paths, the second beginning with a slash or a query, make a valid one.
+    PathAndQuery::try_from(format!("{base}{own}")).unwrap_or(own)
+}
+
+/// The target as HTTP/2 wants it: whole.
+pub(super) fn absolute(path: PathAndQuery, authority: Authority) -> Uri {
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority);
+    parts.path_and_query = Some(path.clone());
+    Uri::from_parts(parts).unwrap_or_else(|_| Uri::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn outcome(version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Refusal> {
+        let mut request = Request::builder().version(version).uri(uri);
+        for host in hosts {
+            request = request.header(header::HOST, *host);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        check(&head).map(|host| host.map(|host| host.to_str().unwrap().to_owned()))
+    }
+
+    #[test]
+    fn one_host_and_only_one() {
+        let h1 = |hosts: &[&str]| outcome(Version::HTTP_11, "/", hosts);
+        assert_eq!(h1(&["model:80"]), Ok(Some("model:80".to_owned())));
+        assert_eq!(h1(&["[::1]:80"]), Ok(Some("[::1]:80".to_owned())));
+        assert_eq!(h1(&[]), Err(Refusal::MissingHost));
+        assert_eq!(h1(&["a", "a"]), Err(Refusal::SeveralHosts));
+        for invalid in ["a, b", "a b", "a/b", "u@a", "a:b:c"] {
+            assert_eq!(h1(&[invalid]), Err(Refusal::InvalidHost), "{invalid}");
+        }
+        assert_eq!(outcome(Version::HTTP_10, "/", &[]), Ok(None));
+    }
+
+    #[test]
+    fn an_absolute_target_has_to_name_the_same_host() {
+        let h1 = |uri, host| outcome(Version::HTTP_11, uri, &[host]);
+        assert!(h1("http://Model/x", "model").is_ok());
+        assert!(h1("http://model:80/x", "model").is_ok());
+        assert_eq!(h1("http://model/x", "other"), Err(Refusal::HostMismatch));
+        assert_eq!(outcome(Version::HTTP_2, "http://a/x", &[]), Ok(Some("a".to_owned())));
+        assert_eq!(outcome(Version::HTTP_2, "http://a/x", &["b"]), Err(Refusal::HostMismatch));
+    }
+
+    #[test]
+    fn the_base_path_goes_before_the_requests_own() {
+        let joined = |uri: &'static str, base| {
+            path(&Uri::from_static(uri), &PathAndQuery::from_static(base)).to_string()
+        };
+        assert_eq!(joined("/a?b=c", "/"), "/a?b=c");
+        assert_eq!(joined("/a?b=c", "/models/"), "/models/a?b=c");
+        assert_eq!(joined("/%7Ea//b", "/m"), "/m/%7Ea//b");
+        assert_eq!(joined("*", "/m"), "*");
+    }
+}

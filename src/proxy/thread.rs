@@ -1,0 +1,146 @@
+//! A serving thread: one listener, one single-threaded runtime, everything on it owned by it.
+
+use super::drain::{Drain, Member, Phase};
+use super::server::Server;
+use super::upstream::Upstream;
+use crate::capture::{Queue, RouteTable};
+use crate::config;
+use crate::latency::Recorder;
+use crate::tap::{Settings, Tap, Tracing};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+const TICK: Duration = Duration::from_secs(1);
+/// When no connection can be accepted, out of descriptors say, until the next try.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How far the shutdown of the process has come. It only goes forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    Serving,
+    /// Connections are still accepted; responses ask clients to go elsewhere (`Connection: close`,
+    /// GOAWAY).
+    Draining,
+    /// Nothing is accepted; exchanges under way have until `deadline`.
+    Closing {
+        deadline: Instant,
+    },
+}
+
+/// All that one serving thread is made of.
+pub struct Thread {
+    pub listener: std::net::TcpListener,
+    pub upstream: config::Upstream,
+    pub routes: Arc<RouteTable>,
+    pub tap: Settings,
+    pub queue: Arc<Queue>,
+    pub recorder: Recorder,
+    pub tracing: Tracing,
+    /// A sender that is gone before it said `Closing` counts as closing at once.
+    pub shutdown: watch::Receiver<Shutdown>,
+}
+
+impl Thread {
+    /// Serves until the shutdown has come to its end. By then every exchange was recorded, and
+    /// offered if it was sampled; those cut by the deadline as cancelled.
+    pub fn run(self) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(tokio::runtime::LocalOptions::default())?;
+        let Self { listener, upstream, routes, tap, queue, recorder, tracing, shutdown } = self;
+        let tap = Rc::new(Tap::new(tap, routes, queue, recorder, tracing));
+        let upstream = Rc::new(Upstream::new(upstream));
+        let server = Server::new(upstream, tap, Rc::new(Drain::new()));
+        runtime.block_on(run(Rc::new(server), listener, shutdown))
+    }
+}
+
+async fn run(
+    server: Rc<Server>,
+    listener: std::net::TcpListener,
+    mut shutdown: watch::Receiver<Shutdown>,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let accepting =
+        tokio::task::spawn_local(accept(Rc::clone(&server), TcpListener::from_std(listener)?));
+    let ticking = tokio::task::spawn_local(tick(Rc::clone(&server)));
+    let mut deadline = drain(&server, &mut shutdown).await;
+    accepting.abort();
+    // The listening socket is closed once the task is gone, and only then do new clients go elsewhere.
+    drop(accepting.await);
+    server.drain.enter(Phase::Closing);
+    loop {
+        tokio::select! {
+            () = server.drain.all_closed() => break,
+            () = tokio::time::sleep_until(deadline.into()) => break,
+            sooner = closing(&mut shutdown) => deadline = sooner,
+        }
+    }
+    ticking.abort();
+    Ok(())
+}
+
+/// Serves until it is time to close, and says until when exchanges may go on.
+async fn drain(server: &Server, shutdown: &mut watch::Receiver<Shutdown>) -> Instant {
+    loop {
+        match *shutdown.borrow_and_update() {
+            Shutdown::Serving => {}
+            Shutdown::Draining => server.drain.enter(Phase::Draining),
+            Shutdown::Closing { deadline } => return deadline,
+        }
+        if shutdown.changed().await.is_err() {
+            return Instant::now();
+        }
+    }
+}
+
+/// A new deadline, when one is given after the first.
+async fn closing(shutdown: &mut watch::Receiver<Shutdown>) -> Instant {
+    while shutdown.changed().await.is_ok() {
+        if let Shutdown::Closing { deadline } = *shutdown.borrow_and_update() {
+            return deadline;
+        }
+    }
+    // The deadline that was given stands, though nobody is left to change it.
+    std::future::pending().await
+}
+
+async fn accept(server: Rc<Server>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        "a client left at once"
+                    );
+                    continue;
+                }
+                let member = Member::new(Rc::clone(&server.drain));
+                drop(tokio::task::spawn_local(Rc::clone(&server).serve(stream, member)));
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "no connection could be accepted"
+                );
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn tick(server: Rc<Server>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let now = ticks.tick().await;
+        server.tap.flush();
+        server.upstream.tick(now.into());
+    }
+}

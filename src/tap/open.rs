@@ -1,0 +1,241 @@
+//! An exchange under way. Both bodies and the handler hold it; when the last lets go it is over,
+//! its times are recorded, and if it was sampled it is offered to the queue.
+
+use super::identity::X_REQUEST_ID;
+use super::{Side, Tap};
+use crate::capture::{
+    BodyEnd, CapturedBody, Exchange, Fault, Headers, Message, RequestId, RouteId, Timing, Trace,
+};
+use crate::latency::{Observation, Outcome};
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, StatusCode, Uri, header, request, response};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Instant, SystemTime};
+
+/// Frames up to this size are copied: a clone would pin the connection's whole read buffer, and
+/// make it allocate another for the next request.
+const COPIED_BYTES: usize = 4096;
+
+pub struct OpenExchange {
+    tap: Rc<Tap>,
+    started: Instant,
+    route: RouteId,
+    method: Method,
+    id: RequestId,
+    progress: RefCell<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    handed_over: Option<Instant>,
+    head: Option<Instant>,
+    response_ended: Option<Instant>,
+    status: Option<StatusCode>,
+    fault: Option<Fault>,
+    request: Flow,
+    response: Flow,
+    /// What analysis will get, if this exchange was sampled.
+    kept: Option<Box<Exchange>>,
+}
+
+/// One body, as far as it came.
+#[derive(Default)]
+struct Flow {
+    bytes: u64,
+    /// `None` while it flows.
+    end: Option<BodyEnd>,
+}
+
+impl Tap {
+    /// A request's head has arrived. Its id and trace context are settled in its headers.
+    pub fn open(self: &Rc<Self>, head: &mut request::Parts) -> Rc<OpenExchange> {
+        let started = Instant::now();
+        let id = self.ids.identify(&mut head.headers);
+        let trace = self.tracing.continue_in(&mut head.headers);
+        let route = self.routes.classify(head.uri.path());
+        let kept = self.sample(head, &id, route, trace);
+        self.recorder.borrow().request_started();
+        Rc::new(OpenExchange {
+            tap: Rc::clone(self),
+            started,
+            route,
+            method: head.method.clone(),
+            id,
+            progress: RefCell::new(Progress { kept, ..Progress::default() }),
+        })
+    }
+
+    fn sample(
+        &self,
+        head: &request::Parts,
+        id: &RequestId,
+        route: RouteId,
+        trace: Option<Trace>,
+    ) -> Option<Box<Exchange>> {
+        if !self.settings.enabled {
+            return None;
+        }
+        let Some(sample_rate) = self.settings.sample.draw() else {
+            self.queue.counters().sampled_out.fetch_add(1, Relaxed);
+            return None;
+        };
+        Some(Box::new(Exchange {
+            id: id.clone(),
+            started_at: SystemTime::now(),
+            timing: Timing::default(),
+            route,
+            method: head.method.clone(),
+            target: target(&head.uri),
+            status: None,
+            fault: None,
+            trace,
+            sample_rate,
+            request: message(&head.headers, self.settings.kept_headers(&head.headers)),
+            response: Message::default(),
+        }))
+    }
+}
+
+impl OpenExchange {
+    pub fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// The request goes to an upstream connection now; said again when it is sent a second time.
+    pub fn handed_over(&self) {
+        self.progress.borrow_mut().handed_over = Some(Instant::now());
+    }
+
+    /// The upstream's head has come. Names the exchange in it, unless the upstream did.
+    pub fn answered(&self, head: &mut response::Parts) {
+        self.replied(head, None);
+        self.progress.borrow_mut().head = Some(Instant::now());
+    }
+
+    /// The proxy itself answers, because of `fault` or because the request was refused.
+    pub fn replied(&self, head: &mut response::Parts, fault: Option<Fault>) {
+        let mut progress = self.progress.borrow_mut();
+        progress.status = Some(head.status);
+        progress.fault = fault;
+        if let Some(kept) = &mut progress.kept {
+            kept.response = message(&head.headers, self.tap.settings.kept_headers(&head.headers));
+        }
+        let entry = head.headers.entry(X_REQUEST_ID);
+        entry.or_insert_with(|| self.id.header_value().clone());
+    }
+
+    /// How the request's body ended; `None` while it flows.
+    pub fn request_end(&self) -> Option<BodyEnd> {
+        self.progress.borrow().request.end
+    }
+
+    /// The whole request has left for the upstream.
+    pub fn is_request_whole(&self) -> bool {
+        self.request_end() == Some(BodyEnd::Complete)
+    }
+
+    pub(super) fn saw(&self, side: Side, data: &Bytes) {
+        let progress = &mut *self.progress.borrow_mut();
+        progress.flow(side).bytes += data.len() as u64;
+        if let Some(kept) = &mut progress.kept {
+            keep(body_of(kept, side), data, self.tap.settings.max_body_bytes);
+        }
+    }
+
+    pub(super) fn body_ended(&self, side: Side, end: BodyEnd) {
+        let mut progress = self.progress.borrow_mut();
+        progress.flow(side).end = Some(end);
+        if side == Side::Response {
+            progress.response_ended = Some(Instant::now());
+        }
+    }
+}
+
+impl Progress {
+    fn flow(&mut self, side: Side) -> &mut Flow {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.response,
+        }
+    }
+
+    /// What went wrong, by what is known at the end. The first cause wins: a client that sent half
+    /// a body also gets no whole answer.
+    fn fault(&self) -> Option<Fault> {
+        let cause = || match (self.request.end, self.response.end) {
+            (_, Some(BodyEnd::Complete)) => None,
+            (Some(BodyEnd::Aborted), _) => Some(Fault::ClientBodyAborted),
+            (_, Some(BodyEnd::Aborted)) => Some(Fault::UpstreamBodyAborted),
+            _ => Some(Fault::ClientGone),
+        };
+        self.fault.or_else(cause)
+    }
+
+    fn timing(&self, started: Instant) -> Timing {
+        let ended = self.response_ended.unwrap_or_else(Instant::now);
+        Timing {
+            total: ended.saturating_duration_since(started),
+            upstream: self.handed_over.map(|at| ended.saturating_duration_since(at)),
+            first_byte: self.head.map(|at| at.saturating_duration_since(started)),
+        }
+    }
+}
+
+impl Drop for OpenExchange {
+    fn drop(&mut self) {
+        let progress = self.progress.get_mut();
+        let timing = progress.timing(self.started);
+        let outcome = Outcome { status: progress.status, fault: progress.fault() };
+        {
+            let mut recorder = self.tap.recorder.borrow_mut();
+            recorder.request_ended();
+            recorder.record(&Observation {
+                route: self.route,
+                method: &self.method,
+                outcome,
+                timing,
+                request_bytes: progress.request.bytes,
+                response_bytes: progress.response.bytes,
+            });
+        }
+        let Some(mut kept) = progress.kept.take() else { return };
+        kept.timing = timing;
+        kept.status = outcome.status;
+        kept.fault = outcome.fault;
+        kept.request.body.end = progress.request.end.unwrap_or(BodyEnd::Cancelled);
+        kept.response.body.end = progress.response.end.unwrap_or(BodyEnd::Cancelled);
+        // A refusal was counted by the queue, which is all that can be done about it.
+        let _ = self.tap.queue.offer(kept);
+    }
+}
+
+fn body_of(exchange: &mut Exchange, side: Side) -> &mut CapturedBody {
+    match side {
+        Side::Request => &mut exchange.request.body,
+        Side::Response => &mut exchange.response.body,
+    }
+}
+
+fn keep(body: &mut CapturedBody, data: &Bytes, max_bytes: usize) {
+    if data.len() <= COPIED_BYTES && body.kept_bytes() < max_bytes {
+        body.push(&Bytes::copy_from_slice(data), max_bytes);
+    } else {
+        body.push(data, max_bytes);
+    }
+}
+
+fn message(headers: &HeaderMap, kept: Headers) -> Message {
+    Message {
+        content_type: headers.get(header::CONTENT_TYPE).cloned(),
+        content_encoding: headers.get(header::CONTENT_ENCODING).cloned(),
+        headers: kept,
+        body: CapturedBody::default(),
+    }
+}
+
+fn target(uri: &Uri) -> PathAndQuery {
+    uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
+}
