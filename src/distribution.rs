@@ -48,6 +48,17 @@ impl Distribution {
         }
     }
 
+    /// What was recorded after `earlier`, which is an older state of this distribution. After a
+    /// restart there is no such state, and everything is new.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut counts = self.counts.clone();
+        match (counts.subtract(&earlier.counts), self.sum.checked_sub(earlier.sum)) {
+            (Ok(()), Some(sum)) => Self { counts, sum, per_unit: self.per_unit },
+            _ => self.clone(),
+        }
+    }
+
     pub fn clear(&mut self) {
         self.counts.reset();
         self.sum = 0;
@@ -104,5 +115,16 @@ mod tests {
         assert!((p99 / 0.990 - 1.0).abs() < 0.01, "{p99}");
         assert!((distribution.sum() - 500.5).abs() < 1e-9);
         assert_eq!(distribution.count_at_most(10.0), 1000);
+    }
+
+    #[test]
+    fn what_came_since_an_older_state_and_that_state_make_the_whole() {
+        let mut distribution = Distribution::of_counts();
+        distribution.record(3);
+        let earlier = distribution.clone();
+        (0..5).for_each(|_| distribution.record(70));
+        let since = distribution.since(&earlier);
+        assert_eq!((since.count(), since.sum(), since.min()), (5, 350.0, Some(70.0)));
+        assert_eq!(earlier.since(&distribution).count(), 1, "a restart: everything is new");
     }
 }

@@ -3,6 +3,7 @@
 use super::names::Metric;
 use crate::distribution::Distribution;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// All points of one metric.
 #[derive(Debug, Clone)]
@@ -27,4 +28,59 @@ pub enum Value {
     Counter(u64),
     /// Since the process started.
     Histogram(Box<Distribution>),
+}
+
+impl Family {
+    pub fn new(metric: &'static Metric) -> Self {
+        Self { metric, points: Vec::new() }
+    }
+
+    /// A family of one point without attributes.
+    pub fn single(metric: &'static Metric, value: Value) -> Self {
+        Self { metric, points: vec![Point { attributes: Vec::new(), value }] }
+    }
+
+    pub fn gauge(metric: &'static Metric, value: f64) -> Self {
+        Self::single(metric, Value::Gauge(value))
+    }
+
+    pub fn count(metric: &'static Metric, value: u64) -> Self {
+        Self::single(metric, Value::Counter(value))
+    }
+
+    pub fn push(&mut self, attributes: Vec<Attribute>, value: Value) {
+        self.points.push(Point { attributes, value });
+    }
+
+    /// Points with the same attributes are one series: they are added up, or the last gauge stands.
+    #[must_use]
+    pub fn merged(mut self) -> Self {
+        let mut places: HashMap<Vec<Attribute>, usize> = HashMap::new();
+        let mut merged: Vec<Point> = Vec::with_capacity(self.points.len());
+        for point in self.points.drain(..) {
+            match places.get(&point.attributes) {
+                Some(&place) => merged[place].value.add(point.value),
+                None => {
+                    places.insert(point.attributes.clone(), merged.len());
+                    merged.push(point);
+                }
+            }
+        }
+        Self { points: merged, ..self }
+    }
+}
+
+impl Value {
+    fn add(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Counter(sum), Self::Counter(more)) => *sum += more,
+            (Self::Histogram(sum), Self::Histogram(more)) => sum.merge(&more),
+            (mine, other) => *mine = other,
+        }
+    }
+}
+
+/// Text that lives as long as the program, or a copy of what does not.
+pub(crate) fn text(value: impl Into<String>) -> Cow<'static, str> {
+    Cow::Owned(value.into())
 }

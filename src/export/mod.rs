@@ -1,6 +1,19 @@
 //! What was seen, said to others: OTLP and Prometheus, from one table of names.
+//!
+//! In: the snapshots that serving and analysis publish, exchanges whose trace is sampled, verdicts.
+//! [`collect()`] makes [`Family`]s of the snapshots; [`prometheus`] writes them as text and [`otlp`]
+//! pushes them, with spans and events, to a collector. The promise: telemetry that is not delivered
+//! is counted, and takes bounded memory while it waits.
 
+mod collect;
+mod counters;
 mod family;
 pub mod names;
+pub mod otlp;
+pub mod prometheus;
+mod resource;
 
+pub use collect::{QueueState, Sources, collect};
+pub use counters::{Counters, Loss, Signal, SignalCounters};
 pub use family::{Attribute, Family, Point, Value};
+pub use resource::Resource;

@@ -1,4 +1,5 @@
-//! The one table of metric names. Users' dashboards hang on it: names here are kept.
+//! The one table of names: metrics, their attributes, and events. Users' dashboards hang on it, so
+//! a name here is kept; what is new is added. HTTP names are the OpenTelemetry semantic conventions'.
 
 /// What a metric is called, counted in, and told apart by.
 #[derive(Debug)]
@@ -23,3 +24,226 @@ pub enum Kind {
         bounds: &'static [f64],
     },
 }
+
+/// Keys of attributes, in OTLP spelling.
+pub mod key {
+    pub const BIN: &str = "bin";
+    pub const ERROR_TYPE: &str = "error.type";
+    pub const EXPORTER: &str = "exporter";
+    pub const FEATURE: &str = "feature";
+    pub const HASH: &str = "hash";
+    pub const METHOD: &str = "method";
+    pub const MODEL_NAME: &str = "model.name";
+    pub const MODEL_VERSION: &str = "model.version";
+    pub const OUTCOME: &str = "outcome";
+    pub const PHASE: &str = "phase";
+    pub const QUANTILE: &str = "quantile";
+    pub const REASON: &str = "reason";
+    pub const REQUEST_ID: &str = "taffrail.request.id";
+    pub const REQUEST_METHOD: &str = "http.request.method";
+    pub const ROLE: &str = "role";
+    pub const ROUTE: &str = "http.route";
+    pub const SCHEME: &str = "url.scheme";
+    pub const SEGMENT: &str = "segment";
+    pub const SERVER_ADDRESS: &str = "server.address";
+    pub const SERVER_PORT: &str = "server.port";
+    pub const SIGNAL: &str = "signal";
+    pub const STATE: &str = "state";
+    pub const STATUS_CODE: &str = "http.response.status_code";
+    pub const URL_FULL: &str = "url.full";
+    pub const URL_PATH: &str = "url.path";
+    pub const URL_TEMPLATE: &str = "url.template";
+    pub const VERDICT: &str = "verdict";
+    pub const WINDOW: &str = "window";
+
+    /// Keys whose values the conventions type as whole numbers.
+    pub const INTEGERS: &[&str] = &[SERVER_PORT, STATUS_CODE];
+}
+
+/// Log events and the attributes that only they carry.
+pub mod event {
+    pub const DRIFT_CHANGED: &str = "taffrail.drift.changed";
+    pub const BASELINE_CHANGED: &str = "taffrail.baseline.changed";
+
+    pub const BASELINE_ROWS: &str = "taffrail.baseline.rows";
+    pub const BASELINE_STATE: &str = "taffrail.baseline.state";
+    pub const COVERAGE: &str = "taffrail.window.coverage";
+    pub const END: &str = "taffrail.window.end";
+    pub const FEATURES_DETECTED: &str = "taffrail.features.detected";
+    pub const FEATURES_DETECTED_COUNT: &str = "taffrail.features.detected_count";
+    pub const ROWS: &str = "taffrail.window.rows";
+    pub const START: &str = "taffrail.window.start";
+    pub const VERDICT_AFTER: &str = "taffrail.verdict.after";
+    pub const VERDICT_BEFORE: &str = "taffrail.verdict.before";
+    pub const WINDOW: &str = "taffrail.window";
+}
+
+/// Seconds; the bounds the HTTP conventions advise.
+const HTTP_SECONDS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// Bytes: 256 to 64 MiB by fours. The conventions advise none.
+const BODY_BYTES: &[f64] = &[
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+/// Seconds: one second to a month, for truth that comes late.
+const LABEL_SECONDS: &[f64] =
+    &[1.0, 10.0, 60.0, 600.0, 3600.0, 21600.0, 86400.0, 259_200.0, 604_800.0, 2_592_000.0];
+
+const SERVER: &[&str] =
+    &[key::REQUEST_METHOD, key::SCHEME, key::STATUS_CODE, key::ERROR_TYPE, key::ROUTE];
+const CLIENT: &[&str] = &[
+    key::REQUEST_METHOD,
+    key::SCHEME,
+    key::SERVER_ADDRESS,
+    key::SERVER_PORT,
+    key::STATUS_CODE,
+    key::ERROR_TYPE,
+    key::URL_TEMPLATE,
+];
+const FEATURE: &[&str] = &[key::FEATURE, key::ROLE];
+const FEATURE_BIN: &[&str] = &[key::FEATURE, key::ROLE, key::BIN];
+const FEATURE_WINDOW: &[&str] = &[key::FEATURE, key::ROLE, key::WINDOW];
+const EXPORT: &[&str] = &[key::EXPORTER, key::SIGNAL];
+
+type Text = &'static str;
+type Keys = &'static [&'static str];
+
+const fn of(kind: Kind, name: Text, unit: Text, attributes: Keys, description: Text) -> Metric {
+    Metric { name, unit, kind, description, attributes }
+}
+
+const fn gauge(name: Text, unit: Text, attributes: Keys, description: Text) -> Metric {
+    of(Kind::Gauge, name, unit, attributes, description)
+}
+
+const fn counter(name: Text, unit: Text, attributes: Keys, description: Text) -> Metric {
+    of(Kind::Counter, name, unit, attributes, description)
+}
+
+const fn level(name: Text, unit: Text, attributes: Keys, description: Text) -> Metric {
+    of(Kind::UpDownCounter, name, unit, attributes, description)
+}
+
+const fn seconds(name: Text, bounds: &'static [f64], keys: Keys, description: Text) -> Metric {
+    of(Kind::Histogram { bounds }, name, "s", keys, description)
+}
+
+const fn bytes(name: Text, attributes: Keys, description: Text) -> Metric {
+    of(Kind::Histogram { bounds: BODY_BYTES }, name, "By", attributes, description)
+}
+
+/// A measure of the model against ground truth. The unit is the label's own, so none is named.
+const fn measure(name: Text, description: Text) -> Metric {
+    gauge(name, "", &[key::SEGMENT], description)
+}
+
+macro_rules! table {
+    ($($id:ident = $metric:expr;)*) => {
+        $(pub static $id: Metric = $metric;)*
+
+        /// Every metric there is, in the order it is exported.
+        pub static ALL: &[&Metric] = &[$(&$id),*];
+    };
+}
+
+#[rustfmt::skip]
+mod table {
+    use super::{
+        CLIENT, EXPORT, FEATURE, FEATURE_BIN, FEATURE_WINDOW, HTTP_SECONDS, LABEL_SECONDS, Metric,
+        SERVER, bytes, counter, gauge, key, level, measure, seconds,
+    };
+
+    table! {
+        HTTP_SERVER_REQUEST_DURATION = seconds("http.server.request.duration", HTTP_SECONDS, SERVER, "Duration of HTTP server requests.");
+        HTTP_CLIENT_REQUEST_DURATION = seconds("http.client.request.duration", HTTP_SECONDS, CLIENT, "Duration of HTTP client requests: the calls to the model.");
+        HTTP_SERVER_ACTIVE_REQUESTS = level("http.server.active_requests", "{request}", &[key::SCHEME], "Number of active HTTP server requests.");
+        HTTP_SERVER_REQUEST_BODY_SIZE = bytes("http.server.request.body.size", SERVER, "Size of HTTP server request bodies.");
+        HTTP_SERVER_RESPONSE_BODY_SIZE = bytes("http.server.response.body.size", SERVER, "Size of HTTP server response bodies.");
+        CONNECTIONS = level("taffrail.server.connections", "{connection}", &[], "Client connections open now.");
+        REQUEST_LATENCY = gauge("taffrail.request.latency", "s", &[key::QUANTILE, key::PHASE, key::ROUTE], "Quantiles of recent requests by phase, within 1 %.");
+
+        CAPTURE_EXCHANGES = counter("taffrail.capture.exchanges", "{exchange}", &[key::OUTCOME, key::REASON], "What became of each exchange; truncated and undecodable ones are among the kept.");
+        CAPTURE_COVERAGE = gauge("taffrail.capture.coverage", "1", &[], "Share of exchanges since start that analysis received.");
+        CAPTURE_QUEUE_LENGTH = gauge("taffrail.capture.queue.length", "{exchange}", &[], "Exchanges waiting for analysis.");
+        CAPTURE_QUEUE_LENGTH_LIMIT = gauge("taffrail.capture.queue.length_limit", "{exchange}", &[], "Exchanges that may wait before the newest are dropped.");
+        CAPTURE_QUEUE_SIZE = gauge("taffrail.capture.queue.size", "By", &[], "Bytes waiting for analysis.");
+        CAPTURE_QUEUE_SIZE_LIMIT = gauge("taffrail.capture.queue.size_limit", "By", &[], "Bytes that may wait before the newest exchanges are dropped.");
+        DECODE_EXCHANGES = counter("taffrail.decode.exchanges", "{exchange}", &[], "Exchanges whose payloads were read.");
+        DECODE_ROWS = counter("taffrail.decode.rows", "{row}", &[key::ROLE], "Rows found in payloads.");
+
+        FEATURE_ROWS = counter("taffrail.feature.rows", "{row}", FEATURE_BIN, "Live rows in each of the baseline's bins.");
+        FEATURES_OVER_LIMIT = gauge("taffrail.features.over_limit", "{feature}", &[], "Features that were seen but are over features.max, and so not watched.");
+        BASELINE_SHARE = gauge("taffrail.baseline.share", "1", FEATURE_BIN, "The baseline's share of rows in each of its bins.");
+        BASELINE_STATE = gauge("taffrail.baseline.state", "", &[key::STATE], "1 for the state the baseline is in: learning from live rows, learned from them, or given as a file.");
+        BASELINE_ROWS = gauge("taffrail.baseline.rows", "{row}", &[key::STATE], "Rows in the baseline; while it is learned, those so far.");
+        BASELINE_PROGRESS = gauge("taffrail.baseline.progress", "1", &[], "Share of the rows needed for a baseline that are in; 1 once there is one.");
+        BASELINE_HASH = gauge("taffrail.baseline.hash", "", &[key::HASH], "1, with the hash of the baseline in force: pods that differ here cannot be added up.");
+        QUALITY_NULL_RATIO = gauge("taffrail.quality.null_ratio", "1", FEATURE, "Share of live rows where the feature is null.");
+        QUALITY_TYPE_ERROR_RATIO = gauge("taffrail.quality.type_error_ratio", "1", FEATURE, "Share of live rows where the feature has the wrong type.");
+        QUALITY_OUT_OF_BOUNDS_RATIO = gauge("taffrail.quality.out_of_bounds_ratio", "1", FEATURE, "Share of live rows outside the baseline's range.");
+        QUALITY_NEW_CATEGORY_RATIO = gauge("taffrail.quality.new_category_ratio", "1", FEATURE, "Share of live rows with a level the baseline never saw.");
+        DRIFT_DISTANCE = gauge("taffrail.drift.distance", "1", &[key::FEATURE, key::ROLE, key::METHOD, key::WINDOW], "Distance between the last closed window and the baseline.");
+        DRIFT_P_VALUE = gauge("taffrail.drift.p_value", "", FEATURE_WINDOW, "p-value of the last closed window against the baseline, before correction for many features.");
+        DRIFT_SIGNIFICANT = gauge("taffrail.drift.significant", "", FEATURE_WINDOW, "1 if the difference is not chance, at drift.false_discovery_rate.");
+        DRIFT_DETECTED = gauge("taffrail.drift.detected", "", FEATURE_WINDOW, "1 if the feature drifts: significant, and of a size worth acting on.");
+        DRIFT_VERDICT = gauge("taffrail.drift.verdict", "", &[key::WINDOW, key::VERDICT], "1 for the verdict on the last closed window.");
+        DRIFT_ROWS = gauge("taffrail.drift.rows", "{row}", &[key::WINDOW], "Rows in the last closed window.");
+        DRIFT_COVERAGE = gauge("taffrail.drift.coverage", "1", &[key::WINDOW], "Share of the last closed window's exchanges that its verdict saw.");
+
+        PERFORMANCE_ACCURACY = measure("taffrail.performance.accuracy", "Share of labelled rows predicted right.");
+        PERFORMANCE_PRECISION = measure("taffrail.performance.precision", "Precision, mean over classes.");
+        PERFORMANCE_RECALL = measure("taffrail.performance.recall", "Recall, mean over classes.");
+        PERFORMANCE_F1 = measure("taffrail.performance.f1", "F1, mean over classes.");
+        PERFORMANCE_AUROC = measure("taffrail.performance.auroc", "Area under the ROC curve.");
+        PERFORMANCE_MAE = measure("taffrail.performance.mae", "Mean absolute error, in the label's unit.");
+        PERFORMANCE_MSE = measure("taffrail.performance.mse", "Mean squared error.");
+        PERFORMANCE_RMSE = measure("taffrail.performance.rmse", "Root mean squared error, in the label's unit.");
+        PERFORMANCE_R2 = measure("taffrail.performance.r2", "Coefficient of determination.");
+        PERFORMANCE_ESTIMATED_ACCURACY = measure("taffrail.performance.estimated_accuracy", "Accuracy estimated without labels.");
+        PERFORMANCE_ESTIMATED_PRECISION = measure("taffrail.performance.estimated_precision", "Precision estimated without labels.");
+        PERFORMANCE_ESTIMATED_RECALL = measure("taffrail.performance.estimated_recall", "Recall estimated without labels.");
+        PERFORMANCE_ESTIMATED_F1 = measure("taffrail.performance.estimated_f1", "F1 estimated without labels.");
+        PERFORMANCE_ESTIMATED_AUROC = measure("taffrail.performance.estimated_auroc", "Area under the ROC curve estimated without labels.");
+        PERFORMANCE_ESTIMATED_MAE = measure("taffrail.performance.estimated_mae", "Mean absolute error estimated without labels.");
+        PERFORMANCE_ESTIMATED_MSE = measure("taffrail.performance.estimated_mse", "Mean squared error estimated without labels.");
+        PERFORMANCE_ESTIMATED_RMSE = measure("taffrail.performance.estimated_rmse", "Root mean squared error estimated without labels.");
+        PERFORMANCE_ESTIMATED_R2 = measure("taffrail.performance.estimated_r2", "Coefficient of determination estimated without labels.");
+        LABELS_COVERAGE = gauge("taffrail.labels.coverage", "1", &[], "Share of predictions whose label has come.");
+        LABELS_DELAY = seconds("taffrail.labels.delay", LABEL_SECONDS, &[], "Time from a prediction to its label.");
+        LABELS_PREDICTIONS = counter("taffrail.labels.predictions", "{row}", &[], "Predicted rows that a label may join.");
+        LABELS_RECEIVED = counter("taffrail.labels.received", "{label}", &[key::OUTCOME], "Labels by what became of them: joined, unknown_id, duplicate.");
+        LABELS_EXPIRED = counter("taffrail.labels.expired", "{row}", &[], "Predictions forgotten without a label, after labels.max_delay or over the bound.");
+
+        ARCHIVE_EXCHANGES = counter("taffrail.archive.exchanges", "{exchange}", &[key::OUTCOME], "Exchanges offered to the archive: written or lost.");
+        ARCHIVE_SIZE = gauge("taffrail.archive.size", "By", &[], "Bytes the archive holds.");
+        ARCHIVE_FILES = gauge("taffrail.archive.files", "{file}", &[], "Files the archive holds.");
+        ARCHIVE_EXPIRED_FILES = counter("taffrail.archive.expired_files", "{file}", &[], "Files removed to stay under archive.max_bytes.");
+        ARCHIVE_HEALTHY = gauge("taffrail.archive.healthy", "", &[], "0 from a failed write until one succeeds.");
+
+        EXPORT_REQUESTS = counter("taffrail.export.requests", "{request}", &[key::EXPORTER, key::SIGNAL, key::OUTCOME], "Attempts to hand telemetry over: ok or failed.");
+        EXPORT_SENT = counter("taffrail.export.sent", "{item}", EXPORT, "Spans, events and metric points that were accepted.");
+        EXPORT_DROPPED = counter("taffrail.export.dropped", "{item}", &[key::EXPORTER, key::SIGNAL, key::REASON], "Spans, events and metric points lost: queue_full, rejected, refused or shutdown.");
+        EXPORT_QUEUE_LENGTH = gauge("taffrail.export.queue.length", "{item}", EXPORT, "Items waiting to be exported.");
+    }
+}
+
+pub use table::*;
+
+/// The metric that shows a measure of [`crate::labels::Performance`].
+pub fn performance(measure: &str) -> Option<&'static Metric> {
+    ALL.iter()
+        .copied()
+        .find(|metric| metric.name.strip_prefix("taffrail.performance.") == Some(measure))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! Features, drift and performance, as analysis last published them.
+
+use crate::drift::{FeatureReport, FeatureView, Verdict, WindowReport};
+use crate::export::family::{Attribute, Family, Value, text};
+use crate::export::names::{self, key};
+use crate::pipeline::{ReferenceState, Snapshot};
+use crate::sketch::Role;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
+    let mut families = bins(&snapshot.features);
+    families.push(Family::gauge(&names::FEATURES_OVER_LIMIT, snapshot.features_over_limit as f64));
+    families.extend(baseline(&snapshot.reference));
+    families.extend(quality(&snapshot.features));
+    families.extend(drift(&latest_of_each_length(snapshot)));
+    families.extend(performance(snapshot));
+    families.extend(labels(snapshot));
+    families
+}
+
+fn feature(name: &str, role: Role) -> Vec<Attribute> {
+    vec![(key::FEATURE, text(name)), (key::ROLE, Cow::Borrowed(role.as_str()))]
+}
+
+/// Live rows and the baseline's shares under the same keys, bin by bin, empty ones too: whoever
+/// joins the two in a query would otherwise lose the bins that matter most.
+fn bins(features: &[FeatureView]) -> Vec<Family> {
+    let mut rows = Family::new(&names::FEATURE_ROWS);
+    let mut shares = Family::new(&names::BASELINE_SHARE);
+    for view in features {
+        for bin in &view.bins {
+            let mut attributes = feature(&view.feature, view.role);
+            attributes.push((key::BIN, text(&*bin.label)));
+            rows.push(attributes.clone(), Value::Counter(bin.total_rows));
+            shares.push(attributes, Value::Gauge(bin.baseline_share));
+        }
+    }
+    vec![rows, shares]
+}
+
+fn baseline(reference: &ReferenceState) -> Vec<Family> {
+    let (rows, progress, hash) = match reference {
+        ReferenceState::Learning { rows, needed } => {
+            (*rows, (*rows as f64 / (*needed).max(1) as f64).min(1.0), None)
+        }
+        ReferenceState::Learned { rows, hash } | ReferenceState::Given { rows, hash } => {
+            (*rows, 1.0, Some(hash))
+        }
+    };
+    let now = reference.as_str();
+    let mut states = Family::new(&names::BASELINE_STATE);
+    for state in ["learning", "learned", "given"] {
+        states.push(vec![(key::STATE, Cow::Borrowed(state))], flag(state == now));
+    }
+    let mut baseline_rows = Family::new(&names::BASELINE_ROWS);
+    baseline_rows.push(vec![(key::STATE, Cow::Borrowed(now))], Value::Gauge(rows as f64));
+    let mut hashes = Family::new(&names::BASELINE_HASH);
+    if let Some(hash) = hash {
+        hashes.push(vec![(key::HASH, text(hash.as_str()))], Value::Gauge(1.0));
+    }
+    vec![states, baseline_rows, Family::gauge(&names::BASELINE_PROGRESS, progress), hashes]
+}
+
+fn quality(features: &[FeatureView]) -> Vec<Family> {
+    let mut families = [
+        Family::new(&names::QUALITY_NULL_RATIO),
+        Family::new(&names::QUALITY_TYPE_ERROR_RATIO),
+        Family::new(&names::QUALITY_OUT_OF_BOUNDS_RATIO),
+        Family::new(&names::QUALITY_NEW_CATEGORY_RATIO),
+    ];
+    for view in features {
+        let quality = view.quality;
+        let ratios = [
+            quality.null_ratio,
+            quality.type_error_ratio,
+            quality.out_of_bounds_ratio,
+            quality.new_category_ratio,
+        ];
+        for (family, ratio) in families.iter_mut().zip(ratios) {
+            family.push(feature(&view.feature, view.role), Value::Gauge(ratio));
+        }
+    }
+    families.into()
+}
+
+fn latest_of_each_length(snapshot: &Snapshot) -> Vec<Arc<WindowReport>> {
+    let mut latest: Vec<Arc<WindowReport>> = Vec::new();
+    for report in snapshot.windows.iter().rev() {
+        if latest.iter().all(|seen| seen.window != report.window) {
+            latest.push(Arc::clone(report));
+        }
+    }
+    latest
+}
+
+fn drift(windows: &[Arc<WindowReport>]) -> Vec<Family> {
+    let mut distances = Family::new(&names::DRIFT_DISTANCE);
+    let mut p_values = Family::new(&names::DRIFT_P_VALUE);
+    let mut significant = Family::new(&names::DRIFT_SIGNIFICANT);
+    let mut detected = Family::new(&names::DRIFT_DETECTED);
+    let mut verdicts = Family::new(&names::DRIFT_VERDICT);
+    let mut rows = Family::new(&names::DRIFT_ROWS);
+    let mut coverage = Family::new(&names::DRIFT_COVERAGE);
+    for report in windows {
+        let window: Attribute = (key::WINDOW, text(&*report.window));
+        for judged in &report.features {
+            let mut attributes = feature(&judged.feature, judged.role);
+            push_distances(&mut distances, judged, &attributes, &window);
+            attributes.push(window.clone());
+            if let Some(p_value) = judged.p_value {
+                p_values.push(attributes.clone(), Value::Gauge(p_value));
+            }
+            significant.push(attributes.clone(), flag(judged.significant));
+            detected.push(attributes, flag(judged.detected));
+        }
+        for verdict in [Verdict::Stable, Verdict::Drifting, Verdict::InsufficientData] {
+            let attributes = vec![window.clone(), (key::VERDICT, Cow::Borrowed(verdict.as_str()))];
+            verdicts.push(attributes, flag(verdict == report.verdict));
+        }
+        rows.push(vec![window.clone()], Value::Gauge(report.rows as f64));
+        coverage.push(vec![window], Value::Gauge(report.coverage));
+    }
+    vec![distances, p_values, significant, detected, verdicts, rows, coverage]
+}
+
+fn push_distances(
+    family: &mut Family,
+    judged: &FeatureReport,
+    feature: &[Attribute],
+    window: &Attribute,
+) {
+    for (method, distance) in judged.distances.iter() {
+        let mut attributes = feature.to_vec();
+        attributes.push((key::METHOD, Cow::Borrowed(method)));
+        attributes.push(window.clone());
+        family.push(attributes, Value::Gauge(distance));
+    }
+}
+
+fn performance(snapshot: &Snapshot) -> Vec<Family> {
+    let measures = snapshot.labels.overall.iter().flat_map(|overall| overall.measures());
+    let families = measures.filter_map(|(name, value)| {
+        let mut family = Family::new(names::performance(name)?);
+        family.push(vec![(key::SEGMENT, Cow::Borrowed("all"))], Value::Gauge(value));
+        Some(family)
+    });
+    families.collect()
+}
+
+fn labels(snapshot: &Snapshot) -> Vec<Family> {
+    let labels = &snapshot.labels;
+    let mut received = Family::new(&names::LABELS_RECEIVED);
+    let outcomes = [
+        ("joined", labels.joined),
+        ("unknown_id", labels.unknown_ids),
+        ("duplicate", labels.duplicates),
+    ];
+    for (outcome, count) in outcomes {
+        received.push(vec![(key::OUTCOME, Cow::Borrowed(outcome))], Value::Counter(count));
+    }
+    let mut families = vec![Family::gauge(&names::LABELS_COVERAGE, labels.coverage())];
+    if labels.delay.count() > 0 {
+        let delay = Value::Histogram(Box::new(labels.delay.clone()));
+        families.push(Family::single(&names::LABELS_DELAY, delay));
+    }
+    families.push(Family::count(&names::LABELS_PREDICTIONS, labels.predictions));
+    families.push(received);
+    families.push(Family::count(&names::LABELS_EXPIRED, labels.expired));
+    families
+}
+
+fn flag(on: bool) -> Value {
+    Value::Gauge(f64::from(u8::from(on)))
+}

@@ -1,0 +1,98 @@
+//! How the sidecar itself fares: what it kept, what waits, and every loss.
+
+use super::Sources;
+use crate::export::counters::Loss;
+use crate::export::family::{Attribute, Family, Value};
+use crate::export::names::{self, key};
+use crate::pipeline::ArchiveState;
+use std::borrow::Cow;
+use std::sync::atomic::Ordering::Relaxed;
+
+pub(super) fn families(sources: &Sources<'_>) -> Vec<Family> {
+    let mut families = vec![
+        exchanges(sources),
+        Family::gauge(&names::CAPTURE_COVERAGE, sources.capture.coverage()),
+    ];
+    families.extend(queue(sources));
+    families.extend(decode(sources));
+    families.extend(sources.snapshot.archive.iter().flat_map(archive));
+    families.extend(exporters(sources));
+    families
+}
+
+fn named(key: &'static str, value: &'static str) -> Attribute {
+    (key, Cow::Borrowed(value))
+}
+
+fn exchanges(sources: &Sources<'_>) -> Family {
+    let totals = sources.capture;
+    let mut family = Family::new(&names::CAPTURE_EXCHANGES);
+    let outcomes = [
+        ("kept", None, totals.kept),
+        ("sampled_out", None, totals.sampled_out),
+        ("dropped", Some("queue_items"), totals.dropped_items),
+        ("dropped", Some("queue_bytes"), totals.dropped_bytes),
+        ("truncated", None, totals.truncated),
+    ];
+    let problems = &sources.snapshot.problems;
+    let undecodable = problems.iter().map(|p| ("undecodable", Some(p.reason), p.count));
+    for (outcome, reason, count) in outcomes.into_iter().chain(undecodable) {
+        let mut attributes = vec![named(key::OUTCOME, outcome)];
+        attributes.extend(reason.map(|reason| named(key::REASON, reason)));
+        family.push(attributes, Value::Counter(count));
+    }
+    family.merged()
+}
+
+fn queue(sources: &Sources<'_>) -> [Family; 4] {
+    let queue = sources.queue;
+    [
+        Family::gauge(&names::CAPTURE_QUEUE_LENGTH, queue.items as f64),
+        Family::gauge(&names::CAPTURE_QUEUE_LENGTH_LIMIT, queue.limits.items.get() as f64),
+        Family::gauge(&names::CAPTURE_QUEUE_SIZE, queue.bytes as f64),
+        Family::gauge(&names::CAPTURE_QUEUE_SIZE_LIMIT, queue.limits.bytes.get() as f64),
+    ]
+}
+
+fn decode(sources: &Sources<'_>) -> [Family; 2] {
+    let mut rows = Family::new(&names::DECODE_ROWS);
+    rows.push(vec![named(key::ROLE, "input")], Value::Counter(sources.snapshot.input_rows));
+    rows.push(vec![named(key::ROLE, "output")], Value::Counter(sources.snapshot.output_rows));
+    [Family::count(&names::DECODE_EXCHANGES, sources.snapshot.decoded_exchanges), rows]
+}
+
+fn archive(state: &ArchiveState) -> [Family; 5] {
+    let mut exchanges = Family::new(&names::ARCHIVE_EXCHANGES);
+    exchanges.push(vec![named(key::OUTCOME, "written")], Value::Counter(state.exchanges));
+    exchanges.push(vec![named(key::OUTCOME, "lost")], Value::Counter(state.lost_exchanges));
+    let healthy = f64::from(u8::from(state.last_error.is_none()));
+    [
+        exchanges,
+        Family::gauge(&names::ARCHIVE_SIZE, state.bytes as f64),
+        Family::gauge(&names::ARCHIVE_FILES, state.files as f64),
+        Family::count(&names::ARCHIVE_EXPIRED_FILES, state.expired_files),
+        Family::gauge(&names::ARCHIVE_HEALTHY, healthy),
+    ]
+}
+
+fn exporters(sources: &Sources<'_>) -> [Family; 4] {
+    let mut requests = Family::new(&names::EXPORT_REQUESTS);
+    let mut sent = Family::new(&names::EXPORT_SENT);
+    let mut dropped = Family::new(&names::EXPORT_DROPPED);
+    let mut queued = Family::new(&names::EXPORT_QUEUE_LENGTH);
+    for (exporter, signal, counts) in sources.exporters.iter() {
+        let of = [named(key::EXPORTER, exporter), named(key::SIGNAL, signal.as_str())];
+        let with = |attribute| of.iter().cloned().chain([attribute]).collect();
+        let ok = Value::Counter(counts.requests_ok.load(Relaxed));
+        let failed = Value::Counter(counts.requests_failed.load(Relaxed));
+        requests.push(with(named(key::OUTCOME, "ok")), ok);
+        requests.push(with(named(key::OUTCOME, "failed")), failed);
+        for loss in Loss::ALL {
+            let reason = named(key::REASON, loss.as_str());
+            dropped.push(with(reason), Value::Counter(counts.lost(loss)));
+        }
+        sent.push(of.to_vec(), Value::Counter(counts.sent.load(Relaxed)));
+        queued.push(of.to_vec(), Value::Gauge(counts.queued.load(Relaxed) as f64));
+    }
+    [requests, sent, dropped, queued]
+}

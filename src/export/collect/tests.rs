@@ -1,0 +1,281 @@
+use super::*;
+use crate::capture::{Fault, Limits, RouteTable, Totals};
+use crate::distribution::Distribution;
+use crate::drift::{Bin, Distances, FeatureReport, FeatureView, Quality, Verdict, WindowReport};
+use crate::export::family::{Point, Value};
+use crate::export::names::{self, Metric};
+use crate::labels::{Classification, Performance, Report};
+use crate::latency::{Outcome, Phase, PhaseTimes, RequestSeries};
+use crate::pipeline::{ArchiveState, Problem, ReferenceState, Snapshot};
+use crate::sketch::{Kind, Role};
+use http::{Method, StatusCode};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A process that has seen a little of everything.
+pub(crate) struct Sample {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) latency: latency::Snapshot,
+    routes: RouteTable,
+    counters: Counters,
+    upstream: Authority,
+}
+
+impl Sample {
+    pub(crate) fn new() -> Self {
+        let routes = RouteTable::new::<&str>(&[]).unwrap();
+        Self {
+            snapshot: snapshot(),
+            latency: latency_of(&routes),
+            routes,
+            counters: Counters::default(),
+            upstream: Authority::from_static("127.0.0.1:8080"),
+        }
+    }
+
+    pub(crate) fn families(&self) -> Vec<Family> {
+        let some = |n| NonZeroUsize::new(n).unwrap();
+        collect(&Sources {
+            snapshot: &self.snapshot,
+            latency: &self.latency,
+            capture: Totals { kept: 8, sampled_out: 1, dropped_items: 1, ..Totals::default() },
+            queue: QueueState {
+                items: 2,
+                bytes: 4096,
+                limits: Limits { items: some(1024), bytes: some(1 << 26) },
+            },
+            routes: &self.routes,
+            exporters: &self.counters,
+            upstream: &self.upstream,
+        })
+    }
+}
+
+fn distribution_ms(values: &[u64]) -> Distribution {
+    let mut distribution = Distribution::of_seconds();
+    values.iter().for_each(|ms| distribution.record_duration(Duration::from_millis(*ms)));
+    distribution
+}
+
+fn latency_of(routes: &RouteTable) -> latency::Snapshot {
+    let route = routes.classify("/invocations");
+    let series = |method: &str, status, fault, times: &[u64]| {
+        let mut sizes = Distribution::of_counts();
+        times.iter().for_each(|_| sizes.record(300));
+        RequestSeries {
+            route,
+            method: Method::from_bytes(method.as_bytes()).unwrap(),
+            outcome: Outcome { status: Some(status), fault },
+            duration: distribution_ms(times),
+            upstream_duration: distribution_ms(times),
+            request_size: sizes.clone(),
+            response_size: sizes,
+        }
+    };
+    latency::Snapshot {
+        requests: vec![
+            series("POST", StatusCode::OK, None, &[3, 30, 300]),
+            series("BREW", StatusCode::OK, None, &[1]),
+            series("STEW", StatusCode::OK, None, &[1]),
+            series("POST", StatusCode::BAD_GATEWAY, Some(Fault::UpstreamReset), &[2]),
+        ],
+        phases: vec![PhaseTimes {
+            route,
+            phase: Phase::Total,
+            all: distribution_ms(&[3, 30, 300]),
+            recent: distribution_ms(&[30]),
+        }],
+        active_requests: 1,
+        open_connections: 4,
+    }
+}
+
+fn bin(label: &str, baseline_share: f64, total_rows: u64) -> Bin {
+    Bin {
+        label: label.into(),
+        lower: None,
+        upper: None,
+        baseline_share,
+        recent_rows: 0,
+        total_rows,
+    }
+}
+
+fn window(length: &str, rows: u64, verdict: Verdict) -> Arc<WindowReport> {
+    let feature = FeatureReport {
+        feature: "temp\"max".into(),
+        role: Role::Input,
+        kind: Kind::Numeric,
+        rows,
+        distances: Distances { psi: Some(0.5), ks: Some(0.25), ..Distances::default() },
+        p_value: Some(0.001),
+        significant: true,
+        detected: verdict == Verdict::Drifting,
+        quality: Quality::default(),
+    };
+    let window = length.into();
+    let features = vec![feature];
+    Arc::new(WindowReport {
+        window,
+        start: None,
+        end: None,
+        rows,
+        coverage: 0.8,
+        verdict,
+        features,
+    })
+}
+
+fn snapshot() -> Snapshot {
+    let view = FeatureView {
+        feature: "temp\"max".into(),
+        role: Role::Input,
+        kind: Kind::Numeric,
+        bins: vec![bin("[0,9)", 0.75, 9), bin("[9,20)", 0.25, 0)],
+        rows_total: 9,
+        quality: Quality { null_ratio: 0.1, ..Quality::default() },
+    };
+    let scores = Classification { rows: 4, accuracy: 0.75, precision: 0.7, recall: 0.6, f1: 0.65 };
+    Snapshot {
+        model_name: "weather".into(),
+        model_version: "1".into(),
+        reference: ReferenceState::Learning { rows: 9, needed: 36 },
+        features: vec![view],
+        features_over_limit: 2,
+        windows: [
+            window("5m", 50, Verdict::Stable),
+            window("1h", 600, Verdict::Stable),
+            window("5m", 70, Verdict::Drifting),
+        ]
+        .into(),
+        labels: Report {
+            predictions: 8,
+            joined: 4,
+            unknown_ids: 1,
+            duplicates: 0,
+            expired: 2,
+            delay: distribution_ms(&[2000, 90_000]),
+            overall: Some(Performance::Classification(scores)),
+            windows: Vec::new(),
+        },
+        decoded_exchanges: 8,
+        input_rows: 9,
+        output_rows: 9,
+        problems: vec![Problem { reason: "invalid_json", count: 3 }],
+        archive: Some(ArchiveState { exchanges: 7, lost_exchanges: 1, ..ArchiveState::default() }),
+    }
+}
+
+fn points<'a>(families: &'a [Family], metric: &Metric) -> &'a [Point] {
+    let mut found = families.iter().filter(|family| family.metric.name == metric.name);
+    let family = found.next().unwrap_or_else(|| panic!("{} is missing", metric.name));
+    assert!(found.next().is_none(), "{} is there twice", metric.name);
+    &family.points
+}
+
+fn value(families: &[Family], metric: &Metric, wanted: &[(&str, &str)]) -> f64 {
+    let has = |point: &&Point| {
+        wanted.iter().all(|w| point.attributes.iter().any(|a| a.0 == w.0 && a.1 == w.1))
+    };
+    let found: Vec<_> = points(families, metric).iter().filter(has).collect();
+    assert_eq!(found.len(), 1, "{} {wanted:?}: {found:?}", metric.name);
+    match &found[0].value {
+        Value::Gauge(value) => *value,
+        Value::Counter(count) => *count as f64,
+        Value::Histogram(values) => values.count() as f64,
+    }
+}
+
+#[test]
+fn every_point_carries_declared_attributes_only_and_stands_alone() {
+    for family in Sample::new().families() {
+        let mut seen = std::collections::HashSet::new();
+        for point in &family.points {
+            assert!(seen.insert(point.attributes.clone()), "{}: {point:?}", family.metric.name);
+            for (key, _) in &point.attributes {
+                assert!(family.metric.attributes.contains(key), "{}: {key}", family.metric.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn values_are_of_their_metric_s_kind() {
+    for family in Sample::new().families() {
+        for point in &family.points {
+            let fits = match family.metric.kind {
+                names::Kind::Gauge | names::Kind::UpDownCounter => {
+                    matches!(point.value, Value::Gauge(_))
+                }
+                names::Kind::Counter => matches!(point.value, Value::Counter(_)),
+                names::Kind::Histogram { .. } => matches!(point.value, Value::Histogram(_)),
+            };
+            assert!(fits, "{}", family.metric.name);
+        }
+    }
+}
+
+#[test]
+fn empty_bins_are_exported_and_shares_have_the_same_keys() {
+    let families = Sample::new().families();
+    let keys = |metric| points(&families, metric).iter().map(|p| p.attributes.clone()).collect();
+    let (rows, shares): (Vec<_>, Vec<_>) =
+        (keys(&names::FEATURE_ROWS), keys(&names::BASELINE_SHARE));
+    assert_eq!(rows, shares);
+    assert_eq!(value(&families, &names::FEATURE_ROWS, &[("bin", "[9,20)")]).to_bits(), 0);
+}
+
+#[test]
+fn drift_is_that_of_the_last_closed_window_of_each_length() {
+    let families = Sample::new().families();
+    let drift = |metric, window| value(&families, metric, &[("window", window)]) as u64;
+    assert_eq!(drift(&names::DRIFT_ROWS, "5m"), 70);
+    assert_eq!(drift(&names::DRIFT_DETECTED, "5m"), 1);
+    assert_eq!(drift(&names::DRIFT_ROWS, "1h"), 600);
+    assert_eq!(drift(&names::DRIFT_DETECTED, "1h"), 0);
+}
+
+#[test]
+fn a_baseline_being_learned_says_so() {
+    let families = Sample::new().families();
+    let state = |state| value(&families, &names::BASELINE_STATE, &[("state", state)]) as u64;
+    assert_eq!([state("learning"), state("learned"), state("given")], [1, 0, 0]);
+    let progress = value(&families, &names::BASELINE_PROGRESS, &[]);
+    assert!((progress - 0.25).abs() < 1e-12);
+}
+
+#[test]
+fn every_loss_has_a_counter_from_the_start() {
+    let families = Sample::new().families();
+    let count = |metric, attributes: &[_]| value(&families, metric, attributes) as u64;
+    let exchanges = &names::CAPTURE_EXCHANGES;
+    assert_eq!(count(exchanges, &[("outcome", "dropped"), ("reason", "queue_bytes")]), 0);
+    assert_eq!(count(exchanges, &[("outcome", "undecodable"), ("reason", "invalid_json")]), 3);
+    assert_eq!(count(&names::ARCHIVE_EXCHANGES, &[("outcome", "lost")]), 1);
+    assert_eq!(count(&names::LABELS_EXPIRED, &[]), 2);
+    for reason in ["queue_full", "rejected", "refused", "shutdown"] {
+        let of = [("exporter", "otlp"), ("signal", "traces"), ("reason", reason)];
+        assert_eq!(count(&names::EXPORT_DROPPED, &of), 0);
+    }
+}
+
+#[test]
+fn unknown_methods_are_one_series() {
+    let families = Sample::new().families();
+    let other = [("http.request.method", "_OTHER")];
+    assert_eq!(value(&families, &names::HTTP_SERVER_REQUEST_DURATION, &other) as u64, 2);
+}
+
+#[test]
+fn an_answer_in_the_model_s_stead_is_not_the_model_s() {
+    let families = Sample::new().families();
+    let fault = [("error.type", "upstream_reset")];
+    let of = |metric| {
+        let point = points(&families, metric).iter();
+        let mut found = point.filter(|p| p.attributes.iter().any(|a| a.1 == fault[0].1));
+        found.next().unwrap().attributes.iter().any(|a| a.0 == "http.response.status_code")
+    };
+    assert!(of(&names::HTTP_SERVER_REQUEST_DURATION));
+    assert!(!of(&names::HTTP_CLIENT_REQUEST_DURATION));
+}

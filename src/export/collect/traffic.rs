@@ -1,0 +1,120 @@
+//! Requests, as the serving threads recorded them.
+
+use super::Sources;
+use crate::capture::Fault;
+use crate::distribution::Distribution;
+use crate::export::family::{Attribute, Family, Value, text};
+use crate::export::names::{self, Metric, key};
+use crate::latency::{Outcome, RequestSeries};
+use http::Method;
+use std::borrow::Cow;
+
+const QUANTILES: [(&str, f64); 5] =
+    [("0.5", 0.5), ("0.9", 0.9), ("0.95", 0.95), ("0.99", 0.99), ("0.999", 0.999)];
+
+/// Both sides are plain HTTP until TLS is served.
+const SCHEME: Attribute = (key::SCHEME, Cow::Borrowed("http"));
+
+pub(super) fn families(sources: &Sources<'_>) -> Vec<Family> {
+    let active = Value::Gauge(sources.latency.active_requests as f64);
+    let mut active_requests = Family::new(&names::HTTP_SERVER_ACTIVE_REQUESTS);
+    active_requests.push(vec![SCHEME], active);
+    vec![
+        server(sources, &names::HTTP_SERVER_REQUEST_DURATION, |series| &series.duration),
+        client(sources),
+        active_requests,
+        server(sources, &names::HTTP_SERVER_REQUEST_BODY_SIZE, |series| &series.request_size),
+        server(sources, &names::HTTP_SERVER_RESPONSE_BODY_SIZE, |series| &series.response_size),
+        Family::gauge(&names::CONNECTIONS, sources.latency.open_connections as f64),
+        latency(sources),
+    ]
+}
+
+fn server(
+    sources: &Sources<'_>,
+    metric: &'static Metric,
+    distribution: impl Fn(&RequestSeries) -> &Distribution,
+) -> Family {
+    let mut family = Family::new(metric);
+    for series in &sources.latency.requests {
+        let mut attributes = vec![(key::REQUEST_METHOD, method(&series.method)), SCHEME];
+        attributes.extend(status(series.outcome));
+        attributes.extend(error_type(series.outcome));
+        attributes.push((key::ROUTE, text(sources.routes.template(series.route))));
+        push_unless_empty(&mut family, attributes, distribution(series));
+    }
+    family.merged()
+}
+
+/// The calls to the model. A template of the path is `url.template` there, by the conventions.
+fn client(sources: &Sources<'_>) -> Family {
+    let mut family = Family::new(&names::HTTP_CLIENT_REQUEST_DURATION);
+    for series in &sources.latency.requests {
+        let mut attributes = vec![
+            (key::REQUEST_METHOD, method(&series.method)),
+            SCHEME,
+            (key::SERVER_ADDRESS, text(sources.upstream.host())),
+            (key::SERVER_PORT, text(sources.upstream.port_u16().unwrap_or(80).to_string())),
+        ];
+        // An answer given in the model's stead is not the model's.
+        if series.outcome.fault.and_then(Fault::status).is_none() {
+            attributes.extend(status(series.outcome));
+        }
+        attributes.extend(error_type(series.outcome));
+        attributes.push((key::URL_TEMPLATE, text(sources.routes.template(series.route))));
+        push_unless_empty(&mut family, attributes, &series.upstream_duration);
+    }
+    family.merged()
+}
+
+fn push_unless_empty(family: &mut Family, attributes: Vec<Attribute>, values: &Distribution) {
+    if values.count() > 0 {
+        family.push(attributes, Value::Histogram(Box::new(values.clone())));
+    }
+}
+
+/// Quantiles of the last minute or so; a route that was quiet has none.
+fn latency(sources: &Sources<'_>) -> Family {
+    let mut family = Family::new(&names::REQUEST_LATENCY);
+    for times in &sources.latency.phases {
+        for (name, quantile) in QUANTILES {
+            let Some(seconds) = times.recent.quantile(quantile) else { continue };
+            let attributes = vec![
+                (key::QUANTILE, Cow::Borrowed(name)),
+                (key::PHASE, Cow::Borrowed(times.phase.as_str())),
+                (key::ROUTE, text(sources.routes.template(times.route))),
+            ];
+            family.push(attributes, Value::Gauge(seconds));
+        }
+    }
+    family
+}
+
+/// Methods beyond the registered ones are `_OTHER`: a caller must not be able to make series.
+pub(crate) fn method(method: &Method) -> Cow<'static, str> {
+    const KNOWN: [Method; 9] = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::PATCH,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    if KNOWN.contains(method) { text(method.as_str()) } else { Cow::Borrowed("_OTHER") }
+}
+
+fn status(outcome: Outcome) -> Option<Attribute> {
+    outcome.status.map(|status| (key::STATUS_CODE, text(status.as_str())))
+}
+
+fn error_type(outcome: Outcome) -> Option<Attribute> {
+    let value = match (outcome.fault, outcome.status) {
+        (Some(fault), _) => Cow::Borrowed(fault.as_str()),
+        (None, Some(status)) if status.is_server_error() => text(status.as_str()),
+        _ => return None,
+    };
+    Some((key::ERROR_TYPE, value))
+}

@@ -1,0 +1,252 @@
+//! Metrics, spans and events to an OpenTelemetry collector: OTLP over HTTP, binary protobuf.
+//!
+//! In: a closure that collects families, exchanges through [`Spans`], verdicts through [`Events`].
+//! Spans and events are encoded by the exporters of `opentelemetry-otlp`, which keep to its
+//! variables; metrics are built as `opentelemetry-proto` messages (see `metrics`). All three are
+//! handed over by `delivery`. The promise: producers never wait; memory stays bounded when the
+//! collector is away; what is not delivered is counted, or part of the next interval.
+//! One future runs it all, on whatever runtime drives it: nothing here spawns.
+
+mod batch;
+mod client;
+mod delivery;
+mod events;
+mod exponential;
+mod metrics;
+mod spans;
+
+pub use events::Events;
+pub use spans::Spans;
+
+use super::counters::{Counters, Loss, Signal};
+use super::family::Family;
+use super::resource::Resource;
+use crate::config;
+use batch::{Batcher, queue};
+use delivery::Delivery;
+use events::EventSink;
+use metrics::{Collect, Encoder, Pusher};
+use opentelemetry_otlp::{ExporterBuildError, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::logs::LogExporter as _;
+use opentelemetry_sdk::trace::SpanExporter as _;
+use spans::{Places, SpanSink};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime};
+use thiserror::Error;
+use tokio::sync::watch;
+
+/// The instrumentation scope of everything that is exported.
+const SCOPE: &str = "taffrail";
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub otlp: config::Otlp,
+    /// Where spans say the two ends of the proxy are.
+    pub listen: SocketAddr,
+    pub upstream: config::Upstream,
+    /// The start of every cumulative sum.
+    pub started_at: SystemTime,
+    /// Exchanges whose spans may wait; the newest beyond that are dropped and counted.
+    pub span_queue: NonZeroUsize,
+    pub event_queue: NonZeroUsize,
+    /// How long the first span or event of a batch waits for company.
+    pub batch_delay: Duration,
+    /// How long the end may take: the last push, and what still waits.
+    pub flush_timeout: Duration,
+}
+
+impl Settings {
+    pub fn new(otlp: config::Otlp, listen: SocketAddr, upstream: config::Upstream) -> Self {
+        const QUEUE: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
+        Self {
+            otlp,
+            listen,
+            upstream,
+            started_at: SystemTime::now(),
+            span_queue: QUEUE,
+            event_queue: QUEUE,
+            batch_delay: Duration::from_secs(1),
+            flush_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+#[derive(Debug, Error)]
+pub enum OtlpError {
+    #[error(
+        "export.otlp.endpoint is {0}: this build speaks plain http:// to a collector; \
+         point it at one beside this process, or at an agent on the node"
+    )]
+    NotHttp(http::Uri),
+    #[error("the exporter of {signal} cannot be built")]
+    Build { signal: &'static str, source: ExporterBuildError },
+}
+
+/// What pushes; to be driven by [`Exporter::run`].
+pub struct Exporter {
+    metrics: Option<Pusher>,
+    traces: Option<Batcher<SpanSink>>,
+    logs: Option<Batcher<EventSink>>,
+    counters: Arc<Counters>,
+    stop: watch::Sender<bool>,
+    flush_timeout: Duration,
+}
+
+impl Exporter {
+    /// The exporter, and the ends that exchanges and verdicts are offered to.
+    pub fn new(
+        settings: Settings,
+        resource: &Resource,
+        counters: Arc<Counters>,
+        collect: impl FnMut() -> Vec<Family> + Send + 'static,
+    ) -> Result<(Self, Spans, Events), OtlpError> {
+        let (stop, stopping) = watch::channel(false);
+        let builder = Builder { settings: &settings, resource, counters: &counters, stopping };
+        let metrics = builder.metrics(Box::new(collect))?;
+        let (spans, traces) = builder.traces()?.unzip();
+        let (events, logs) = builder.logs()?.unzip();
+        let (spans, events) = (spans.unwrap_or(Spans::off()), events.unwrap_or_else(Events::off));
+        let flush_timeout = settings.flush_timeout;
+        Ok((Self { metrics, traces, logs, counters, stop, flush_timeout }, spans, events))
+    }
+
+    /// Exports until `shutdown` is ready, then what is left, within `flush_timeout`. What is still
+    /// undelivered at the end is counted as lost.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { metrics, traces, logs, counters, stop, flush_timeout } = self;
+        let stopping = || stop.subscribe();
+        let workers = async {
+            tokio::join!(
+                ended(metrics.map(|metrics| metrics.run(stopping()))),
+                ended(traces.map(|traces| traces.run(stopping()))),
+                ended(logs.map(|logs| logs.run(stopping()))),
+            );
+        };
+        let deadline = async {
+            shutdown.await;
+            stop.send_replace(true);
+            tokio::time::sleep(flush_timeout).await;
+        };
+        tokio::select! {
+            () = async { tokio::join!(workers, stopped(stopping())); } => {}
+            () = deadline => {}
+        }
+        count_undelivered(&counters);
+    }
+}
+
+async fn ended(worker: Option<impl Future<Output = ()>>) {
+    if let Some(worker) = worker {
+        worker.await;
+    }
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+fn count_undelivered(counters: &Counters) {
+    for signal in Signal::ALL {
+        let counts = counters.otlp(signal);
+        let undelivered = counts.queued.swap(0, Relaxed);
+        counts.lose(Loss::Shutdown, undelivered);
+        if undelivered > 0 {
+            let signal = signal.as_str();
+            tracing::warn!(signal, undelivered, "telemetry was not delivered before the end");
+        }
+    }
+}
+
+struct Builder<'a> {
+    settings: &'a Settings,
+    resource: &'a Resource,
+    counters: &'a Arc<Counters>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Builder<'_> {
+    fn metrics(&self, collect: Collect) -> Result<Option<Pusher>, OtlpError> {
+        let otlp = &self.settings.otlp;
+        let Some(delivery) = self.delivery(otlp.metrics_url.as_ref(), Signal::Metrics)? else {
+            return Ok(None);
+        };
+        let encoder = Encoder::new(self.resource, otlp.temporality, self.settings.started_at);
+        Ok(Some(Pusher::new(collect, encoder, delivery, otlp.interval)))
+    }
+
+    fn traces(&self) -> Result<Option<(Spans, Batcher<SpanSink>)>, OtlpError> {
+        let (settings, signal) = (self.settings, Signal::Traces);
+        let Some(delivery) = self.delivery(settings.otlp.traces_url.as_ref(), signal)? else {
+            return Ok(None);
+        };
+        let exporter = opentelemetry_otlp::SpanExporter::builder();
+        let mut exporter = configured(exporter.with_http(), &delivery)
+            .build()
+            .map_err(|source| OtlpError::Build { signal: signal.as_str(), source })?;
+        exporter.set_resource(&self.resource.to_sdk());
+        let places = Places { listen: settings.listen, upstream: settings.upstream.clone() };
+        let sink = SpanSink { exporter, places };
+        let counters = Arc::clone(self.counters);
+        let (outbox, batcher) =
+            queue(settings.span_queue, settings.batch_delay, sink, delivery, counters, signal);
+        Ok(Some((Spans::new(outbox), batcher)))
+    }
+
+    fn logs(&self) -> Result<Option<(Events, Batcher<EventSink>)>, OtlpError> {
+        let (settings, signal) = (self.settings, Signal::Logs);
+        let Some(delivery) = self.delivery(settings.otlp.logs_url.as_ref(), signal)? else {
+            return Ok(None);
+        };
+        let exporter = opentelemetry_otlp::LogExporter::builder();
+        let mut exporter = configured(exporter.with_http(), &delivery)
+            .build()
+            .map_err(|source| OtlpError::Build { signal: signal.as_str(), source })?;
+        exporter.set_resource(&self.resource.to_sdk());
+        let counters = Arc::clone(self.counters);
+        let sink = EventSink::new(exporter);
+        let (outbox, batcher) =
+            queue(settings.event_queue, settings.batch_delay, sink, delivery, counters, signal);
+        Ok(Some((Events::new(outbox), batcher)))
+    }
+
+    fn delivery(
+        &self,
+        url: Option<&http::Uri>,
+        signal: Signal,
+    ) -> Result<Option<Arc<Delivery>>, OtlpError> {
+        let Some(url) = url.cloned() else { return Ok(None) };
+        if url.scheme_str() != Some("http") {
+            return Err(OtlpError::NotHttp(url));
+        }
+        let (counters, stopping) = (Arc::clone(self.counters), self.stopping.clone());
+        let delivery = Delivery::new(&self.settings.otlp, url, signal, counters, stopping);
+        Ok(Some(Arc::new(delivery)))
+    }
+}
+
+/// Our delivery in place of an HTTP client and of the exporter's own retry.
+fn configured<B: WithExportConfig + WithHttpConfig>(builder: B, delivery: &Arc<Delivery>) -> B {
+    builder
+        .with_endpoint(delivery.url().to_string())
+        .with_timeout(delivery.timeout())
+        .with_shared_http_client(Arc::clone(delivery) as _)
+        .with_retry_policy(opentelemetry_otlp::RetryPolicy::disabled())
+}
+
+/// An error with its causes, on one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
