@@ -1,1 +1,3 @@
+//! The one integration binary: what can only be seen from outside of the crate.
 
+mod layering;
