@@ -1,0 +1,111 @@
+//! When windows end: tumbling, aligned to the clock in UTC. Time comes in; nothing here reads a clock.
+
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// One window that ends, and how much of its traffic was seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WindowSpan {
+    /// Index into `Settings::windows`; 0 is the finest.
+    pub level: usize,
+    /// `None` where rows carry no time.
+    pub start: Option<Timestamp>,
+    pub end: Option<Timestamp>,
+    /// In [0, 1].
+    pub coverage: f64,
+}
+
+/// Windows of several lengths, each starting at a whole multiple of its length since 1970 in UTC.
+#[derive(Debug, Clone)]
+pub struct Tumbling {
+    /// Finest first.
+    open: Vec<Open>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    length_ns: i128,
+    /// Since 1970.
+    start_ns: i128,
+}
+
+impl Tumbling {
+    /// `lengths` ascending. The windows that hold `now` are open.
+    pub fn new(lengths: &[Duration], now: Timestamp) -> Self {
+        let open = lengths.iter().map(|length| {
+            let length_ns = i128::try_from(length.as_nanos()).unwrap_or(i128::MAX).max(1);
+            Open { length_ns, start_ns: Open::start_of(now, length_ns) }
+        });
+        Self { open: open.collect() }
+    }
+
+    /// The windows that have ended by `now`, finest first, as (level, start, end); each is given once.
+    /// After a pause longer than a window only the one that was open is given: those that
+    /// followed it saw no call and so hold no rows.
+    pub fn due(&mut self, now: Timestamp) -> Vec<(usize, Timestamp, Timestamp)> {
+        let mut due = Vec::new();
+        for (level, open) in self.open.iter_mut().enumerate() {
+            let start_ns = Open::start_of(now, open.length_ns);
+            if start_ns > open.start_ns {
+                let end_ns = open.start_ns.saturating_add(open.length_ns);
+                let span = Timestamp::from_nanosecond(open.start_ns)
+                    .and_then(|start| Ok((level, start, Timestamp::from_nanosecond(end_ns)?)));
+                due.extend(span);
+                open.start_ns = start_ns;
+            }
+        }
+        due
+    }
+}
+
+impl Open {
+    fn start_of(now: Timestamp, length_ns: i128) -> i128 {
+        let now = now.as_nanosecond();
+        now - now.rem_euclid(length_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn tumbling() -> Tumbling {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        Tumbling::new(&[minutes(5), minutes(60)], at("2026-01-01T10:52:10Z"))
+    }
+
+    #[test]
+    fn windows_end_on_the_clock_and_the_finest_comes_first() {
+        let mut tumbling = tumbling();
+        assert_eq!(tumbling.due(at("2026-01-01T10:54:59Z")), []);
+        let first = tumbling.due(at("2026-01-01T10:55:00Z"));
+        assert_eq!(first, [(0, at("2026-01-01T10:50:00Z"), at("2026-01-01T10:55:00Z"))]);
+        let both = tumbling.due(at("2026-01-01T11:00:01Z"));
+        assert_eq!(
+            both,
+            [
+                (0, at("2026-01-01T10:55:00Z"), at("2026-01-01T11:00:00Z")),
+                (1, at("2026-01-01T10:00:00Z"), at("2026-01-01T11:00:00Z")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_pause_closes_only_the_window_that_was_open() {
+        let mut tumbling = tumbling();
+        let due = tumbling.due(at("2026-01-02T03:00:00Z"));
+        assert_eq!(due.iter().map(|(level, ..)| *level).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(due[0].2, at("2026-01-01T10:55:00Z"));
+        assert_eq!(tumbling.due(at("2026-01-02T03:04:59Z")), []);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_closes_nothing() {
+        let mut tumbling = tumbling();
+        assert_eq!(tumbling.due(at("2026-01-01T09:00:00Z")), []);
+    }
+}
