@@ -17,7 +17,7 @@ pub fn baseline() -> Result<Baseline, DemoError> {
 }
 
 /// The days as the sidecar decodes them: what the model is asked, and what it answers.
-fn rows(classifier: &Classifier, days: &[Day]) -> (Rows, Rows) {
+pub(super) fn rows(classifier: &Classifier, days: &[Day]) -> (Rows, Rows) {
     let mut inputs = Rows::new();
     for (feature, name) in Day::FEATURES.into_iter().enumerate() {
         let mut column = Column::new(name);

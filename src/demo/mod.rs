@@ -7,7 +7,7 @@
 //! The promise: every number on the page is measured on those requests. Nothing here knows a
 //! threshold, and no verdict is arranged.
 
-//mod baseline;
+mod baseline;
 mod calendar;
 mod classifier;
 mod days;
@@ -15,8 +15,10 @@ mod model;
 mod port;
 mod replay;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
-//pub use baseline::baseline;
+pub use baseline::baseline;
 pub use calendar::{Calendar, Moment, Season};
 pub use classifier::{Classifier, Prediction};
 pub use days::{Day, days};
@@ -37,6 +39,8 @@ pub enum DemoError {
     Data { line: usize, fault: String },
     #[error("the embedded weights are damaged")]
     Weights(#[source] serde_json::Error),
+    #[error("the baseline of the demo's summers could not be built")]
+    Baseline(#[from] crate::drift::BaselineError),
     #[error("the demo's runtime or socket failed")]
     Io(#[from] std::io::Error),
 }

@@ -31,7 +31,7 @@ def demo(tmp_path_factory):
 
 
 def accuracy(page):
-    found = [value for _, value in series(get_text(f"{page}/metrics"), "taffrail_performance_accuracy_ratio")]
+    found = [value for _, value in series(get_text(f"{page}/metrics"), "taffrail_performance_accuracy")]
     return found[0] if found else None
 
 

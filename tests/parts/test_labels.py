@@ -15,4 +15,4 @@ def test_accuracy_follows_the_labels(upstream, sidecar):
     )
     assert 200 <= posted.status < 300, posted.body
     wait_until(lambda: through.total("taffrail_labels_coverage_ratio") == 1, "all labels were joined", 30)
-    assert through.total("taffrail_performance_accuracy_ratio") == 0.7
+    assert through.total("taffrail_performance_accuracy") == 0.7
