@@ -21,7 +21,9 @@ pub(super) fn rows(classifier: &Classifier, days: &[Day]) -> (Rows, Rows) {
     let mut inputs = Rows::new();
     for (feature, name) in Day::FEATURES.into_iter().enumerate() {
         let mut column = Column::new(name);
-        days.iter().for_each(|day| column.push_number(day.features[feature]));
+        for day in days {
+            column.push_number(day.features[feature]);
+        }
         inputs.push(column);
     }
     let mut weather = Column::new("weather");

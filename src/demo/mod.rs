@@ -25,7 +25,7 @@ pub use days::{Day, days};
 pub use model::Model;
 pub use port::{Taken, listen_or_free};
 pub use replay::{Progress, Replay};
-pub use terminal::{Numbers, banner};
+pub use terminal::{Numbers, banner, narrate};
 
 use thiserror::Error;
 

@@ -1,12 +1,18 @@
 //! What the terminal says while the demo runs. In: addresses, once, and every few seconds the numbers
 //! that the sidecar measured. Out: text, one line a time.
 
-use super::{Moment, Taken};
+use super::{Moment, Progress, Taken};
 use crate::drift::Verdict;
 use std::fmt::Write as _;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// Between two lines.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Read from the sidecar at one moment; `None` where nothing was measured yet.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +53,24 @@ pub fn banner(
          date        season   req/s      p50      p99  coverage  accuracy  last window",
     );
     text
+}
+
+/// Writes a line every few seconds, until `stop` is true or its sender is gone.
+pub async fn narrate(
+    progress: &Progress,
+    mut numbers: impl FnMut() -> Numbers,
+    mut out: impl io::Write,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut ticks = interval_at(Instant::now() + PAUSE, PAUSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            _ = ticks.tick() => writeln!(out, "{}", numbers().line(progress.moment()))?,
+        }
+    }
 }
 
 impl Numbers {
