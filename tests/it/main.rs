@@ -1,2 +1,5 @@
+//! The one integration binary: what can only be seen from outside of the crate.
+
 mod export;
 mod export_collector;
+mod layering;

@@ -1,0 +1,77 @@
+//! That the story of the demo is true: the engine as it ships, on the rows that the demo sends.
+
+use super::baseline::rows;
+use super::*;
+use crate::drift::{Monitor, Reference, Settings, Verdict, WindowReport, WindowSpan};
+use std::sync::Arc;
+
+const SEEDS: u64 = 20;
+/// What five seconds of the replay send, and what the first, cut window may hold.
+const WINDOW_ROWS: [usize; 4] = [1_500, 1_000, 300, 60];
+
+struct Station {
+    calendar: Calendar,
+    classifier: Classifier,
+    monitor: Monitor,
+}
+
+impl Station {
+    fn new(seed: u64) -> Self {
+        let settings = Settings { windows: vec!["5s".into()], ..Settings::default() };
+        let reference = Reference::Baseline(Arc::new(baseline().unwrap()));
+        Self {
+            calendar: Calendar::new(&days().unwrap(), seed),
+            classifier: Classifier::embedded().unwrap(),
+            monitor: Monitor::new(settings, reference),
+        }
+    }
+
+    fn window(&mut self, season: Season, len: usize) -> WindowReport {
+        let days: Vec<_> = (0..len).map(|_| self.calendar.draw(season).unwrap().clone()).collect();
+        let (inputs, outputs) = rows(&self.classifier, &days);
+        self.monitor.observe(&inputs, &outputs);
+        let span = WindowSpan { level: 0, start: None, end: None, coverage: 1.0 };
+        self.monitor.close(span).unwrap()
+    }
+}
+
+fn verdicts(season: Season) -> Vec<(u64, usize, WindowReport)> {
+    let mut verdicts = Vec::new();
+    for seed in 0..SEEDS {
+        let mut station = Station::new(seed);
+        for len in WINDOW_ROWS {
+            verdicts.push((seed, len, station.window(season, len)));
+        }
+    }
+    verdicts
+}
+
+fn detected(report: &WindowReport) -> Vec<&str> {
+    report.features.iter().filter(|f| f.detected).map(|f| &*f.feature).collect()
+}
+
+#[test]
+fn every_summer_window_is_stable() {
+    for (seed, len, report) in verdicts(Season::Summer) {
+        let found = detected(&report);
+        assert_eq!(report.verdict, Verdict::Stable, "seed {seed}, {len} rows: {found:?}");
+    }
+}
+
+#[test]
+fn every_winter_window_drifts_and_the_temperature_is_named() {
+    for (seed, len, report) in verdicts(Season::Winter) {
+        let found = detected(&report);
+        assert_eq!(report.verdict, Verdict::Drifting, "seed {seed}, {len} rows");
+        assert!(found.contains(&"temp_max"), "seed {seed}, {len} rows: {found:?}");
+    }
+}
+
+#[test]
+fn a_year_drifts_in_autumn_and_is_stable_again_in_summer() {
+    let mut station = Station::new(3);
+    let year = [Season::Summer, Season::Autumn, Season::Winter, Season::Spring, Season::Summer];
+    let said = year.map(|season| station.window(season, 1_500).verdict);
+    let drifting = Verdict::Drifting;
+    assert_eq!(said, [Verdict::Stable, drifting, drifting, drifting, Verdict::Stable]);
+}
