@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -51,6 +51,8 @@ pub enum StartError {
     ReadSignature { path: PathBuf, source: std::io::Error },
     #[error("model.signature: {path} is not a usable MLmodel file")]
     Signature { path: PathBuf, source: crate::decode::SignatureError },
+    #[error("{key}")]
+    Pointer { key: &'static str, source: crate::decode::PointerError },
     #[error("routes")]
     Routes(#[from] capture::RouteTableError),
     #[error("the archive cannot be opened")]
@@ -169,7 +171,11 @@ pub fn start(config: &Config, bound: Bound) -> Result<Running, StartError> {
             tracing: settings::tracing(config),
             shutdown: traffic_phase.clone(),
         };
-        serving.push(spawn(&format!("serving-{index}"), move || thread.run())?);
+        serving.push(spawn(&format!("serving-{index}"), move || {
+            if let Err(error) = thread.run() {
+                tracing::error!(%error, "a serving thread could not start");
+            }
+        })?);
     }
 
     Ok(Running {

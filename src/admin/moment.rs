@@ -58,7 +58,7 @@ impl<'a> Moment<'a> {
 
     /// Rows of the reference; while it is being learnt, those it has so far.
     pub(super) fn baseline_rows(&self) -> u64 {
-        use pipeline::ReferenceState::{Given, Learned, Learning};
+        use crate::drift::ReferenceState::{Given, Learned, Learning};
         match &self.analysis.reference {
             Learning { rows, .. } | Learned { rows, .. } | Given { rows, .. } => *rows,
         }

@@ -3,6 +3,7 @@
 //! In: shared entries, from analysis. Out: the newest, or one by its id. The promise: bounded by count
 //! and by bytes; the oldest go first, and one that alone is over the bound is not kept.
 
+use crate::archive::Entry;
 use crate::capture::Exchange;
 use crate::decode::Rows;
 use std::collections::VecDeque;
@@ -17,6 +18,28 @@ pub trait Recorded: Send + Sync {
     fn dialect(&self) -> Option<&str>;
     fn inputs(&self) -> &Rows;
     fn outputs(&self) -> &Rows;
+}
+
+impl Recorded for Entry {
+    fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    fn route(&self) -> &str {
+        &self.route
+    }
+
+    fn dialect(&self) -> Option<&str> {
+        self.dialect
+    }
+
+    fn inputs(&self) -> &Rows {
+        &self.inputs
+    }
+
+    fn outputs(&self) -> &Rows {
+        &self.outputs
+    }
 }
 
 pub struct Recent {

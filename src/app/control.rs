@@ -239,10 +239,9 @@ fn take_labels(
         let _ = watch.label(label, now);
         accepted += 1;
     }
-    let rejected = parsed
-        .rejected
-        .into_iter()
-        .map(|bad| RejectedLabel { line: bad.line, reason: bad.reason.to_string() })
+    let rejected = parsed.bad.into_iter();
+    let rejected = rejected
+        .map(|bad| RejectedLabel { line: bad.number, reason: bad.fault.to_string() })
         .collect();
     Ok(LabelsAccepted { accepted, rejected })
 }

@@ -57,7 +57,7 @@ impl Exports {
             }),
             on_verdict: Box::new(move |change| {
                 log_change(change);
-                events.offer(change);
+                events.offer(&change.report, &change.reference);
             }),
         }
     }

@@ -15,17 +15,26 @@ pub(super) fn decode(model: &Model) -> Result<decode::Settings, StartError> {
             Some(signature)
         }
     };
-    let pointers = model.pointers.as_ref().map(|pointers| decode::Pointers {
-        inputs: pointers.inputs.clone(),
-        outputs: pointers.outputs.clone(),
-    });
+    let pointers = model.pointers.as_ref();
+    let pointers = decode::Pointers {
+        inputs: pointer("model.pointers.inputs", pointers.and_then(|p| p.inputs.as_deref()))?,
+        outputs: pointer("model.pointers.outputs", pointers.and_then(|p| p.outputs.as_deref()))?,
+    };
     Ok(decode::Settings {
         protocol: protocol(model.protocol),
-        feature_names: model.feature_names.clone(),
+        feature_names: model.feature_names.iter().map(|name| name.as_str().into()).collect(),
         signature,
         pointers,
         ..decode::Settings::default()
     })
+}
+
+fn pointer(
+    key: &'static str,
+    text: Option<&str>,
+) -> Result<Option<decode::Pointer>, StartError> {
+    let parsed = text.map(str::parse).transpose();
+    parsed.map_err(|source| StartError::Pointer { key, source })
 }
 
 fn protocol(protocol: PayloadProtocol) -> decode::Protocol {

@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod lifecycle;
 mod problems;
 mod run;
 mod settings;

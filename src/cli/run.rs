@@ -1,6 +1,7 @@
 //! `taffrail run`: the sidecar.
 
-use super::problems;
+use super::{lifecycle, problems};
+use crate::app::Bound;
 use super::settings::Settings;
 use std::process::ExitCode;
 
@@ -25,6 +26,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Err(found) => return Ok(problems::print(&found)),
     };
     problems::warn(&warnings);
-    crate::app::run(config)?;
-    Ok(ExitCode::SUCCESS)
+    let running = crate::app::start(&config, Bound::default())?;
+    lifecycle::run_until_signal(running, || tracing::info!("draining"))
 }

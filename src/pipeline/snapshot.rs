@@ -30,16 +30,6 @@ pub struct Snapshot {
     pub archive: Option<archive::State>,
 }
 
-impl ReferenceState {
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Learning { .. } => "learning",
-            Self::Learned { .. } => "learned",
-            Self::Given { .. } => "given",
-        }
-    }
-}
-
 /// A kind of payload that could not be decoded, and how often. Never payload bytes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {

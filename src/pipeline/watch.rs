@@ -6,7 +6,7 @@
 use super::snapshot::{Problem, Snapshot};
 use crate::capture::Totals;
 use crate::decode::{Decoded, Rows};
-use crate::drift::{Monitor, Tumbling, Verdict, WindowReport, WindowSpan};
+use crate::drift::{Monitor, ReferenceState, Tumbling, Verdict, WindowReport, WindowSpan};
 use crate::labels::{self, Joined, Joiner, Label};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -36,6 +36,8 @@ pub struct Watch {
 pub struct VerdictChange {
     pub before: Option<Verdict>,
     pub report: Arc<WindowReport>,
+    /// What the window was compared with.
+    pub reference: ReferenceState,
 }
 
 impl Watch {
@@ -79,13 +81,13 @@ impl Watch {
     fn remember_predictions(&mut self, id: &str, outputs: &Rows, at: Timestamp) {
         for row in 0..outputs.len() {
             if let Some(prediction) = labels::prediction(outputs, row) {
-                self.joiner.predicted(id, row, outputs.len(), prediction, at);
+                self.joiner.predicted(id, row, outputs.len(), prediction.as_cell(), at);
             }
         }
     }
 
-    pub fn label(&mut self, label: Label) -> Joined {
-        self.joiner.labelled(label)
+    pub fn label(&mut self, label: Label, now: Timestamp) -> Joined {
+        self.joiner.labelled(label, now)
     }
 
     pub fn count_problem(&mut self, reason: &'static str) {
@@ -116,7 +118,8 @@ impl Watch {
             self.windows.pop_front();
         }
         let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
-        (before != Some(report.verdict)).then_some(VerdictChange { before, report })
+        let reference = self.monitor.reference_state();
+        (before != Some(report.verdict)).then_some(VerdictChange { before, report, reference })
     }
 
     pub fn snapshot(&self) -> Snapshot {

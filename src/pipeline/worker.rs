@@ -115,6 +115,7 @@ impl Worker {
 fn decode_exchange(decode: &mut Decode, exchange: &Exchange, decoded: &mut Decoded) {
     let (request, response) = (exchange.request.body.to_bytes(), exchange.response.body.to_bytes());
     let payload = Payload {
+        method: exchange.method.as_str(),
         path: exchange.target.path(),
         request: part(&exchange.request, &request),
         response: part(&exchange.response, &response),
@@ -140,7 +141,7 @@ fn entry(exchange: Box<Exchange>, decoded: Decoded, hub: &Hub) -> Entry {
     let model = decoded.model.as_ref();
     Entry {
         route: hub.routes().template(exchange.route).into(),
-        model_name: model.map_or_else(|| hub.model_name(), |model| model.name.as_str().into()),
+        model_name: model.map_or_else(|| hub.model_name(), |model| Arc::from(&*model.name)),
         model_version: model
             .and_then(|model| model.version.as_deref())
             .map_or_else(|| hub.model_version(), Into::into),

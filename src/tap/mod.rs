@@ -12,7 +12,7 @@ mod trace;
 
 pub use body::{Body, Side};
 pub use open::OpenExchange;
-pub use sample::{SampleRate, Settings};
+pub use sample::Settings;
 pub use trace::Tracing;
 
 use crate::capture::{Queue, RouteTable};

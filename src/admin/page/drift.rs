@@ -5,7 +5,7 @@ use crate::admin::chart::{Cell, strip};
 use crate::admin::figure;
 use crate::admin::moment::{Moment, feature_verdict, length};
 use crate::drift::{FeatureReport, WindowReport};
-use crate::pipeline::ReferenceState;
+use crate::drift::ReferenceState;
 use crate::sketch::Role;
 use maud::{Markup, html};
 use std::sync::Arc;

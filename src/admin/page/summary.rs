@@ -7,7 +7,7 @@ use crate::admin::history::Slot;
 use crate::admin::moment::{Moment, SLOTS};
 use crate::admin::state::Readiness;
 use crate::drift::Verdict;
-use crate::pipeline::ReferenceState;
+use crate::drift::ReferenceState;
 use maud::{Markup, html};
 
 pub(super) fn section(moment: &Moment<'_>) -> Markup {

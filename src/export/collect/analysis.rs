@@ -3,7 +3,8 @@
 use crate::drift::{FeatureReport, FeatureView, Verdict, WindowReport};
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
-use crate::pipeline::{ReferenceState, Snapshot};
+use crate::drift::ReferenceState;
+use crate::pipeline::Snapshot;
 use crate::sketch::Role;
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use super::Sources;
 use crate::export::counters::Loss;
 use crate::export::family::{Attribute, Family, Value};
 use crate::export::names::{self, key};
-use crate::pipeline::ArchiveState;
+use crate::archive::State as ArchiveState;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
 

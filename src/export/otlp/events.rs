@@ -3,7 +3,7 @@
 use super::batch::{Entry, Outbox, Sink};
 use crate::drift::{Verdict, WindowReport};
 use crate::export::names::event;
-use crate::pipeline::ReferenceState;
+use crate::drift::ReferenceState;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
 use opentelemetry_sdk::error::OTelSdkResult;
