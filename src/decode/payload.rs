@@ -82,7 +82,8 @@ impl<'a> Part<'a> {
                 Content::Json(text)
             });
         }
-        Err(Problem::UnknownContentType)
+        let raw = is_any(essence, &["application/octet-stream"]);
+        Err(if raw { Problem::Binary } else { Problem::UnknownContentType })
     }
 
     fn media_type(&self) -> (&'a str, &'a str) {

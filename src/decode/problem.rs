@@ -29,7 +29,7 @@ pub enum Problem {
     NotUtf8,
     /// A content-encoding that is not undone here.
     Encoded,
-    /// Tensors as raw bytes behind the JSON.
+    /// Raw bytes, such as those of tensors behind their JSON.
     Binary,
     UnknownContentType,
     /// JSON in which no dialect's rows were found.

@@ -150,9 +150,18 @@ impl Table {
         }
         for index in 0..width {
             let id = self.item(ROOT, index)?;
-            self.column(id)?;
+            if !self.has_cells_below(id, index) {
+                self.column(id)?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether a position's cells were lists or objects, and so stand in columns below it.
+    fn has_cells_below(&self, id: NodeId, index: usize) -> bool {
+        let node = &self.nodes[id as usize];
+        let is_parent = !(node.items.is_empty() && node.fields.is_empty());
+        is_parent && self.order.iter().any(|id| self.first_index(*id) == Some(index))
     }
 
     /// Puts a cell of the current row. Of several for one place, the first counts.
