@@ -6,6 +6,7 @@
 mod check;
 mod demo;
 mod lifecycle;
+mod log;
 mod problems;
 mod run;
 mod settings;
