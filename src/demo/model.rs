@@ -86,7 +86,7 @@ async fn respond(
     Ok(response)
 }
 
-fn answer(
+pub(super) fn answer(
     classifier: &Classifier,
     method: &Method,
     path: &str,

@@ -197,7 +197,7 @@ async fn ticked(ticks: &mut tokio::time::Interval, stop: &mut watch::Receiver<bo
     }
 }
 
-fn question(day: &Day) -> Bytes {
+pub(super) fn question(day: &Day) -> Bytes {
     let tensors: Vec<_> = Day::FEATURES
         .iter()
         .zip(day.features)
