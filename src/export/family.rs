@@ -58,12 +58,11 @@ impl Family {
         let mut places: HashMap<Vec<Attribute>, usize> = HashMap::new();
         let mut merged: Vec<Point> = Vec::with_capacity(self.points.len());
         for point in self.points.drain(..) {
-            match places.get(&point.attributes) {
-                Some(&place) => merged[place].value.add(point.value),
-                None => {
-                    places.insert(point.attributes.clone(), merged.len());
-                    merged.push(point);
-                }
+            if let Some(&place) = places.get(&point.attributes) {
+                merged[place].value.add(point.value);
+            } else {
+                places.insert(point.attributes.clone(), merged.len());
+                merged.push(point);
             }
         }
         Self { points: merged, ..self }

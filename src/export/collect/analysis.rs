@@ -3,6 +3,7 @@
 use crate::drift::{FeatureReport, FeatureView, Verdict, WindowReport};
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
+use crate::labels::Performance;
 use crate::pipeline::{ReferenceState, Snapshot};
 use crate::sketch::Role;
 use std::borrow::Cow;
@@ -139,7 +140,7 @@ fn push_distances(
 }
 
 fn performance(snapshot: &Snapshot) -> Vec<Family> {
-    let measures = snapshot.labels.overall.iter().flat_map(|overall| overall.measures());
+    let measures = snapshot.labels.overall.iter().flat_map(Performance::measures);
     let families = measures.filter_map(|(name, value)| {
         let mut family = Family::new(names::performance(name)?);
         family.push(vec![(key::SEGMENT, Cow::Borrowed("all"))], Value::Gauge(value));

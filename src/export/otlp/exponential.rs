@@ -66,7 +66,9 @@ mod tests {
         #[test]
         fn every_value_is_in_a_bucket_that_spans_it(values in prop::collection::vec(0u64..100_000_000_000, 1..200)) {
             let mut distribution = Distribution::of_seconds();
-            values.iter().for_each(|value| distribution.record(*value));
+            for value in &values {
+                distribution.record(*value);
+            }
             let point = point(&distribution);
             let buckets = point.positive.unwrap();
             prop_assert!(buckets.bucket_counts.len() <= 160);
@@ -84,7 +86,9 @@ mod tests {
     #[test]
     fn four_decades_fit_the_scale_that_was_measured() {
         let mut distribution = Distribution::of_seconds();
-        (0..=4).for_each(|decade| distribution.record(1_000_000 * 10u64.pow(decade)));
+        for decade in 0..=4 {
+            distribution.record(1_000_000 * 10u64.pow(decade));
+        }
         let point = point(&distribution);
         assert_eq!(point.scale, 3);
         assert_eq!(point.positive.unwrap().bucket_counts.len(), 107);
