@@ -52,7 +52,7 @@ impl Family {
         self.points.push(Point { attributes, value });
     }
 
-    /// Points with the same attributes are one series: they are added up, or the last gauge stands.
+    /// Points with the same attributes are one series: they are added up.
     #[must_use]
     pub fn merged(mut self) -> Self {
         let mut places: HashMap<Vec<Attribute>, usize> = HashMap::new();
@@ -74,6 +74,7 @@ impl Value {
         match (self, other) {
             (Self::Counter(sum), Self::Counter(more)) => *sum += more,
             (Self::Histogram(sum), Self::Histogram(more)) => sum.merge(&more),
+            (Self::Gauge(sum), Self::Gauge(more)) => *sum += more,
             (mine, other) => *mine = other,
         }
     }

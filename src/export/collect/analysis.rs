@@ -37,7 +37,8 @@ fn bins(features: &[FeatureView]) -> Vec<Family> {
             shares.push(attributes, Value::Gauge(bin.baseline_share));
         }
     }
-    vec![rows, shares]
+    // A level may be called what a bin is called: `other`, `null`.
+    vec![rows.merged(), shares.merged()]
 }
 
 fn baseline(reference: &ReferenceState) -> Vec<Family> {

@@ -231,6 +231,16 @@ fn empty_bins_are_exported_and_shares_have_the_same_keys() {
 }
 
 #[test]
+fn a_level_that_is_called_as_a_bin_is_makes_no_second_series() {
+    let mut sample = Sample::new();
+    sample.snapshot.features[0].bins.extend([bin("other", 0.5, 4), bin("other", 0.25, 3)]);
+    let families = sample.families();
+    let other = [("bin", "other")];
+    assert_eq!(value(&families, &names::FEATURE_ROWS, &other), "7");
+    assert_eq!(value(&families, &names::BASELINE_SHARE, &other), "0.75");
+}
+
+#[test]
 fn drift_is_that_of_the_last_closed_window_of_each_length() {
     let families = Sample::new().families();
     let drift = |metric, window| value(&families, metric, &[("window", window)]);

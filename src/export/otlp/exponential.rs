@@ -1,4 +1,5 @@
-//! HDR buckets as an exponential histogram of OpenTelemetry.
+//! HDR buckets as an exponential histogram of OpenTelemetry. A value goes where the middle of its
+//! HDR bucket lies, so a bound is off by what that histogram allows: under 1 %.
 
 use crate::distribution::Distribution;
 use opentelemetry_proto::tonic::metrics::v1::ExponentialHistogramDataPoint;
