@@ -52,18 +52,17 @@ impl Family {
         self.points.push(Point { attributes, value });
     }
 
-    /// Points with the same attributes are one series: they are added up, or the last gauge stands.
+    /// Points with the same attributes are one series: they are added up.
     #[must_use]
     pub fn merged(mut self) -> Self {
         let mut places: HashMap<Vec<Attribute>, usize> = HashMap::new();
         let mut merged: Vec<Point> = Vec::with_capacity(self.points.len());
         for point in self.points.drain(..) {
-            match places.get(&point.attributes) {
-                Some(&place) => merged[place].value.add(point.value),
-                None => {
-                    places.insert(point.attributes.clone(), merged.len());
-                    merged.push(point);
-                }
+            if let Some(&place) = places.get(&point.attributes) {
+                merged[place].value.add(point.value);
+            } else {
+                places.insert(point.attributes.clone(), merged.len());
+                merged.push(point);
             }
         }
         Self { points: merged, ..self }
@@ -75,6 +74,7 @@ impl Value {
         match (self, other) {
             (Self::Counter(sum), Self::Counter(more)) => *sum += more,
             (Self::Histogram(sum), Self::Histogram(more)) => sum.merge(&more),
+            (Self::Gauge(sum), Self::Gauge(more)) => *sum += more,
             (mine, other) => *mine = other,
         }
     }

@@ -1,9 +1,9 @@
-//! Families as text for `/metrics`: Prometheus 0.0.4, or OpenMetrics 1.0 for those who ask for it.
+//! Families as text for `/metrics`: Prometheus 0.0.4, or `OpenMetrics` 1.0 for those who ask for it.
 //!
 //! Names follow the OpenTelemetry rules for Prometheus: underscores, the unit spelled out, `_total`
 //! on counters, `_ratio` on gauges of unit 1. Every series carries the model's name and version, and
 //! `target_info` the whole resource. Written here rather than by prometheus-client, which writes
-//! OpenMetrics only and does not escape help texts.
+//! `OpenMetrics` only and does not escape help texts.
 
 use super::family::{Family, Point, Value};
 use super::names::{Kind, Metric};
@@ -20,7 +20,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// From an `Accept` header; text unless OpenMetrics is preferred.
+    /// From an `Accept` header; text unless `OpenMetrics` is preferred.
     pub fn negotiate(accept: Option<&str>) -> Self {
         let offers = accept.unwrap_or_default().split(',').map(weigh);
         let (mut open_metrics, mut text) = (0.0, 0.0);
@@ -237,7 +237,7 @@ impl Sample for Whole {
     }
 }
 
-/// OpenMetrics wants a point in every float (`le="1.0"`); text has none in whole ones.
+/// `OpenMetrics` wants a point in every float (`le="1.0"`); text has none in whole ones.
 struct Number(f64, Format);
 
 impl Display for Number {

@@ -5,7 +5,9 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
-use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode as Judged};
+use opentelemetry_proto::tonic::trace::v1::{
+    Span, Status, span::SpanKind, status::StatusCode as Judged,
+};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -76,7 +78,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(settings: Settings, collect: impl FnMut() -> Vec<Family> + Send + 'static) -> Self {
+    fn start(settings: &Settings, collect: impl FnMut() -> Vec<Family> + Send + 'static) -> Self {
         let counters = Arc::new(Counters::default());
         let (exporter, spans, events) =
             Exporter::new(settings, &resource(), Arc::clone(&counters), collect).unwrap();
@@ -199,7 +201,7 @@ async fn metrics_arrive_with_their_values_and_the_whole_resource() {
     let mut collector = Collector::answering(&[]).await;
     let settings = settings(collector.address);
     let started_at = unix_nanos(settings.started_at);
-    let running = Running::start(settings, growing());
+    let running = Running::start(&settings, growing());
     let counters = running.stop().await;
     let (Arrival::Metrics(request), headers) = collector.next().await else { panic!() };
     assert_eq!(headers["content-type"], "application/x-protobuf");
@@ -223,7 +225,7 @@ async fn metrics_arrive_with_their_values_and_the_whole_resource() {
 
 async fn spans_of(exchange: Exchange) -> Vec<Span> {
     let mut collector = Collector::answering(&[]).await;
-    let running = Running::start(settings(collector.address), Vec::new);
+    let running = Running::start(&settings(collector.address), Vec::new);
     running.spans.offer(&exchange, "/invocations");
     let request = collector.traces().await;
     assert_eq!(running.stop().await.otlp(Signal::Traces).queued.load(Relaxed), 0);
@@ -264,14 +266,14 @@ async fn a_call_that_failed_is_an_error_of_both_spans() {
 #[tokio::test]
 async fn a_bad_request_is_an_error_of_the_client_span_only() {
     let spans = spans_of(exchange(422, None)).await;
-    let codes = spans.iter().map(|span| span.status.as_ref().map_or(Judged::Unset, |s| s.code()));
+    let codes = spans.iter().map(|span| span.status.as_ref().map_or(Judged::Unset, Status::code));
     assert_eq!(codes.collect::<Vec<_>>(), [Judged::Unset, Judged::Error]);
 }
 
 #[tokio::test]
 async fn what_is_not_sampled_makes_no_span() {
     let mut collector = Collector::answering(&[]).await;
-    let running = Running::start(settings(collector.address), Vec::new);
+    let running = Running::start(&settings(collector.address), Vec::new);
     let mut unsampled = exchange(200, None);
     unsampled.trace.as_mut().unwrap().sampled = false;
     running.spans.offer(&unsampled, "/invocations");
@@ -282,7 +284,7 @@ async fn what_is_not_sampled_makes_no_span() {
 #[tokio::test]
 async fn a_verdict_that_changes_is_an_event_and_one_that_stays_is_none() {
     let mut collector = Collector::answering(&[]).await;
-    let running = Running::start(settings(collector.address), Vec::new);
+    let running = Running::start(&settings(collector.address), Vec::new);
     for now in [Verdict::InsufficientData, Verdict::Stable, Verdict::Stable, Verdict::Drifting] {
         running.events.offer(&verdict(now), &LEARNED());
     }
@@ -316,7 +318,7 @@ async fn a_verdict_that_changes_is_an_event_and_one_that_stays_is_none() {
 #[tokio::test]
 async fn a_baseline_that_starts_to_be_learned_is_an_event() {
     let mut collector = Collector::answering(&[]).await;
-    let running = Running::start(settings(collector.address), Vec::new);
+    let running = Running::start(&settings(collector.address), Vec::new);
     for rows in [0, 100] {
         running.events.offer_reference(&ReferenceState::Learning { rows, needed: 5000 });
     }
@@ -335,7 +337,7 @@ fn often(collector: SocketAddr, temporality: Temporality) -> (Running, mpsc::Rec
     let started_at = unix_nanos(settings.started_at);
     let (told, collections) = mpsc::channel(1024);
     let mut grow = growing();
-    let running = Running::start(settings, move || {
+    let running = Running::start(&settings, move || {
         let _ = told.try_send(());
         grow()
     });
@@ -405,7 +407,7 @@ fn spans_only(collector: &Collector) -> Settings {
 #[tokio::test]
 async fn what_a_collector_rejects_is_counted_and_not_sent_again() {
     let mut collector = Collector::answering(&[Answer::Reject(1)]).await;
-    let running = Running::start(spans_only(&collector), Vec::new);
+    let running = Running::start(&spans_only(&collector), Vec::new);
     running.spans.offer(&exchange(200, None), "/invocations");
     collector.traces().await;
     let counters = running.stop().await;
@@ -421,7 +423,7 @@ async fn spans_wait_for_a_collector_that_asks_to_be_left_alone() {
         Answer::RetryAfter(StatusCode::TOO_MANY_REQUESTS, "0"),
     ];
     let mut collector = Collector::answering(&busy).await;
-    let running = Running::start(spans_only(&collector), Vec::new);
+    let running = Running::start(&spans_only(&collector), Vec::new);
     running.spans.offer(&exchange(200, None), "/invocations");
     let attempts = [collector.traces().await, collector.traces().await, collector.traces().await];
     assert_eq!(attempts[0], attempts[2]);
@@ -434,7 +436,7 @@ async fn spans_wait_for_a_collector_that_asks_to_be_left_alone() {
 #[tokio::test]
 async fn spans_that_are_refused_for_good_are_counted() {
     let mut collector = Collector::answering(&[Answer::Status(StatusCode::BAD_REQUEST)]).await;
-    let running = Running::start(spans_only(&collector), Vec::new);
+    let running = Running::start(&spans_only(&collector), Vec::new);
     running.spans.offer(&exchange(200, None), "/invocations");
     collector.traces().await;
     let counters = running.stop().await;
@@ -447,7 +449,7 @@ async fn a_silent_collector_costs_a_queue_and_no_more() {
     let mut settings = spans_only(&collector);
     settings.span_queue = NonZeroUsize::new(16).unwrap();
     settings.flush_timeout = Duration::ZERO;
-    let running = Running::start(settings, Vec::new);
+    let running = Running::start(&settings, Vec::new);
     running.spans.offer(&exchange(200, None), "/invocations");
     collector.traces().await;
     (0..1000).for_each(|_| running.spans.offer(&exchange(200, None), "/invocations"));
@@ -465,7 +467,7 @@ async fn what_waits_at_the_end_is_flushed() {
     let mut collector = Collector::answering(&[]).await;
     let mut settings = settings(collector.address);
     settings.batch_delay = LONG;
-    let running = Running::start(settings, growing());
+    let running = Running::start(&settings, growing());
     running.spans.offer(&exchange(200, None), "/invocations");
     running.events.offer(&verdict(Verdict::Drifting), &LEARNED());
     let counters = running.stop().await;
@@ -478,7 +480,7 @@ async fn what_waits_at_the_end_is_flushed() {
 #[tokio::test]
 async fn what_is_offered_after_the_end_is_counted() {
     let collector = Collector::answering(&[]).await;
-    let running = Running::start(spans_only(&collector), Vec::new);
+    let running = Running::start(&spans_only(&collector), Vec::new);
     let spans = running.spans.clone();
     let counters = running.stop().await;
     spans.offer(&exchange(200, None), "/invocations");
@@ -490,7 +492,7 @@ fn an_endpoint_that_needs_tls_is_refused_with_a_way_out() {
     let mut settings = settings(vacant());
     settings.otlp.traces_url = Some("https://collector:4318/v1/traces".parse().unwrap());
     let counters = Arc::new(Counters::default());
-    let refused = Exporter::new(settings, &resource(), counters, Vec::new).map(|_| ());
+    let refused = Exporter::new(&settings, &resource(), counters, Vec::new).map(|_| ());
     let Err(error @ OtlpError::NotHttp(_)) = refused else { panic!("{refused:?}") };
     assert!(error.to_string().contains("export.otlp.endpoint is https://collector:4318"));
 }

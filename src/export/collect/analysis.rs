@@ -1,9 +1,9 @@
 //! Features, drift and performance, as analysis last published them.
 
-use crate::drift::{FeatureReport, FeatureView, Verdict, WindowReport};
+use crate::drift::{FeatureReport, FeatureView, ReferenceState, Verdict, WindowReport};
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
-use crate::drift::ReferenceState;
+use crate::labels::Performance;
 use crate::pipeline::Snapshot;
 use crate::sketch::Role;
 use std::borrow::Cow;
@@ -37,7 +37,8 @@ fn bins(features: &[FeatureView]) -> Vec<Family> {
             shares.push(attributes, Value::Gauge(bin.baseline_share));
         }
     }
-    vec![rows, shares]
+    // A level may be called what a bin is called: `other`, `null`.
+    vec![rows.merged(), shares.merged()]
 }
 
 fn baseline(reference: &ReferenceState) -> Vec<Family> {
@@ -140,7 +141,7 @@ fn push_distances(
 }
 
 fn performance(snapshot: &Snapshot) -> Vec<Family> {
-    let measures = snapshot.labels.overall.iter().flat_map(|overall| overall.measures());
+    let measures = snapshot.labels.overall.iter().flat_map(Performance::measures);
     let families = measures.filter_map(|(name, value)| {
         let mut family = Family::new(names::performance(name)?);
         family.push(vec![(key::SEGMENT, Cow::Borrowed("all"))], Value::Gauge(value));

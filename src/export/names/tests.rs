@@ -53,12 +53,14 @@ fn no_metric_name_stands_outside_the_table() {
 fn visit(folder: &Path, see: &mut impl FnMut(&Path, &str)) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
             visit(&path, see);
-        } else if name.ends_with(".rs") && name != "tests.rs" && !path.ends_with("export/names.rs")
-        {
+        } else if is_source(&path) && !path.ends_with("export/names.rs") {
             see(&path, &std::fs::read_to_string(&path).unwrap());
         }
     }
+}
+
+fn is_source(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs")
 }

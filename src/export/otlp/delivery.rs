@@ -90,7 +90,9 @@ impl Delivery {
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = self.url.clone();
         let protobuf = HeaderValue::from_static("application/x-protobuf");
+        let agent = HeaderValue::from_static(concat!("taffrail/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().insert(header::CONTENT_TYPE, protobuf);
+        request.headers_mut().insert(header::USER_AGENT, agent);
         request
     }
 
@@ -235,38 +237,15 @@ impl Backoff {
 /// In seconds, or until a date (RFC 9110, 10.2.3).
 fn retry_after(response: &Response<Bytes>) -> Option<Duration> {
     let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let delay = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?;
-            SystemTime::from(date.timestamp()).duration_since(SystemTime::now()).unwrap_or_default()
-        }
-    };
+    let delay = text.parse().ok().map(Duration::from_secs).or_else(|| until_date(text))?;
     Some(delay.min(LONGEST_RETRY_AFTER))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(value: &str) -> Option<Duration> {
-        let response = Response::builder().header("retry-after", value).body(Bytes::new());
-        retry_after(&response.unwrap())
-    }
-
-    #[test]
-    fn retry_after_is_read_as_seconds_or_as_a_date() {
-        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
-        assert_eq!(asked("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(asked("Fri, 01 Jan 2100 00:00:00 GMT"), Some(LONGEST_RETRY_AFTER));
-        assert_eq!(asked("soon"), None);
-    }
-
-    #[test]
-    fn delays_double_up_to_a_bound_and_never_fall_below_half() {
-        let mut backoff = Backoff::default();
-        let delays: Vec<Duration> = (0..12).map(|_| backoff.next()).collect();
-        assert!(delays[0] >= Duration::from_millis(250) && delays[0] <= Duration::from_millis(500));
-        assert!(delays[11] >= Backoff::LONGEST / 2 && delays[11] <= Backoff::LONGEST);
-    }
+fn until_date(text: &str) -> Option<Duration> {
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    let date = SystemTime::from(date.timestamp());
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

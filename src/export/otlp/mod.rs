@@ -1,9 +1,10 @@
 //! Metrics, spans and events to an OpenTelemetry collector: OTLP over HTTP, binary protobuf.
 //!
 //! In: a closure that collects families, exchanges through [`Spans`], verdicts through [`Events`].
-//! Spans and events are encoded by the exporters of `opentelemetry-otlp`, which keep to its
-//! variables; metrics are built as `opentelemetry-proto` messages (see `metrics`). All three are
-//! handed over by `delivery`. The promise: producers never wait; memory stays bounded when the
+//! Spans and events are encoded by the exporters of `opentelemetry-otlp`; metrics, which those take
+//! only from the SDK's own instruments, are built as `opentelemetry-proto` messages (see `metrics`).
+//! All three are handed over by `delivery`: it retries without blocking the thread and counts what
+//! is rejected, which the exporters, on their own, would only log. The promise: producers never wait; memory stays bounded when the
 //! collector is away; what is not delivered is counted, or part of the next interval.
 //! One future runs it all, on whatever runtime drives it: nothing here spawns.
 
@@ -98,13 +99,13 @@ pub struct Exporter {
 impl Exporter {
     /// The exporter, and the ends that exchanges and verdicts are offered to.
     pub fn new(
-        settings: Settings,
+        settings: &Settings,
         resource: &Resource,
         counters: Arc<Counters>,
         collect: impl FnMut() -> Vec<Family> + Send + 'static,
     ) -> Result<(Self, Spans, Events), OtlpError> {
         let (stop, stopping) = watch::channel(false);
-        let builder = Builder { settings: &settings, resource, counters: &counters, stopping };
+        let builder = Builder { settings, resource, counters: &counters, stopping };
         let metrics = builder.metrics(Box::new(collect))?;
         let (spans, traces) = builder.traces()?.unzip();
         let (events, logs) = builder.logs()?.unzip();

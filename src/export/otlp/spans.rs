@@ -87,7 +87,11 @@ impl Entry for Visit {
 }
 
 fn cut(text: &str) -> Box<str> {
-    text[..text.floor_char_boundary(MAX_TEXT_BYTES)].into()
+    let mut end = text.len().min(MAX_TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].into()
 }
 
 /// Where the two ends of the proxy are.

@@ -52,7 +52,9 @@ fn no_two_metrics_share_a_name_there() {
 #[test]
 fn a_histogram_s_buckets_only_grow_and_end_at_its_count() {
     let mut values = Distribution::of_seconds();
-    [1, 7, 80, 20_000].into_iter().for_each(|ms| values.record(ms * 1_000_000));
+    for ms in [1, 7, 80, 20_000] {
+        values.record(ms * 1_000_000);
+    }
     assert_eq!(cumulative(&values, &[0.005, 0.01, 0.1, 10.0]), [1, 2, 3, 3]);
 }
 

@@ -12,7 +12,9 @@ fn families(rows: u64, requests: &[u64]) -> Vec<Family> {
     let mut counter = Family::new(&names::FEATURE_ROWS);
     counter.push(vec![("feature", "age".into())], Value::Counter(rows));
     let mut values = Distribution::of_seconds();
-    requests.iter().for_each(|ms| values.record(ms * 1_000_000));
+    for ms in requests {
+        values.record(ms * 1_000_000);
+    }
     let mut histogram = Family::new(&names::HTTP_SERVER_REQUEST_DURATION);
     let status = vec![("http.response.status_code", "200".into())];
     histogram.push(status, Value::Histogram(Box::new(values)));
