@@ -7,7 +7,7 @@ use serde::Serialize;
 /// What labels said, since start and window by window.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Rows whose prediction waits for its label, or has it.
+    /// Rows predicted since start: with a label, waiting for it, or expired without.
     pub predictions: u64,
     /// Labels that found their prediction.
     pub joined: u64,
