@@ -97,9 +97,7 @@ fn finish(
     open_path: &Path,
     path: &Path,
 ) -> Result<(), ArchiveError> {
-    let disk = |action| {
-        move |source| ArchiveError::Disk { action, path: open_path.into(), source }
-    };
+    let disk = |action| move |source| ArchiveError::Disk { action, path: open_path.into(), source };
     writer.flush().map_err(disk("writing"))?;
     let checksum = format!("{}:{:016x}", writer.inner().bytes, writer.inner().hasher.digest());
     writer.append_key_value_metadata(KeyValue::new(schema::CHECKSUM_KEY.to_owned(), checksum));

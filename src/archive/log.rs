@@ -61,9 +61,8 @@ impl Log {
     /// Makes the directory, and clears away what killed writers left in it.
     fn prepare(&mut self) -> Result<(), ArchiveError> {
         let directory = &self.settings.directory;
-        let disk = |action| {
-            move |source| ArchiveError::Disk { action, path: directory.clone(), source }
-        };
+        let disk =
+            |action| move |source| ArchiveError::Disk { action, path: directory.clone(), source };
         fs::create_dir_all(directory).map_err(disk("creating"))?;
         let removed = catalogue::remove_abandoned(directory).map_err(disk("listing"))?;
         self.counters.abandoned(removed);

@@ -87,11 +87,7 @@ impl Reader {
 
     /// The exchanges of that id: more than one if a client used it again. Reads the ids alone until
     /// one fits.
-    pub fn find(
-        &self,
-        id: &str,
-        part: Part,
-    ) -> impl Iterator<Item = Result<Record, ArchiveError>> {
+    pub fn find(&self, id: &str, part: Part) -> impl Iterator<Item = Result<Record, ArchiveError>> {
         self.files.iter().flat_map(move |file| match find_in(file, id, part) {
             Ok(records) => records.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],

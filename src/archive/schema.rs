@@ -100,9 +100,7 @@ fn field(column: &Column) -> Result<Arc<Type>, ParquetError> {
         Kind::Binary => (Physical::BYTE_ARRAY, None),
         Kind::Int32 => (Physical::INT32, None),
         Kind::Int64 => (Physical::INT64, None),
-        Kind::Timestamp => {
-            (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS)))
-        }
+        Kind::Timestamp => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS))),
         Kind::Double => (Physical::DOUBLE, None),
         Kind::Bool => (Physical::BOOLEAN, None),
     };

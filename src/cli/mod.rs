@@ -3,6 +3,7 @@
 //! Exit codes: 0 as wished; 1 failed, or a check found problems; 2 the call itself or what it reads
 //! is wrong; `taffrail drift` adds 3 for drift.
 
+mod archive;
 mod check;
 mod demo;
 mod lifecycle;
@@ -32,6 +33,8 @@ enum Verb {
     Run(run::Args),
     /// See it work: a small model, real weather data, and drift within a minute
     Demo(demo::Args),
+    /// Read, check and convert what was recorded
+    Archive(archive::Args),
     /// Tell every problem of a configuration, with line and key
     Check(check::Args),
 }
@@ -41,6 +44,7 @@ pub fn main() -> ExitCode {
     let done = match CommandLine::parse().verb {
         Verb::Run(args) => run::run(args),
         Verb::Demo(args) => demo::demo(args),
+        Verb::Archive(args) => archive::run(args),
         Verb::Check(args) => check::check(args),
     };
     done.unwrap_or_else(|error| {

@@ -224,8 +224,10 @@ impl Joiner {
             }
         };
         match self.predictions.get_mut(id, index) {
-            Some(row) if self.scores.labelled(row, known) => joined.duplicates += 1,
-            Some(_) => joined.joined += 1,
+            Some(row) => match self.scores.labelled(row, known) {
+                true => joined.duplicates += 1,
+                false => joined.joined += 1,
+            },
             // The request's other rows are there: this one is on its way, or was no prediction.
             None => {
                 let target = Target::Row(index);

@@ -12,7 +12,9 @@ use super::value::{Label, LabelValue, Truth};
 /// Why a body as a whole could not be read.
 #[derive(Debug, Error)]
 pub enum LabelsError {
-    #[error("the body is empty; send JSON such as {{\"id\": \"…\", \"label\": 1}}, one a line or in an array, or CSV with the header id,label")]
+    #[error(
+        "the body is empty; send JSON such as {{\"id\": \"…\", \"label\": 1}}, one a line or in an array, or CSV with the header id,label"
+    )]
     Empty,
     #[error("the JSON array cannot be read; nothing of it was taken")]
     Json(#[source] serde_json::Error),
@@ -204,7 +206,8 @@ fn time(text: &str) -> Result<Timestamp, Fault> {
 }
 
 fn parse_csv(body: &[u8]) -> Result<Parsed, LabelsError> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(body);
+    let mut reader =
+        csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(body);
     let header = reader.headers().map_err(LabelsError::Csv)?;
     let column = |name: &str| header.iter().position(|found| found.eq_ignore_ascii_case(name));
     let id = column("id").ok_or(LabelsError::NoColumn("id"))?;

@@ -45,7 +45,9 @@ impl Truth {
 pub(super) enum Value {
     Number(f64),
     /// A hash of the text: two texts are taken for the same once in 2⁶⁴.
-    Text { hash: u64 },
+    Text {
+        hash: u64,
+    },
 }
 
 impl Value {
