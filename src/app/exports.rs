@@ -40,7 +40,7 @@ impl Exports {
                 };
                 let collect = Arc::clone(&families);
                 let (exporter, spans, events) =
-                    Exporter::new(settings, &resource, Arc::clone(&counters), move || collect())?;
+                    Exporter::new(&settings, &resource, Arc::clone(&counters), move || collect())?;
                 (Some(exporter), spans, events)
             }
         };

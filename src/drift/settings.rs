@@ -52,6 +52,16 @@ pub enum ReferenceState {
     Given { rows: u64, hash: String },
 }
 
+impl ReferenceState {
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Learning { .. } => "learning",
+            Self::Learned { .. } => "learned",
+            Self::Given { .. } => "given",
+        }
+    }
+}
+
 /// Which features are watched: those that some `include` glob matches and no `exclude` glob does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureFilter {

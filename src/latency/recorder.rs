@@ -82,7 +82,9 @@ impl Recorder {
 impl Drop for Recorder {
     /// The last interval goes out even if the collector is behind: joined with one it has not read.
     fn drop(&mut self) {
-        while let (true, Some(waiting)) = (self.link.full.is_full(), self.link.full.pop()) {
+        if self.link.full.is_full()
+            && let Some(waiting) = self.link.full.pop()
+        {
             self.current.merge(&waiting);
         }
         self.flush();

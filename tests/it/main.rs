@@ -6,3 +6,5 @@ mod decode;
 mod export;
 mod export_collector;
 mod layering;
+mod proxy;
+mod support;

@@ -1,0 +1,9 @@
+//! The data path, driven over real sockets.
+
+mod drain;
+mod faults;
+mod h2c;
+mod pool;
+mod strict;
+mod tapped;
+mod transparency;

@@ -1,0 +1,157 @@
+//! A data path of one serving thread in this process, on a port of its own.
+
+use super::wire::Peer;
+use http::HeaderName;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use taffrail::capture::{Counters, Exchange, Limits, Queue, RouteTable, Totals};
+use taffrail::config::{self, UpstreamProtocol};
+use taffrail::latency::{self, Collector, Snapshot};
+use taffrail::proxy::{self, Shutdown};
+use taffrail::tap;
+use tokio::sync::watch;
+
+/// Far beyond what any step of a test takes; only a failing test waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Setup {
+    upstream: config::Upstream,
+    sample: f64,
+    max_body_bytes: usize,
+    headers: Vec<HeaderName>,
+    queue_items: usize,
+    tracing: tap::Tracing,
+}
+
+pub(crate) struct Sidecar {
+    pub(crate) address: SocketAddr,
+    pub(crate) queue: Arc<Queue>,
+    shutdown: watch::Sender<Shutdown>,
+    collector: Collector,
+    thread: JoinHandle<std::io::Result<()>>,
+}
+
+/// What a sidecar left behind.
+pub(crate) struct Record {
+    pub(crate) exchanges: Vec<Box<Exchange>>,
+    pub(crate) totals: Totals,
+    pub(crate) latency: Snapshot,
+}
+
+/// A sidecar for `upstream` that keeps everything, to be changed before it starts.
+pub(crate) fn before(upstream: SocketAddr) -> Setup {
+    let upstream = config::Upstream {
+        authority: upstream.to_string().parse().unwrap(),
+        base_path: "/".parse().unwrap(),
+        protocol: UpstreamProtocol::Auto,
+        connect_timeout: Duration::from_secs(5),
+        response_timeout: None,
+        max_idle_connections: 8,
+        idle_timeout: Duration::from_secs(60),
+    };
+    Setup {
+        upstream,
+        sample: 1.0,
+        max_body_bytes: 1 << 20,
+        headers: Vec::new(),
+        queue_items: 1000,
+        tracing: tap::Tracing::Off,
+    }
+}
+
+impl Setup {
+    pub(crate) fn upstream(mut self, change: impl FnOnce(&mut config::Upstream)) -> Self {
+        change(&mut self.upstream);
+        self
+    }
+
+    pub(crate) fn sample(self, sample: f64) -> Self {
+        Self { sample, ..self }
+    }
+
+    pub(crate) fn max_body_bytes(self, max_body_bytes: usize) -> Self {
+        Self { max_body_bytes, ..self }
+    }
+
+    pub(crate) fn keep_headers(self, names: &[&'static str]) -> Self {
+        let headers = names.iter().map(|name| HeaderName::from_static(name)).collect();
+        Self { headers, ..self }
+    }
+
+    pub(crate) fn queue_items(self, queue_items: usize) -> Self {
+        Self { queue_items, ..self }
+    }
+
+    pub(crate) fn tracing(self, tracing: tap::Tracing) -> Self {
+        Self { tracing, ..self }
+    }
+
+    pub(crate) fn start(self) -> Sidecar {
+        let one = NonZeroUsize::MIN;
+        let listener = proxy::bind(([127, 0, 0, 1], 0).into(), one).unwrap().remove(0);
+        let address = listener.local_addr().unwrap();
+        let routes = Arc::new(RouteTable::new::<&str>(&[]).unwrap());
+        let (mut recorders, collector) = latency::recorders(1, Arc::clone(&routes));
+        let limits = Limits {
+            items: NonZeroUsize::new(self.queue_items).unwrap(),
+            bytes: NonZeroUsize::new(256 << 20).unwrap(),
+        };
+        let queue = Arc::new(Queue::new(limits, Arc::new(Counters::default())));
+        let (shutdown, watching) = watch::channel(Shutdown::Serving);
+        let thread = proxy::Thread {
+            listener,
+            upstream: self.upstream,
+            routes,
+            tap: tap::Settings {
+                enabled: true,
+                sample: Arc::new(tap::SampleRate::new(self.sample)),
+                max_body_bytes: self.max_body_bytes,
+                headers: self.headers.into(),
+            },
+            queue: Arc::clone(&queue),
+            recorder: recorders.remove(0),
+            tracing: self.tracing,
+            shutdown: watching,
+        };
+        let thread = std::thread::spawn(move || thread.run());
+        Sidecar { address, queue, shutdown, collector, thread }
+    }
+}
+
+impl Sidecar {
+    /// A client's connection to the sidecar.
+    pub(crate) fn client(&self) -> Peer {
+        Peer::connect(self.address)
+    }
+
+    pub(crate) fn drain(&self) {
+        self.shutdown.send(Shutdown::Draining).unwrap();
+    }
+
+    /// Closes, giving exchanges under way `grace`, and does not wait.
+    pub(crate) fn close_within(&self, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        self.shutdown.send(Shutdown::Closing { deadline }).unwrap();
+    }
+
+    /// Closes, waits for the thread, and collects what it recorded.
+    pub(crate) fn stop(self) -> Record {
+        self.close_within(PATIENCE);
+        self.collect()
+    }
+
+    /// Waits for a thread that was told to close.
+    pub(crate) fn collect(mut self) -> Record {
+        self.thread.join().unwrap().unwrap();
+        let mut exchanges = Vec::new();
+        self.queue.drain(&mut exchanges, usize::MAX);
+        Record {
+            exchanges,
+            totals: self.queue.counters().totals(),
+            latency: self.collector.snapshot(),
+        }
+    }
+}
