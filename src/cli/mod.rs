@@ -3,12 +3,19 @@
 //! Exit codes: 0 as wished; 1 failed, or a check found problems; 2 the call itself or what it reads
 //! is wrong; `taffrail drift` adds 3 for drift.
 
+mod baseline;
 mod check;
+mod columns;
 mod demo;
+mod drift;
+mod input;
+mod layout;
 mod problems;
 mod run;
 mod settings;
 mod style;
+mod table;
+mod window;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -30,6 +37,11 @@ enum Verb {
     Run(run::Args),
     /// See it work: a small model, real weather data, and drift within a minute
     Demo(demo::Args),
+    /// Build, show and merge baselines: what live data is compared with
+    Baseline(baseline::Args),
+    /// Judge past data against a baseline, with the sidecar's own engine
+    #[command(after_help = drift::AFTER_HELP)]
+    Drift(drift::Args),
     /// Tell every problem of a configuration, with line and key
     Check(check::Args),
 }
@@ -39,12 +51,14 @@ pub fn main() -> ExitCode {
     let done = match CommandLine::parse().verb {
         Verb::Run(args) => run::run(args),
         Verb::Demo(args) => demo::demo(args),
+        Verb::Baseline(args) => baseline::baseline(&args),
+        Verb::Drift(args) => drift::drift(&args),
         Verb::Check(args) => check::check(args),
     };
     done.unwrap_or_else(|error| {
         let mark = style::Palette::of_stderr().paint(style::Colour::Red, "error:");
         eprintln!("{mark} {error:#}");
-        ExitCode::from(1)
+        ExitCode::from(if error.is::<input::BadInput>() { 2 } else { 1 })
     })
 }
 
