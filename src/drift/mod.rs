@@ -1,12 +1,22 @@
 //! Windows of sketches against a baseline: distances, tests, verdicts.
 //!
-//! Pure: no clock, no IO; time comes in with each call.
+//! Pure: no clock, no IO; time comes in with each call. Rows enter a [`Monitor`]; [`Tumbling`] says
+//! when its windows end; each gives a [`WindowReport`]. What live rows are compared with is a
+//! [`Baseline`], built beforehand or learnt from the first rows.
 
 mod baseline;
+pub mod distance;
+mod effect;
 mod monitor;
 mod report;
 mod settings;
+mod significance;
 mod tumbling;
+mod verdict;
+mod watch;
+
+#[cfg(test)]
+mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
 pub use monitor::Monitor;

@@ -1,71 +1,144 @@
 //! Rows in, verdicts on windows out.
 
+use super::watch::Watch;
 use super::{
     Baseline, BaselineBuilder, BaselineSettings, FeatureView, Reference, ReferenceState, Settings,
     WindowReport, WindowSpan,
 };
 use crate::decode::Rows;
 use crate::sketch::Role;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
+/// Watches inputs and outputs against a baseline, or learns one first.
+///
+/// Rows enter the finest window; closing it gives its verdict and merges it into every longer one.
+/// Memory is bounded by features and levels of windows, not by rows.
 #[derive(Debug)]
 pub struct Monitor {
     settings: Settings,
-    reference: Reference,
-    learning: BaselineBuilder,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Learning { builder: Box<BaselineBuilder>, needed: NonZeroU64 },
+    Watching { watch: Box<Watch>, origin: Origin },
+}
+
+/// Where the baseline came from.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    Given,
+    Learned { over_limit: u64 },
 }
 
 impl Monitor {
     pub fn new(settings: Settings, reference: Reference) -> Self {
-        let learning = BaselineBuilder::new(BaselineSettings {
-            max_features: settings.max_features,
-            filter: settings.filter.clone(),
-        });
-        Self { settings, reference, learning }
+        let phase = match reference {
+            Reference::Baseline(baseline) => Phase::Watching {
+                watch: Box::new(Watch::new(&settings, baseline)),
+                origin: Origin::Given,
+            },
+            Reference::Learn { rows } => Phase::learning(&settings, rows),
+        };
+        Self { settings, phase }
     }
 
+    /// Counts a payload's rows. While learning they become part of the baseline instead.
     pub fn observe(&mut self, inputs: &Rows, outputs: &Rows) {
-        self.learning.observe(Role::Input, inputs);
-        self.learning.observe(Role::Output, outputs);
-    }
-
-    /// Ends a window. `None` while the baseline is being learnt, or for a level that does not exist.
-    pub fn close(&mut self, span: WindowSpan) -> Option<WindowReport> {
-        self.settings.windows.get(span.level)?;
-        None
-    }
-
-    /// Every watched feature, inputs first.
-    pub fn views(&self) -> Vec<FeatureView> {
-        Vec::new()
-    }
-
-    pub fn reference_state(&self) -> ReferenceState {
-        match &self.reference {
-            Reference::Baseline(baseline) => {
-                ReferenceState::Given { rows: baseline.rows(), hash: baseline.hash().to_owned() }
+        match &mut self.phase {
+            Phase::Learning { builder, needed } => {
+                builder.observe(Role::Input, inputs);
+                builder.observe(Role::Output, outputs);
+                let needed = *needed;
+                if builder.rows() >= needed.get() {
+                    self.learned(needed);
+                }
             }
-            Reference::Learn { rows } => {
-                ReferenceState::Learning { rows: self.learning.rows(), needed: rows.get() }
+            Phase::Watching { watch, .. } => {
+                watch.observe(&self.settings, Role::Input, inputs);
+                watch.observe(&self.settings, Role::Output, outputs);
             }
         }
     }
 
-    /// Features that were seen but are over `max_features`.
+    /// Rows without any watched feature teach nothing: then learning starts again.
+    fn learned(&mut self, needed: NonZeroU64) {
+        let again = Phase::learning(&self.settings, needed);
+        let Phase::Learning { builder, .. } = std::mem::replace(&mut self.phase, again) else {
+            return;
+        };
+        let over_limit = builder.features_over_limit();
+        if let Ok(baseline) = builder.finish() {
+            let watch = Box::new(Watch::new(&self.settings, Arc::new(baseline)));
+            self.phase = Phase::Watching { watch, origin: Origin::Learned { over_limit } };
+        }
+    }
+
+    /// Ends a window. `None` while the baseline is being learnt, or for a level that does not exist.
+    ///
+    /// Where windows of several lengths end together, the finest is closed first.
+    pub fn close(&mut self, span: WindowSpan) -> Option<WindowReport> {
+        match &mut self.phase {
+            Phase::Learning { .. } => None,
+            Phase::Watching { watch, .. } => watch.close(&self.settings, span),
+        }
+    }
+
+    /// Every watched feature, inputs first; none while the baseline is being learnt.
+    pub fn views(&self) -> Vec<FeatureView> {
+        self.watch().map(Watch::views).unwrap_or_default()
+    }
+
+    pub fn reference_state(&self) -> ReferenceState {
+        match &self.phase {
+            Phase::Learning { builder, needed } => {
+                ReferenceState::Learning { rows: builder.rows(), needed: needed.get() }
+            }
+            Phase::Watching { watch, origin } => {
+                let (rows, hash) = (watch.baseline().rows(), watch.baseline().hash().to_owned());
+                match origin {
+                    Origin::Given => ReferenceState::Given { rows, hash },
+                    Origin::Learned { .. } => ReferenceState::Learned { rows, hash },
+                }
+            }
+        }
+    }
+
+    /// Features that are not watched because there are more than `max_features`.
     pub fn features_over_limit(&self) -> u64 {
-        self.learning.features_over_limit()
+        match &self.phase {
+            Phase::Learning { builder, .. } => builder.features_over_limit(),
+            Phase::Watching { watch, origin: Origin::Given } => watch.over_limit(),
+            Phase::Watching { origin: Origin::Learned { over_limit }, .. } => *over_limit,
+        }
     }
 
     /// Features that were seen but that the baseline does not have: counted, not judged.
     pub fn extra_features(&self) -> u64 {
-        0
+        self.watch().map_or(0, Watch::extra_features)
     }
 
     /// The baseline given or learnt.
     pub fn baseline(&self) -> Option<&Arc<Baseline>> {
-        match &self.reference {
-            Reference::Baseline(baseline) => Some(baseline),
-            Reference::Learn { .. } => None,
+        self.watch().map(Watch::baseline)
+    }
+
+    fn watch(&self) -> Option<&Watch> {
+        match &self.phase {
+            Phase::Learning { .. } => None,
+            Phase::Watching { watch, .. } => Some(watch),
         }
+    }
+}
+
+impl Phase {
+    fn learning(settings: &Settings, needed: NonZeroU64) -> Self {
+        let builder = BaselineBuilder::new(BaselineSettings {
+            max_features: settings.max_features,
+            filter: settings.filter.clone(),
+        });
+        Self::Learning { builder: Box::new(builder), needed }
     }
 }

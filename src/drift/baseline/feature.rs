@@ -1,0 +1,195 @@
+//! One feature of a baseline: its frozen bins or levels, and what the reference had in each.
+
+use super::bins;
+use crate::drift::report::Bin;
+use crate::sketch::{
+    CategoricalCounts, CategoricalSketch, FeatureCounts, FeatureKey, FeatureSketch, Kind,
+    NumericCounts, NumericSketch,
+};
+use std::sync::Arc;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaselineFeature {
+    pub(crate) key: FeatureKey,
+    pub(crate) content: Content,
+    /// What reports show, in order; the last is nulls.
+    pub(crate) labels: Vec<Label>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Content {
+    Numeric(NumericReference),
+    Categorical(CategoricalReference),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NumericReference {
+    pub(crate) counts: NumericCounts,
+    /// Of the population; 0 without values.
+    pub(crate) sigma: f64,
+    /// The stored bins at which reported ones begin.
+    pub(crate) groups: Vec<usize>,
+    /// At the ranks of [`super::QUANTILES`]; empty without values.
+    pub(crate) quantiles: Vec<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CategoricalReference {
+    /// Levels with more rows come first.
+    pub(crate) counts: CategoricalCounts,
+    /// The first so many levels are reported; the rest are `other`.
+    pub(crate) shown: usize,
+    /// Levels with one row: they tell how often a level is new (Good and Turing).
+    pub(crate) singletons: u64,
+    /// Estimated beyond the levels that are kept.
+    pub(crate) distinct: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Label {
+    text: Arc<str>,
+    lower: Option<f64>,
+    upper: Option<f64>,
+}
+
+impl BaselineFeature {
+    pub(crate) fn new(key: FeatureKey, content: Content) -> Self {
+        let labels = content.labels();
+        Self { key, content, labels }
+    }
+
+    pub fn key(&self) -> &FeatureKey {
+        &self.key
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self.content {
+            Content::Numeric(_) => Kind::Numeric,
+            Content::Categorical(_) => Kind::Categorical,
+        }
+    }
+
+    pub fn rows(&self) -> u64 {
+        match &self.content {
+            Content::Numeric(numeric) => numeric.counts.rows(),
+            Content::Categorical(categorical) => categorical.counts.rows(),
+        }
+    }
+
+    /// Counts, bounds and moments, if the feature is numeric.
+    pub fn numeric(&self) -> Option<&NumericCounts> {
+        match &self.content {
+            Content::Numeric(numeric) => Some(&numeric.counts),
+            Content::Categorical(_) => None,
+        }
+    }
+
+    /// Counts by level, if the feature is categorical.
+    pub fn categorical(&self) -> Option<&CategoricalCounts> {
+        match &self.content {
+            Content::Categorical(categorical) => Some(&categorical.counts),
+            Content::Numeric(_) => None,
+        }
+    }
+
+    /// How many levels the reference had; `None` for numbers.
+    pub fn distinct_levels(&self) -> Option<u64> {
+        match &self.content {
+            Content::Categorical(categorical) => Some(categorical.distinct),
+            Content::Numeric(_) => None,
+        }
+    }
+
+    /// What is reported, in order: bins or levels, `other` for levels, and `null`. `recent` and
+    /// `total` count the same bins and are 0 where they are shorter.
+    pub fn bins(&self, recent: &[u64], total: &[u64]) -> Vec<Bin> {
+        let reference = self.content.reported();
+        let rows: u64 = reference.iter().sum();
+        let at = |counts: &[u64], bin: usize| counts.get(bin).copied().unwrap_or(0);
+        let bin = |(bin, (label, count)): (usize, (&Label, &u64))| Bin {
+            label: label.text.clone(),
+            lower: label.lower,
+            upper: label.upper,
+            baseline_share: if rows == 0 { 0.0 } else { *count as f64 / rows as f64 },
+            recent_rows: at(recent, bin),
+            total_rows: at(total, bin),
+        };
+        self.labels.iter().zip(&reference).enumerate().map(bin).collect()
+    }
+}
+
+impl Content {
+    /// The reference's rows in each reported bin, nulls last.
+    pub(crate) fn reported(&self) -> Vec<u64> {
+        match self {
+            Self::Numeric(numeric) => numeric.reported(&numeric.counts),
+            Self::Categorical(categorical) => categorical.reported(&categorical.counts),
+        }
+    }
+
+    /// A window's rows in the same bins; none if it was made for another kind of feature.
+    pub(crate) fn reported_of(&self, window: &FeatureCounts) -> Vec<u64> {
+        match (self, window) {
+            (Self::Numeric(numeric), FeatureCounts::Numeric(counts)) => numeric.reported(counts),
+            (Self::Categorical(levels), FeatureCounts::Categorical(counts)) => {
+                levels.reported(counts)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// An empty window on the reference's edges or levels.
+    pub(crate) fn window(&self) -> FeatureSketch {
+        match self {
+            Self::Numeric(numeric) => {
+                FeatureSketch::Numeric(NumericSketch::new(numeric.counts.edges().clone()))
+            }
+            Self::Categorical(categorical) => FeatureSketch::Categorical(CategoricalSketch::new(
+                categorical.counts.levels().clone(),
+            )),
+        }
+    }
+
+    fn labels(&self) -> Vec<Label> {
+        let mut labels = match self {
+            Self::Numeric(numeric) => numeric.labels(),
+            Self::Categorical(categorical) => categorical.labels(),
+        };
+        labels.push(Label { text: "null".into(), lower: None, upper: None });
+        labels
+    }
+}
+
+impl NumericReference {
+    /// The reference's or a window's rows in each reported bin, nulls last.
+    pub(crate) fn reported(&self, counts: &NumericCounts) -> Vec<u64> {
+        let ends = self.groups.iter().skip(1).copied().chain([counts.bins().len()]);
+        let groups = self.groups.iter().zip(ends);
+        let rows = groups.map(|(start, end)| counts.bins()[*start..end].iter().sum());
+        rows.chain([counts.missing()]).collect()
+    }
+
+    fn labels(&self) -> Vec<Label> {
+        let cuts = self.counts.edges().cuts();
+        let cut_before = |bin: usize| bin.checked_sub(1).map(|cut| cuts[cut]);
+        let ends = self.groups.iter().skip(1).map(|bin| cut_before(*bin)).chain([None]);
+        let intervals = self.groups.iter().map(|bin| cut_before(*bin)).zip(ends);
+        let label = |(lower, upper)| Label { text: bins::label(lower, upper).into(), lower, upper };
+        intervals.map(label).collect()
+    }
+}
+
+impl CategoricalReference {
+    /// The reference's or a window's rows in each reported level, then others, nulls last.
+    pub(crate) fn reported(&self, counts: &CategoricalCounts) -> Vec<u64> {
+        let (shown, rest) = counts.level_rows().split_at(self.shown);
+        let other = rest.iter().sum::<u64>() + counts.other();
+        shown.iter().copied().chain([other, counts.nulls()]).collect()
+    }
+
+    fn labels(&self) -> Vec<Label> {
+        let names = &self.counts.levels().names()[..self.shown];
+        let texts = names.iter().cloned().chain(["other".into()]);
+        texts.map(|text| Label { text, lower: None, upper: None }).collect()
+    }
+}

@@ -1,0 +1,213 @@
+//! Live rows against a baseline: the open windows of every length, and the few that closed last.
+
+use super::baseline::{Baseline, BaselineFeature, NameCount};
+use super::report::{FeatureReport, FeatureView, WindowReport};
+use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
+use super::{Settings, WindowSpan};
+use crate::decode::Rows;
+use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Role};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Closed windows that are kept to be merged with the next.
+const KEPT_WINDOWS: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    baseline: Arc<Baseline>,
+    watched: Vec<Watched>,
+    /// By role and name, where a column is counted.
+    index: [HashMap<Arc<str>, usize>; 2],
+    /// By level, the rows of the open window: inputs and outputs.
+    open_rows: Vec<[u64; 2]>,
+    over_limit: u64,
+    extra: NameCount,
+}
+
+#[derive(Debug)]
+struct Watched {
+    /// Its place in the baseline.
+    feature: usize,
+    /// By level.
+    windows: Vec<Windows>,
+    /// Of closed windows of the finest length, since start.
+    total: FeatureCounts,
+    last: Option<FeatureCounts>,
+}
+
+#[derive(Debug)]
+struct Windows {
+    open: FeatureSketch,
+    kept: VecDeque<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    counts: FeatureCounts,
+    significant_alone: bool,
+}
+
+impl Watch {
+    pub(super) fn new(settings: &Settings, baseline: Arc<Baseline>) -> Self {
+        let features = baseline.features().iter().enumerate();
+        let admitted = features.filter(|(_, f)| settings.filter.admits(&f.key().name));
+        let mut index = [HashMap::new(), HashMap::new()];
+        let mut watched = Vec::new();
+        let mut over_limit = 0;
+        for (place, feature) in admitted {
+            if watched.len() >= settings.max_features {
+                over_limit += 1;
+                continue;
+            }
+            let key = feature.key();
+            index[key.role as usize].insert(key.name.clone(), watched.len());
+            watched.push(Watched::new(place, feature, settings.windows.len()));
+        }
+        let open_rows = vec![[0; 2]; settings.windows.len()];
+        Self { baseline, watched, index, open_rows, over_limit, extra: NameCount::default() }
+    }
+
+    pub(super) fn baseline(&self) -> &Arc<Baseline> {
+        &self.baseline
+    }
+
+    pub(super) fn over_limit(&self) -> u64 {
+        self.over_limit
+    }
+
+    pub(super) fn extra_features(&self) -> u64 {
+        self.extra.names()
+    }
+
+    pub(super) fn observe(&mut self, settings: &Settings, role: Role, rows: &Rows) {
+        let Some(open) = self.open_rows.first_mut() else { return };
+        open[role as usize] += rows.len() as u64;
+        for column in rows.columns() {
+            match self.index[role as usize].get(column.name()) {
+                Some(watched) => self.watched[*watched].windows[0].open.observe(column),
+                None if settings.filter.admits(column.name()) => {
+                    self.extra.count(role, column.name());
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Judges the open window of a level and opens the next. The finest is merged into all longer ones.
+    pub(super) fn close(&mut self, settings: &Settings, span: WindowSpan) -> Option<WindowReport> {
+        let window = settings.windows.get(span.level)?.clone();
+        let open = std::mem::take(self.open_rows.get_mut(span.level)?);
+        if span.level == 0 {
+            let longer = self.open_rows.iter_mut().skip(1);
+            longer.for_each(|rows| *rows = [rows[0] + open[0], rows[1] + open[1]]);
+        }
+        let rows = open[0].max(open[1]);
+        let features = self.close_features(settings, span.level);
+        Some(WindowReport {
+            window,
+            start: span.start,
+            end: span.end,
+            rows,
+            coverage: span.coverage,
+            verdict: verdict(rows, settings.min_rows, &features),
+            features,
+        })
+    }
+
+    fn close_features(&mut self, settings: &Settings, level: usize) -> Vec<FeatureReport> {
+        let baseline = self.baseline.clone();
+        let case = |watched: &Watched| watched.case(&baseline.features()[watched.feature], level);
+        let cases: Vec<Case<'_>> = self.watched.iter().map(case).collect();
+        let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
+        let closed = cases.into_iter().map(|case| (case.feature, case.window));
+        let mut reports = Vec::with_capacity(judged.len());
+        for ((watched, (feature, counts)), judged) in
+            self.watched.iter_mut().zip(closed).zip(judged)
+        {
+            watched.close(level, feature, counts, &judged);
+            reports.push(judged.report);
+        }
+        reports
+    }
+
+    pub(super) fn views(&self) -> Vec<FeatureView> {
+        let view = |watched: &Watched| watched.view(&self.baseline.features()[watched.feature]);
+        self.watched.iter().map(view).collect()
+    }
+}
+
+impl Watched {
+    fn new(place: usize, feature: &BaselineFeature, levels: usize) -> Self {
+        let window = || Windows { open: feature.content.window(), kept: VecDeque::new() };
+        let total = feature.content.window().counts();
+        Self {
+            feature: place,
+            windows: std::iter::repeat_with(window).take(levels).collect(),
+            total,
+            last: None,
+        }
+    }
+
+    fn case<'a>(&self, feature: &'a BaselineFeature, level: usize) -> Case<'a> {
+        let windows = &self.windows[level];
+        let window = windows.open.counts();
+        let merged = (!windows.kept.is_empty()).then(|| Merged {
+            counts: windows.kept.iter().fold(window.clone(), |sum, kept| add(sum, &kept.counts)),
+            tainted: windows.kept.iter().any(|kept| kept.significant_alone),
+        });
+        Case { feature, window, merged }
+    }
+
+    fn close(
+        &mut self,
+        level: usize,
+        feature: &BaselineFeature,
+        counts: FeatureCounts,
+        judged: &Judged,
+    ) {
+        let open = std::mem::replace(&mut self.windows[level].open, feature.content.window());
+        if level == 0 {
+            // All windows of a feature stand on the same edges, so merging cannot be refused.
+            for longer in self.windows.iter_mut().skip(1) {
+                let _: Result<(), EdgesDiffer> = longer.open.merge(&open);
+            }
+            self.total = add(std::mem::replace(&mut self.total, counts.clone()), &counts);
+            self.last = Some(counts.clone());
+        }
+        let kept = &mut self.windows[level].kept;
+        if judged.recovered {
+            kept.retain(|kept| !kept.significant_alone);
+        }
+        if kept.len() >= KEPT_WINDOWS {
+            kept.pop_front();
+        }
+        if counts.rows() > 0 {
+            kept.push_back(Kept { counts, significant_alone: judged.significant_alone });
+        }
+    }
+
+    fn view(&self, feature: &BaselineFeature) -> FeatureView {
+        let open = self.windows.first().map(|windows| windows.open.counts());
+        let sum = |counts: &FeatureCounts| match &open {
+            Some(open) => add(counts.clone(), open),
+            None => counts.clone(),
+        };
+        let total = sum(&self.total);
+        let recent = self.last.as_ref().map_or_else(|| open.clone(), |last| Some(sum(last)));
+        let recent = recent.map(|recent| feature.content.reported_of(&recent)).unwrap_or_default();
+        FeatureView {
+            feature: feature.key().name.clone(),
+            role: feature.key().role,
+            kind: feature.kind(),
+            bins: feature.bins(&recent, &feature.content.reported_of(&total)),
+            rows_total: total.rows(),
+            quality: quality(&total),
+        }
+    }
+}
+
+/// Both stand on the same edges: merging cannot be refused.
+fn add(mut sum: FeatureCounts, part: &FeatureCounts) -> FeatureCounts {
+    let _: Result<(), EdgesDiffer> = sum.merge(part);
+    sum
+}

@@ -1,0 +1,174 @@
+//! Texts and booleans in; counts a known level out, and of unknown ones the frequent and the number.
+
+use super::{EdgesDiffer, Levels};
+use crate::decode::{Cell, Column};
+use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
+use datasketches::hash::value::raw_bytes;
+use datasketches::hll::{HllSketch, HllType, HllUnion};
+use std::sync::Arc;
+
+/// What is counted of a categorical feature. Merging is exact, in any order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CategoricalCounts {
+    pub(crate) levels: Arc<Levels>,
+    pub(crate) rows: Box<[u64]>,
+    /// Of levels that are not among `levels`.
+    pub(crate) other: u64,
+    pub(crate) nulls: u64,
+    /// Numbers.
+    pub(crate) type_errors: u64,
+}
+
+impl CategoricalCounts {
+    pub fn new(levels: Arc<Levels>) -> Self {
+        let rows = vec![0; levels.len()].into();
+        Self { levels, rows, other: 0, nulls: 0, type_errors: 0 }
+    }
+
+    pub fn merge(&mut self, other: &Self) -> Result<(), EdgesDiffer> {
+        if self.levels.hash() != other.levels.hash() {
+            return Err(EdgesDiffer);
+        }
+        self.rows.iter_mut().zip(&other.rows).for_each(|(sum, rows)| *sum += rows);
+        self.other += other.other;
+        self.nulls += other.nulls;
+        self.type_errors += other.type_errors;
+        Ok(())
+    }
+
+    pub fn levels(&self) -> &Arc<Levels> {
+        &self.levels
+    }
+
+    /// Rows of each level, in the order of the levels.
+    pub fn level_rows(&self) -> &[u64] {
+        &self.rows
+    }
+
+    pub fn other(&self) -> u64 {
+        self.other
+    }
+
+    pub fn nulls(&self) -> u64 {
+        self.nulls
+    }
+
+    pub fn type_errors(&self) -> u64 {
+        self.type_errors
+    }
+
+    /// Rows with a level, known or not.
+    pub fn values(&self) -> u64 {
+        self.rows.iter().sum::<u64>() + self.other
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.values() + self.nulls + self.type_errors
+    }
+}
+
+/// [`CategoricalCounts`], and Apache sketches of the levels they do not know.
+///
+/// Known levels are counted exactly and enter the Apache sketches only when those are read: that
+/// spares the hot path both of their updates.
+#[derive(Debug, Clone)]
+pub struct CategoricalSketch {
+    pub(crate) counts: CategoricalCounts,
+    pub(crate) frequent: FrequentItemsSketch<String>,
+    pub(crate) distinct: HllSketch,
+}
+
+impl CategoricalSketch {
+    pub(crate) const FREQUENT_MAP: usize = 256;
+    pub(crate) const DISTINCT_LG_K: u8 = 12;
+
+    #[expect(clippy::expect_used, reason = "both constants are within what the library takes")]
+    pub fn new(levels: Arc<Levels>) -> Self {
+        Self {
+            counts: CategoricalCounts::new(levels),
+            frequent: FrequentItemsSketch::new(Self::FREQUENT_MAP).expect("a power of two"),
+            distinct: HllSketch::new(Self::DISTINCT_LG_K, HllType::Hll4).expect("4 to 21"),
+        }
+    }
+
+    pub fn observe(&mut self, column: &Column) {
+        for cell in column.cells() {
+            match cell {
+                Cell::Text(text) => self.observe_level(text),
+                Cell::Bool(true) => self.observe_level("true"),
+                Cell::Bool(false) => self.observe_level("false"),
+                Cell::Null => self.counts.nulls += 1,
+                Cell::Number(_) => self.counts.type_errors += 1,
+            }
+        }
+    }
+
+    #[inline]
+    fn observe_level(&mut self, text: &str) {
+        match self.counts.levels.index(text) {
+            Some(level) => self.counts.rows[level] += 1,
+            None => self.observe_unknown(text),
+        }
+    }
+
+    fn observe_unknown(&mut self, text: &str) {
+        let level = Levels::bounded(text);
+        if let Some(known) = self.counts.levels.index(&level) {
+            self.counts.rows[known] += 1;
+            return;
+        }
+        self.counts.other += 1;
+        self.frequent.update_ref(&*level);
+        Self::count_distinct(&mut self.distinct, &level);
+    }
+
+    /// As Java and C++ do: the bytes alone are hashed, and an empty text is not.
+    fn count_distinct(distinct: &mut HllSketch, level: &str) {
+        if !level.is_empty() {
+            distinct.update(raw_bytes::from_str(level));
+        }
+    }
+
+    #[expect(clippy::expect_used, reason = "the constant is within what the library takes")]
+    pub fn merge(&mut self, other: &Self) -> Result<(), EdgesDiffer> {
+        self.counts.merge(&other.counts)?;
+        self.frequent.merge(&other.frequent);
+        let mut union = HllUnion::new(Self::DISTINCT_LG_K).expect("4 to 21");
+        union.update(&self.distinct);
+        union.update(&other.distinct);
+        self.distinct = union.to_sketch(HllType::Hll4);
+        Ok(())
+    }
+
+    pub fn counts(&self) -> &CategoricalCounts {
+        &self.counts
+    }
+
+    /// Frequent levels that the reference did not have, with at least so many rows each, most first.
+    pub fn frequent_unknown(&self) -> Vec<(String, u64)> {
+        let rows = self.frequent.frequent_items(ErrorType::NoFalsePositives);
+        rows.iter().map(|row| (row.item().clone(), row.lower_bound())).collect()
+    }
+
+    /// An Apache frequent-items sketch of all levels, known ones too.
+    pub fn frequent_items(&self) -> FrequentItemsSketch<String> {
+        let mut all = self.frequent.clone();
+        for (name, rows) in self.seen() {
+            all.update_with_count_ref(name, rows);
+        }
+        all
+    }
+
+    /// An Apache HLL sketch of all levels, known ones too.
+    pub fn distinct_levels(&self) -> HllSketch {
+        let mut all = self.distinct.clone();
+        self.seen().for_each(|(name, _)| Self::count_distinct(&mut all, name));
+        all
+    }
+
+    fn seen(&self) -> impl Iterator<Item = (&str, u64)> {
+        let rows = self.counts.rows.iter().copied();
+        let levels = self.counts.levels.names().iter().map(|name| &**name);
+        levels.zip(rows).filter(|(_, rows)| *rows > 0)
+    }
+}

@@ -1,0 +1,210 @@
+//! Numbers in; counts and sums a bin of frozen edges, their bounds, and a quantile sketch, out.
+
+use super::Edges;
+use crate::decode::{Cell, Column};
+use datasketches::common::SearchCriteria;
+use datasketches::kll::{KllFloat, KllSketch};
+use std::sync::Arc;
+
+/// Only sketches on the same edges or levels can be added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("sketches were made on different edges or levels")]
+pub struct EdgesDiffer;
+
+/// What is counted of a numeric feature. Merging is exact, in any order (sums but for rounding).
+#[derive(Debug, Clone, PartialEq)]
+pub struct NumericCounts {
+    pub(crate) edges: Arc<Edges>,
+    pub(crate) bins: Box<[u64]>,
+    pub(crate) sums: Box<[f64]>,
+    /// Around `Bounds::centre`.
+    pub(crate) squares: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) zeros: u64,
+    pub(crate) nulls: u64,
+    pub(crate) nans: u64,
+    /// Counted as out of bounds, not in bins: a sum could not hold them.
+    pub(crate) infinities: u64,
+    /// Below and above what the reference had.
+    pub(crate) below: u64,
+    pub(crate) above: u64,
+    /// Texts and booleans.
+    pub(crate) type_errors: u64,
+}
+
+impl NumericCounts {
+    pub fn new(edges: Arc<Edges>) -> Self {
+        let bins = edges.bins();
+        Self {
+            edges,
+            bins: vec![0; bins].into(),
+            sums: vec![0.0; bins].into(),
+            squares: 0.0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            zeros: 0,
+            nulls: 0,
+            nans: 0,
+            infinities: 0,
+            below: 0,
+            above: 0,
+            type_errors: 0,
+        }
+    }
+
+    #[inline]
+    fn observe_finite(&mut self, value: f64) {
+        let bounds = self.edges.bounds();
+        let bin = self.edges.bin(value);
+        self.bins[bin] += 1;
+        self.sums[bin] += value;
+        let offset = value - bounds.centre;
+        self.squares += offset * offset;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.zeros += u64::from(value == 0.0);
+        self.below += u64::from(value < bounds.min);
+        self.above += u64::from(value > bounds.max);
+    }
+
+    fn observe_not_finite(&mut self, value: f64) {
+        if value.is_nan() {
+            self.nans += 1;
+        } else {
+            self.infinities += 1;
+        }
+    }
+
+    pub fn merge(&mut self, other: &Self) -> Result<(), EdgesDiffer> {
+        if self.edges.hash() != other.edges.hash() {
+            return Err(EdgesDiffer);
+        }
+        self.bins.iter_mut().zip(&other.bins).for_each(|(sum, bin)| *sum += bin);
+        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, part)| *sum += part);
+        self.squares += other.squares;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.zeros += other.zeros;
+        self.nulls += other.nulls;
+        self.nans += other.nans;
+        self.infinities += other.infinities;
+        self.below += other.below;
+        self.above += other.above;
+        self.type_errors += other.type_errors;
+        Ok(())
+    }
+
+    pub fn edges(&self) -> &Arc<Edges> {
+        &self.edges
+    }
+
+    /// Finite numbers in each bin of the edges.
+    pub fn bins(&self) -> &[u64] {
+        &self.bins
+    }
+
+    /// The sum of the numbers in each bin.
+    pub fn sums(&self) -> &[f64] {
+        &self.sums
+    }
+
+    /// Finite numbers.
+    pub fn values(&self) -> u64 {
+        self.bins.iter().sum()
+    }
+
+    /// Null or NaN.
+    pub fn missing(&self) -> u64 {
+        self.nulls + self.nans
+    }
+
+    pub fn zeros(&self) -> u64 {
+        self.zeros
+    }
+
+    pub fn type_errors(&self) -> u64 {
+        self.type_errors
+    }
+
+    /// Below or above what the reference had, or infinite.
+    pub fn out_of_bounds(&self) -> u64 {
+        self.below + self.above + self.infinities
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.values() + self.missing() + self.infinities + self.type_errors
+    }
+
+    pub fn min(&self) -> Option<f64> {
+        (self.values() > 0).then_some(self.min)
+    }
+
+    pub fn max(&self) -> Option<f64> {
+        (self.values() > 0).then_some(self.max)
+    }
+
+    pub fn mean(&self) -> Option<f64> {
+        let values = self.values();
+        (values > 0).then(|| self.sums.iter().sum::<f64>() / values as f64)
+    }
+
+    /// Of the population (divided by n), as `numpy.std` has it.
+    pub fn sigma(&self) -> Option<f64> {
+        let offset = self.mean()? - self.edges.bounds().centre;
+        let variance = self.squares / self.values() as f64 - offset * offset;
+        Some(variance.max(0.0).sqrt())
+    }
+}
+
+/// [`NumericCounts`] and a KLL sketch beside, for quantiles that no edge knows.
+#[derive(Debug, Clone)]
+pub struct NumericSketch {
+    pub(crate) counts: NumericCounts,
+    pub(crate) quantiles: KllSketch<KllFloat<f64>>,
+}
+
+impl NumericSketch {
+    pub fn new(edges: Arc<Edges>) -> Self {
+        // The crate's default k is 200: a rank error of 1.33 % at 99 % confidence.
+        Self { counts: NumericCounts::new(edges), quantiles: KllSketch::default() }
+    }
+
+    pub fn observe(&mut self, column: &Column) {
+        match column.as_numbers() {
+            Some(numbers) => numbers.iter().for_each(|number| self.observe_number(*number)),
+            None => column.cells().for_each(|cell| match cell {
+                Cell::Number(number) => self.observe_number(number),
+                Cell::Null => self.counts.nulls += 1,
+                Cell::Bool(_) | Cell::Text(_) => self.counts.type_errors += 1,
+            }),
+        }
+    }
+
+    #[inline]
+    fn observe_number(&mut self, number: f64) {
+        match KllFloat::<f64>::new(number) {
+            Ok(value) if number.is_finite() => {
+                self.counts.observe_finite(number);
+                self.quantiles.update(value);
+            }
+            _ => self.counts.observe_not_finite(number),
+        }
+    }
+
+    pub fn merge(&mut self, other: &Self) -> Result<(), EdgesDiffer> {
+        self.counts.merge(&other.counts)?;
+        // Fails only where 2^64 values would be exceeded.
+        self.quantiles.merge(&other.quantiles).map_err(|_| EdgesDiffer)
+    }
+
+    pub fn counts(&self) -> &NumericCounts {
+        &self.counts
+    }
+
+    /// `rank` in [0, 1]; `None` without values.
+    pub fn quantile(&self, rank: f64) -> Option<f64> {
+        let value = self.quantiles.quantile(rank, SearchCriteria::Inclusive).ok()??;
+        Some(value.into_inner())
+    }
+}
