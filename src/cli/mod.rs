@@ -4,14 +4,21 @@
 //! is wrong; `taffrail drift` adds 3 for drift.
 
 mod archive;
+mod baseline;
 mod check;
+mod columns;
 mod demo;
 mod lifecycle;
 mod log;
+mod drift;
+mod input;
+mod layout;
 mod problems;
 mod run;
 mod settings;
 mod style;
+mod table;
+mod window;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -35,6 +42,11 @@ enum Verb {
     Demo(demo::Args),
     /// Read, check and convert what was recorded
     Archive(archive::Args),
+    /// Build, show and merge baselines: what live data is compared with
+    Baseline(baseline::Args),
+    /// Judge past data against a baseline, with the sidecar's own engine
+    #[command(after_help = drift::AFTER_HELP)]
+    Drift(drift::Args),
     /// Tell every problem of a configuration, with line and key
     Check(check::Args),
 }
@@ -45,12 +57,14 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(args),
         Verb::Demo(args) => demo::demo(args),
         Verb::Archive(args) => archive::run(args),
+        Verb::Baseline(args) => baseline::baseline(&args),
+        Verb::Drift(args) => drift::drift(&args),
         Verb::Check(args) => check::check(args),
     };
     done.unwrap_or_else(|error| {
         let mark = style::Palette::of_stderr().paint(style::Colour::Red, "error:");
         eprintln!("{mark} {error:#}");
-        ExitCode::from(1)
+        ExitCode::from(if error.is::<input::BadInput>() { 2 } else { 1 })
     })
 }
 

@@ -11,7 +11,7 @@ pub(super) fn print(problems: &Problems) -> ExitCode {
         eprintln!("{} {problem}", palette.paint(Colour::Red, "error:"));
     }
     let noun = if problems.len() == 1 { "problem" } else { "problems" };
-    eprintln!("{} {noun} in the configuration; nothing was started", problems.len());
+    eprintln!("{} {noun} in the configuration", problems.len());
     ExitCode::from(1)
 }
 

@@ -83,28 +83,30 @@ fn flag(key: &'static Key, order: usize) -> Arg {
     let arg = Arg::new(key.name)
         .value_name(key.form.value_name())
         .help(help)
-        .help_heading(if first.is_some() { USUAL_HEADING } else { heading(key.group()) })
+        .help_heading(if first.is_some() { USUAL_HEADING } else { heading(key) })
         .display_order(first.map_or(order + 100, |position| position + 1))
         .hide_short_help(key.usual == Usual::No);
     match key.short {
-        Some(short) => arg.long(short).alias(key.flag()),
+        Some(short) => arg.long(short).visible_alias(key.flag()),
         None => arg.long(key.flag()),
     }
 }
 
-fn heading(group: &str) -> &'static str {
-    match group {
-        "upstream" => "Upstream: the model server",
-        "admin" => "Admin address",
-        "model" | "model.pointers" => "Model and payloads",
-        "capture" => "Capture",
-        "features" => "Features",
-        "baseline" | "drift" => "Drift",
-        "labels" => "Labels",
-        "archive" => "Archive",
-        "export" => "Export",
-        "export.otlp" => "Export by OTLP",
-        "drain" => "Drain at shutdown",
-        _ => "Further settings",
+fn heading(key: &Key) -> &'static str {
+    match (key.name, key.group()) {
+        ("windows", _) => "Drift",
+        ("archive", _) => "Archive",
+        (_, "upstream") => "Upstream: the model server",
+        (_, "admin") => "Admin address",
+        (_, "model" | "model.pointers") => "Model and payloads",
+        (_, "capture") => "Capture",
+        (_, "features") => "Features",
+        (_, "baseline" | "drift") => "Drift",
+        (_, "labels") => "Labels",
+        (_, "archive") => "Archive",
+        (_, "export") => "Export",
+        (_, "export.otlp") => "Export by OTLP",
+        (_, "drain") => "Drain at shutdown",
+        _ => "Serving",
     }
 }

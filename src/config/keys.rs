@@ -28,6 +28,7 @@ pub enum Usual {
 pub enum Form {
     Text,
     Path,
+    Directory,
     Url,
     Address,
     Duration,
@@ -49,6 +50,7 @@ impl Form {
         match self {
             Self::Text => "TEXT",
             Self::Path => "FILE",
+            Self::Directory => "DIR",
             Self::Url => "URL",
             Self::Address => "ADDRESS",
             Self::Duration => "DURATION",
@@ -168,7 +170,7 @@ pub(super) const SAMPLERS: &[&str] = &[
 pub static KEYS: &[Key] = &[
     Key::new("listen", Form::Address, "0.0.0.0:9000", "Where clients connect").usual(),
     Key::new("threads", Form::Count, "", "Serving threads, one runtime each"),
-    Key::new("data_dir", Form::Path, "./taffrail-data", "Where records are kept").usual(),
+    Key::new("data_dir", Form::Directory, "./taffrail-data", "Where records are kept").usual(),
     Key::new("baseline", Form::Path, "", "Reference sketches that live data is compared with; without one, the first rows become the baseline").usual(),
     Key::new("baseline.learn.rows", Form::Count, "5000", "Rows of live traffic that become the baseline if no file is given").usual(),
     Key::new("windows", Form::List, "5m,1h,1d", "Lengths of the windows that are compared, ascending, each a multiple of the first").usual(),

@@ -206,7 +206,8 @@ fn unknown(group: &str, entry: &tree::Entry) -> String {
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
-        Some((_, name)) => format!("no such key; did you mean {name}?"),
+        Some((_, name)) if group.is_empty() => format!("no such key; did you mean {name}?"),
+        Some((_, name)) => format!("no such key; did you mean {group}.{name}?"),
         None => format!("no such key; there are {}", names.join(", ")),
     }
 }

@@ -45,7 +45,7 @@ fn sample(key: &Key, existing_file: &str) -> String {
         ("archive.max_bytes" | "archive.rotate_bytes", _) => "2MiB".into(),
         ("capture.max_body_bytes", _) => "2KiB".into(),
         (_, Form::Text) => "other".into(),
-        (_, Form::Path) => existing_file.into(),
+        (_, Form::Path | Form::Directory) => existing_file.into(),
         (_, Form::Url) => "http://10.0.0.1:1234".into(),
         (_, Form::Address) => "127.0.0.1:7777".into(),
         (_, Form::Duration | Form::OptionalDuration) => "42s".into(),

@@ -1,0 +1,219 @@
+//! `taffrail baseline`: reference sketches from training data; to read them, to merge them.
+
+use super::columns;
+use super::input::{BadInput, read_baseline};
+use super::layout::{Align, Grid};
+use super::style::{Colour, Palette};
+use super::table::{TableError, TableReader};
+use crate::decode::Column;
+use crate::drift::{
+    Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, Settings,
+};
+use crate::sketch::{Kind, Role};
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Sketch training data: what live traffic is compared with
+    Build(Build),
+    /// Show what a baseline knows of each feature
+    Show(Show),
+    /// Join baselines of parts of the data into one
+    Merge(Merge),
+}
+
+#[derive(Debug, clap::Args)]
+struct Build {
+    /// Training data: .csv with a head line, .jsonl, .ndjson or .parquet; may be given again
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    from: Vec<PathBuf>,
+    /// Where the baseline is written
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Columns that are predictions; all others are inputs
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    outputs: Vec<String>,
+    /// Globs over the names of columns to take
+    #[arg(long, value_name = "GLOBS", value_delimiter = ',', default_value = "*")]
+    include: Vec<String>,
+    /// Globs over the names of columns to leave out
+    #[arg(long, value_name = "GLOBS", value_delimiter = ',')]
+    exclude: Vec<String>,
+    /// The column that says when a row was; it is no feature
+    #[arg(long, value_name = "NAME", default_value = "ts")]
+    time_column: String,
+    /// Features taken, at most
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    max_features: usize,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    file: PathBuf,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+struct Merge {
+    #[arg(required = true, num_args = 2..)]
+    files: Vec<PathBuf>,
+    /// Where the merged baseline is written
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub(super) fn baseline(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.verb {
+        Verb::Build(build) => build.run()?,
+        Verb::Show(show) => show.run()?,
+        Verb::Merge(merge) => merge.run()?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Build {
+    fn run(&self) -> anyhow::Result<()> {
+        let filter = FeatureFilter::new(self.include.clone(), self.exclude.clone());
+        let settings = BaselineSettings { max_features: self.max_features, filter };
+        let mut builder = BaselineBuilder::new(settings);
+        for path in &self.from {
+            self.read(path, &mut builder)?;
+        }
+        let over_limit = builder.features_over_limit();
+        if over_limit > 0 {
+            note(&format!("{over_limit} columns are over --max-features and were left out"));
+        }
+        let baseline = builder.finish().map_err(BadInput::new)?;
+        write(&self.out, &baseline)?;
+        Ok(())
+    }
+
+    fn read(&self, path: &Path, builder: &mut BaselineBuilder) -> anyhow::Result<()> {
+        let mut reader = TableReader::open(path).map_err(BadInput::new)?;
+        let mut is_first = true;
+        while let Some(columns) = reader.next_batch().map_err(BadInput::new)? {
+            if is_first {
+                self.check(path, &columns)?;
+                is_first = false;
+            }
+            let is_output = |name: &str| self.outputs.iter().any(|output| output == name);
+            let split = columns::split(columns, Some(&self.time_column), is_output);
+            builder.observe(Role::Input, &split.inputs);
+            builder.observe(Role::Output, &split.outputs);
+        }
+        if is_first {
+            return Err(BadInput::new(TableError::Empty(path.to_owned())).into());
+        }
+        reader.left_out().iter().for_each(|why| note(&format!("left out: {why}")));
+        Ok(())
+    }
+
+    /// Names that no column has, and columns that are hardly features.
+    fn check(&self, path: &Path, columns: &[Column]) -> Result<(), BadInput> {
+        let names: Vec<_> = columns.iter().map(|column| &**column.name()).collect();
+        if let Some(missing) = self.outputs.iter().find(|name| !names.contains(&name.as_str())) {
+            return Err(BadInput::text(format!(
+                "--outputs: {} has no column {missing:?}; it has {}",
+                path.display(),
+                names.join(", ")
+            )));
+        }
+        let filter = FeatureFilter::new(self.include.clone(), self.exclude.clone());
+        let dated = columns
+            .iter()
+            .filter(|column| **column.name() != *self.time_column && filter.admits(column.name()))
+            .filter(|column| columns::looks_like_times(column));
+        for column in dated {
+            let name = column.name();
+            note(&format!(
+                "{name} holds times and is taken as a category; leave it out by --time-column {name}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn note(text: &str) {
+    eprintln!("{} {text}", Palette::of_stderr().paint(Colour::Yellow, "note:"));
+}
+
+fn write(path: &Path, baseline: &Baseline) -> anyhow::Result<()> {
+    let cannot = || format!("{}: cannot be written", path.display());
+    // Whole or not at all: a sidecar may read it at any moment.
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    std::fs::write(&partial, baseline.to_json()).with_context(cannot)?;
+    std::fs::rename(&partial, path).with_context(cannot)?;
+    let (rows, features) = (baseline.rows(), baseline.features().len());
+    let path = path.display();
+    super::print(&format!("{path}: {rows} rows, {features} features, hash {}", baseline.hash()))?;
+    Ok(())
+}
+
+impl Merge {
+    fn run(&self) -> anyhow::Result<()> {
+        let baselines = self.files.iter().map(|path| read_baseline(path));
+        let baselines = baselines.collect::<Result<Vec<_>, _>>()?;
+        write(&self.out, &Baseline::merge(baselines).map_err(BadInput::new)?)
+    }
+}
+
+impl Show {
+    fn run(&self) -> anyhow::Result<()> {
+        let baseline = read_baseline(&self.file)?;
+        match self.format {
+            Format::Json => super::print(baseline.to_json().trim_end())?,
+            Format::Table => super::print(&table(baseline))?,
+        }
+        Ok(())
+    }
+}
+
+/// A line a feature, with the shares of its bins as a small picture.
+fn table(baseline: Baseline) -> String {
+    let head = format!("{} rows, hash {}", baseline.rows(), baseline.hash());
+    let settings = Settings { max_features: usize::MAX, ..Settings::default() };
+    let monitor = Monitor::new(settings, Reference::Baseline(Arc::new(baseline)));
+    let mut grid = Grid::new(&[
+        ("feature", Align::Left),
+        ("role", Align::Left),
+        ("kind", Align::Left),
+        ("bins", Align::Right),
+        ("shares", Align::Left),
+        ("most common", Align::Left),
+    ]);
+    for view in monitor.views() {
+        let shares: Vec<_> = view.bins.iter().map(|bin| bin.baseline_share).collect();
+        let kind = match view.kind {
+            Kind::Numeric => "numeric",
+            Kind::Categorical => "categorical",
+        };
+        let most = view.bins.iter().max_by(|a, b| a.baseline_share.total_cmp(&b.baseline_share));
+        let most = most.map(|bin| format!("{} ({:.1} %)", bin.label, bin.baseline_share * 100.0));
+        grid.row(vec![
+            view.feature.to_string(),
+            view.role.to_string(),
+            kind.to_owned(),
+            view.bins.len().to_string(),
+            super::layout::sparkline(&shares),
+            most.unwrap_or_default(),
+        ]);
+    }
+    format!("{head}\n\n{}", grid.text(Palette::of_stdout()))
+}

@@ -1,0 +1,103 @@
+//! The columns of a batch by what they are: time, inputs, outputs.
+
+use super::table::parse_time;
+use crate::decode::{Cell, Column, Rows};
+use jiff::Timestamp;
+
+/// A batch as the engine takes it.
+#[derive(Default)]
+pub(super) struct Split {
+    pub time: Option<Column>,
+    pub inputs: Rows,
+    pub outputs: Rows,
+}
+
+pub(super) fn split(
+    columns: Vec<Column>,
+    time_column: Option<&str>,
+    is_output: impl Fn(&str) -> bool,
+) -> Split {
+    let mut split = Split::default();
+    for column in columns {
+        match &**column.name() {
+            name if Some(name) == time_column => split.time = Some(column),
+            name if is_output(name) => split.outputs.push(column),
+            _ => split.inputs.push(column),
+        }
+    }
+    split
+}
+
+/// Moves row `i` of `rows` to part `part_of[i]`, of `parts`.
+pub(super) fn scatter(rows: &Rows, part_of: &[usize], parts: usize) -> Vec<Rows> {
+    let mut scattered = vec![Rows::new(); parts];
+    for column in rows.columns() {
+        let mut pieces: Vec<_> = (0..parts).map(|_| Column::new(column.name().clone())).collect();
+        for (cell, part) in column.cells().zip(part_of) {
+            pieces[*part].push(cell);
+        }
+        for (piece, rows) in pieces.into_iter().zip(&mut scattered) {
+            rows.push(piece);
+        }
+    }
+    scattered
+}
+
+/// The first cell of a column of times that is none.
+#[derive(Debug)]
+pub(super) struct NotATime {
+    /// From 0, within the batch.
+    pub row: usize,
+    pub cell: String,
+}
+
+/// The time of each row. Rows of one day often repeat it, so the last one read is remembered.
+pub(super) fn times(column: &Column) -> Result<Vec<Timestamp>, NotATime> {
+    let mut last: Option<(Cell<'_>, Timestamp)> = None;
+    let mut times = Vec::with_capacity(column.len());
+    for (row, cell) in column.cells().enumerate() {
+        let time = match last {
+            Some((known, time)) if known == cell => time,
+            _ => parse_time(cell).ok_or_else(|| NotATime { row, cell: shown(cell) })?,
+        };
+        last = Some((cell, time));
+        times.push(time);
+    }
+    Ok(times)
+}
+
+/// A cell as a person would write it.
+fn shown(cell: Cell<'_>) -> String {
+    match cell {
+        Cell::Null => "an empty cell".to_owned(),
+        Cell::Number(number) => number.to_string(),
+        Cell::Bool(flag) => flag.to_string(),
+        Cell::Text(text) => format!("{text:?}"),
+    }
+}
+
+/// Whether every cell of a text column is a time: then it is hardly a feature.
+pub(super) fn looks_like_times(column: &Column) -> bool {
+    let texts = || column.cells().filter(|cell| *cell != Cell::Null);
+    texts().next().is_some()
+        && texts().all(|cell| matches!(cell, Cell::Text(_)) && parse_time(cell).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scattered_rows_keep_their_order_and_their_cells() {
+        let mut column = Column::new("x");
+        for cell in [Cell::Number(1.0), Cell::Text("a"), Cell::Null, Cell::Number(2.0)] {
+            column.push(cell);
+        }
+        let mut rows = Rows::new();
+        rows.push(column);
+        let parts = scatter(&rows, &[1, 0, 1, 1], 2);
+        let cells = |part: usize| parts[part].columns()[0].cells().collect::<Vec<_>>();
+        assert_eq!(cells(0), [Cell::Text("a")]);
+        assert_eq!(cells(1), [Cell::Number(1.0), Cell::Null, Cell::Number(2.0)]);
+    }
+}
