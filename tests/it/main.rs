@@ -1,3 +1,6 @@
-//! The one integration binary: what can only be seen from outside of the crate.
+//! What users and neighbours of the process see, one file a subject.
 
+#![allow(clippy::unwrap_used, reason = "builders of tests may fail as tests do")]
+
+mod decode;
 mod layering;

@@ -1,0 +1,4 @@
+//! What the decoder makes of whole exchanges.
+
+mod fixtures;
+mod properties;
