@@ -86,7 +86,7 @@ fn what_is_decoded_from_the_wire_is_what_the_baseline_was_built_from() {
     let classifier = Classifier::embedded().unwrap();
     let path = "/v2/models/seattle-weather/infer";
     let mut decoder = Decoder::new(decode::Settings::default());
-    let mut decoded = Decoded::default();
+    let mut seen = Decoded::default();
     for day in days().unwrap() {
         let question = question(&day);
         let (_, answer) = answer(&classifier, &Method::POST, path, &question);
@@ -99,10 +99,10 @@ fn what_is_decoded_from_the_wire_is_what_the_baseline_was_built_from() {
             request: json(&question[..]),
             response: json(answer.as_bytes()),
         };
-        decoder.decode(&payload, &mut decoded);
-        assert!(decoded.problems.is_empty(), "{:?}", decoded.problems);
+        decoder.decode(&payload, &mut seen);
+        assert!(seen.problems.is_empty(), "{:?}", seen.problems);
         let (inputs, outputs) = rows(&classifier, std::slice::from_ref(&day));
-        assert_eq!((&decoded.inputs, &decoded.outputs), (&inputs, &outputs), "{}", day.date);
+        assert_eq!((&seen.inputs, &seen.outputs), (&inputs, &outputs), "{}", day.date);
     }
 }
 
