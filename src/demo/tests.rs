@@ -1,8 +1,12 @@
 //! That the story of the demo is true: the engine as it ships, on the rows that the demo sends.
 
 use super::baseline::rows;
+use super::model::answer;
+use super::replay::question;
 use super::*;
+use crate::decode::{self, Decoded, Decoder, Part, Payload};
 use crate::drift::{Monitor, Reference, Settings, Verdict, WindowReport, WindowSpan};
+use http::Method;
 use std::sync::Arc;
 
 const SEEDS: u64 = 20;
@@ -74,4 +78,39 @@ fn a_year_drifts_in_autumn_and_is_stable_again_in_summer() {
     let said = year.map(|season| station.window(season, 1_500).verdict);
     let drifting = Verdict::Drifting;
     assert_eq!(said, [Verdict::Stable, drifting, drifting, drifting, Verdict::Stable]);
+}
+
+/// The baseline is built from rows that never crossed a wire; the live ones did.
+#[test]
+fn what_is_decoded_from_the_wire_is_what_the_baseline_was_built_from() {
+    let classifier = Classifier::embedded().unwrap();
+    let path = "/v2/models/seattle-weather/infer";
+    let mut decoder = Decoder::new(decode::Settings::default());
+    let mut seen = Decoded::default();
+    for day in days().unwrap() {
+        let question = question(&day);
+        let (_, answer) = answer(&classifier, &Method::POST, path, &question);
+        let answer = answer.to_string();
+        let json = |body| Part { content_type: Some("application/json"), body, ..Part::default() };
+        let payload = Payload {
+            method: "POST",
+            path,
+            status: Some(200),
+            request: json(&question[..]),
+            response: json(answer.as_bytes()),
+        };
+        decoder.decode(&payload, &mut seen);
+        assert!(seen.problems.is_empty(), "{:?}", seen.problems);
+        let (inputs, outputs) = rows(&classifier, std::slice::from_ref(&day));
+        assert_eq!((&seen.inputs, &seen.outputs), (&inputs, &outputs), "{}", day.date);
+    }
+}
+
+/// Whole passes through the summer are the baseline itself, to the row: no distance at all.
+#[test]
+fn a_window_that_is_the_baseline_itself_is_stable() {
+    let mut station = Station::new(5);
+    for passes in [1, 3] {
+        assert_eq!(station.window(Season::Summer, 306 * passes).verdict, Verdict::Stable);
+    }
 }
