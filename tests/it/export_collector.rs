@@ -16,9 +16,12 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer {
@@ -64,8 +67,9 @@ impl Collector {
         url(self.address, path)
     }
 
+    /// The next arrival; a test that waits in vain fails rather than hangs.
     pub(crate) async fn next(&mut self) -> (Arrival, http::HeaderMap) {
-        self.arrivals.recv().await.unwrap()
+        tokio::time::timeout(PATIENCE, self.arrivals.recv()).await.unwrap().unwrap()
     }
 
     pub(crate) async fn metrics(&mut self) -> ExportMetricsServiceRequest {
