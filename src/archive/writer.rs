@@ -217,11 +217,11 @@ fn run(settings: Settings, receiver: &Receiver<Message>, counters: &Arc<Counters
         }
         log.tick(Instant::now());
     }
-    receiver.try_iter().for_each(|message| {
+    for message in receiver.try_iter() {
         if let Message::Entry(entry) = message {
             log.push(Record::from(&*entry), Instant::now());
         }
-    });
+    }
     log.close(Instant::now());
 }
 
