@@ -77,13 +77,13 @@ def check_rows(frame, side):
 
 def check_duckdb(paths, frame):
     duck = duckdb.connect()
-    duck.execute("create view exchanges as select * from read_parquet(?)".replace("?", repr(paths)))
-    described = {name: kind for name, kind, *_ in duck.sql("describe exchanges").fetchall()}
+    duck.execute(f"create view exchanges as select * from read_parquet({paths!r})")
+    described = {name: kind for name, kind, *_ in duck.execute("describe exchanges").fetchall()}
     claim(list(described) == list(frame.columns), "DuckDB and pandas see the same columns")
     for name, kind in TYPES.items():
         claim(described[name] == kind, f"DuckDB sees `{name}` as {kind}, not {described[name]}")
     sums = "count(*), sum(total_ns), sum(request_bytes), sum(octet_length(request_body)), sum(input_rows)"
-    found = duck.sql(f"select {sums}, epoch_us(min(started_at)), count(status) from exchanges").fetchone()
+    found = duck.execute(f"select {sums}, epoch_us(min(started_at)), count(status) from exchanges").fetchone()
     expected = (
         len(frame), frame.total_ns.sum(), frame.request_bytes.sum(),
         frame.request_body.dropna().map(len).sum(), frame.input_rows.sum(),
@@ -91,7 +91,7 @@ def check_duckdb(paths, frame):
     )  # fmt: skip
     found = tuple(value or 0 for value in found)
     claim(found == tuple(int(value) for value in expected), f"DuckDB {found}, pandas {expected}")
-    rows = duck.sql("select count(*) from (select unnest(from_json(inputs, '[\"json\"]')) from exchanges)")
+    rows = duck.execute("select count(*) from (select unnest(from_json(inputs, '[\"json\"]')) from exchanges)")
     claim(rows.fetchone()[0] <= found[4], "DuckDB unnests `inputs` row by row")
 
 
