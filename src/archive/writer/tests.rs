@@ -360,3 +360,12 @@ fn a_file_that_cannot_be_read_costs_no_other() {
         Reader::open(directory.path()).unwrap().records(Part::Everything).collect();
     assert_eq!(records.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, true]);
 }
+
+#[test]
+fn a_file_of_the_first_schema_stays_readable() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/archive");
+    let file = catalogue::files(&directory).unwrap().remove(0);
+    assert_eq!(verify(&file).unwrap().exchanges, 40);
+    let first = Reader::open(&directory).unwrap().rows().next().unwrap().unwrap();
+    assert_eq!((first.inputs.columns().len(), first.outputs.columns().len()), (5, 2));
+}
