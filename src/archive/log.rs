@@ -110,12 +110,13 @@ impl Log {
         self.flush(now);
         if let Some(open) = self.open.take() {
             let rows = open.rows;
-            match open.finish().and_then(|()| self.make_room(0)) {
+            let finished = open.finish();
+            match &finished {
                 Ok(()) => self.counters.written(rows),
-                Err(error) => {
-                    self.counters.lost(rows);
-                    self.failed(&error, now);
-                }
+                Err(_) => self.counters.lost(rows),
+            }
+            if let Err(error) = finished.and_then(|()| self.make_room(0)) {
+                self.failed(&error, now);
             }
         }
     }

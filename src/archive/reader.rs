@@ -100,7 +100,7 @@ impl Reader {
         std::iter::from_fn(move || {
             let record = records.next()?;
             let path = records.path().unwrap_or_default();
-            Some(record.and_then(|record| decoded(record, path)))
+            Some(record.and_then(|record| decoded(record, &path)))
         })
         .filter(|decoded| {
             decoded.as_ref().map_or(true, |d| !d.inputs.is_empty() || !d.outputs.is_empty())
@@ -267,11 +267,11 @@ fn find_in(file: &ArchiveFile, id: &str, part: Part) -> Result<Vec<Record>, Arch
     all.filter(|record| record.as_ref().map_or(true, |record| record.id == id)).collect()
 }
 
-fn decoded(record: Record, path: PathBuf) -> Result<DecodedExchange, ArchiveError> {
+fn decoded(record: Record, path: &Path) -> Result<DecodedExchange, ArchiveError> {
     let read = |text: Option<&[u8]>, column| match text {
         None => Ok(Rows::new()),
         Some(text) => row_text::read(text).map_err(|source| ArchiveError::Rows {
-            path: path.clone(),
+            path: path.into(),
             id: record.id.clone(),
             column,
             source,

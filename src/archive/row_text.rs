@@ -67,7 +67,9 @@ fn push_json<T: Serialize + ?Sized>(text: &mut Vec<u8>, value: &T) {
 pub(super) fn read(text: &[u8]) -> Result<Rows, serde_json::Error> {
     let Table { columns, .. } = serde_json::from_slice(text)?;
     let mut rows = Rows::new();
-    columns.into_iter().for_each(|column| rows.push(column));
+    for column in columns {
+        rows.push(column);
+    }
     Ok(rows)
 }
 
@@ -144,7 +146,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
     }
 }
 
-/// The standard library reads a number to the nearest float; serde_json, by default, to one beside it.
+/// The standard library reads a number to the nearest float; `serde_json`, by default, to one beside it.
 fn cell_of(json: &str, text: &mut String) -> Result<Kind, serde_json::Error> {
     Ok(match json.as_bytes().first() {
         Some(b'n') => Kind::Null,
@@ -189,7 +191,9 @@ mod tests {
 
     fn one_column(cells: &[Cell<'_>]) -> Rows {
         let mut column = Column::new("x \"quoted\"");
-        cells.iter().for_each(|cell| column.push(*cell));
+        for cell in cells {
+            column.push(*cell);
+        }
         let mut rows = Rows::new();
         rows.push(column);
         rows

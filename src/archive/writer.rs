@@ -202,6 +202,8 @@ impl Drop for Writer {
 fn run(settings: Settings, receiver: &Receiver<Message>, counters: &Arc<Counters>) {
     /// A thread with nothing to write sleeps until an entry comes.
     const IDLE: Duration = Duration::from_secs(3600);
+    // On Linux this is the thread's own; serving goes first where cores are short.
+    let _ = rustix::process::nice(10);
     let mut log = Log::open(settings, Arc::clone(counters), Instant::now());
     loop {
         let wait = log
@@ -217,11 +219,11 @@ fn run(settings: Settings, receiver: &Receiver<Message>, counters: &Arc<Counters
         }
         log.tick(Instant::now());
     }
-    receiver.try_iter().for_each(|message| {
+    for message in receiver.try_iter() {
         if let Message::Entry(entry) = message {
             log.push(Record::from(&*entry), Instant::now());
         }
-    });
+    }
     log.close(Instant::now());
 }
 

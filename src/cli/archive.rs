@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::archive::{self, Body, DecodedExchange, Part, Reader, Record, Summary};
-use crate::decode::{Cell, Rows};
+use crate::decode::{Cell, Column, Rows};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -152,7 +152,8 @@ fn export(dir: &Path, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line a row. Inputs and outputs stand side by side as long as there are both.
+/// One line a row. Inputs and outputs stand side by side as long as there are both. An input named `ts`
+/// keeps its name, and the exchange's time is then left out.
 fn export_rows(exchange: &DecodedExchange, out: &mut impl Write) -> anyhow::Result<()> {
     let DecodedExchange { id, started_at, inputs, outputs, .. } = exchange;
     let columns = |rows: &Rows, prefix: &str| -> Vec<String> {
@@ -160,10 +161,13 @@ fn export_rows(exchange: &DecodedExchange, out: &mut impl Write) -> anyhow::Resu
     };
     let names = [columns(inputs, ""), columns(outputs, "output.")].concat();
     let mut cells: Vec<_> =
-        inputs.columns().iter().chain(outputs.columns()).map(|column| column.cells()).collect();
+        inputs.columns().iter().chain(outputs.columns()).map(Column::cells).collect();
+    let has_own_time = inputs.column("ts").is_some();
     for index in 0..inputs.len().max(outputs.len()) {
         write!(out, "{{\"id\":{}", serde_json::to_string(&format!("{id}#{index}"))?)?;
-        write!(out, ",\"ts\":\"{started_at}\"")?;
+        if !has_own_time {
+            write!(out, ",\"ts\":\"{started_at}\"")?;
+        }
         for (name, cells) in names.iter().zip(&mut cells) {
             let value = json(cells.next().unwrap_or(Cell::Null));
             write!(out, ",{}:{value}", serde_json::to_string(name)?)?;

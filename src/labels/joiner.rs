@@ -223,16 +223,15 @@ impl Joiner {
                 return;
             }
         };
-        match self.predictions.get_mut(id, index) {
-            Some(row) => match self.scores.labelled(row, known) {
-                true => joined.duplicates += 1,
-                false => joined.joined += 1,
-            },
+        let Some(row) = self.predictions.get_mut(id, index) else {
             // The request's other rows are there: this one is on its way, or was no prediction.
-            None => {
-                let target = Target::Row(index);
-                self.hold(id, EarlyLabel { target, known }, now, joined);
-            }
+            let target = Target::Row(index);
+            return self.hold(id, EarlyLabel { target, known }, now, joined);
+        };
+        if self.scores.labelled(row, known) {
+            joined.duplicates += 1;
+        } else {
+            joined.joined += 1;
         }
     }
 

@@ -217,8 +217,8 @@ fn parse_csv(body: &[u8]) -> Result<Parsed, LabelsError> {
     let mut line = 1;
     for record in reader.records() {
         let record = record.map_err(|error| Fault::Csv(error.to_string()));
-        let position = record.as_ref().ok().and_then(|record| record.position());
-        line = position.map_or(line + 1, |position| position.line());
+        let position = record.as_ref().ok().and_then(csv::StringRecord::position);
+        line = position.map_or(line + 1, csv::Position::line);
         let read = record.and_then(|record| from_csv(&record, id, label, ts));
         parsed.push(Place::Line, usize::try_from(line).unwrap_or(usize::MAX), read);
     }

@@ -85,10 +85,11 @@ impl Tally {
                 if !(prediction.is_class_number() && label.is_class_number()) {
                     change(&mut self.continuous);
                 }
-                if (actual == 0.0 || actual == 1.0) && (0.0..=1.0).contains(&predicted) {
+                if let Some(label) = zero_or_one(actual)
+                    && (0.0..=1.0).contains(&predicted)
+                {
                     change(&mut self.probable);
-                    let (label, predicted) = (usize::from(actual == 1.0), predicted >= 0.5);
-                    change(&mut self.thresholded[label][usize::from(predicted)]);
+                    change(&mut self.thresholded[label][usize::from(predicted >= 0.5)]);
                 }
             }
             _ => change(&mut self.texts),
@@ -111,9 +112,8 @@ impl Tally {
         match task {
             Task::Regression => Measured::Numbers,
             Task::Classification | Task::Auto if probabilities => Measured::Probabilities,
-            Task::Classification => Measured::Classes,
-            Task::Auto if self.texts > 0 || self.continuous == 0 => Measured::Classes,
-            Task::Auto => Measured::Numbers,
+            Task::Auto if self.texts == 0 && self.continuous > 0 => Measured::Numbers,
+            Task::Classification | Task::Auto => Measured::Classes,
         }
     }
 
@@ -165,6 +165,11 @@ fn classification(
         recall: recall / classes,
         f1: f1 / classes,
     }
+}
+
+#[expect(clippy::float_cmp, reason = "a label is 0 or 1 exactly, or it is something else")]
+fn zero_or_one(label: f64) -> Option<usize> {
+    [0.0, 1.0].iter().position(|class| label == *class)
 }
 
 /// Sums over the rows with two numbers.

@@ -20,7 +20,9 @@ fn body(text: &'static str, max_bytes: usize) -> CapturedBody {
 
 fn rows(name: &str, cells: &[Cell<'_>]) -> Rows {
     let mut column = Column::new(name);
-    cells.iter().for_each(|cell| column.push(*cell));
+    for cell in cells {
+        column.push(*cell);
+    }
     let mut rows = Rows::new();
     rows.push(column);
     rows
@@ -57,7 +59,7 @@ fn entry(n: u64) -> Entry {
         timing: Timing {
             total: Duration::from_nanos(1_234_567 + n),
             upstream: full.then_some(Duration::from_nanos(1_000_001)),
-            first_byte: full.then_some(Duration::from_nanos(900_000)),
+            first_byte: full.then_some(Duration::from_micros(900)),
         },
         route: RouteId::OTHER,
         method: Method::POST,
@@ -196,7 +198,7 @@ fn a_file_is_unseen_until_it_is_whole() {
 #[test]
 fn a_file_is_closed_at_its_age() {
     let directory = tempfile::tempdir().unwrap();
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let settings = Settings { rotate_interval: minute, ..settings(directory.path()) };
     let mut started = Started::new(settings);
     assert_eq!(started.log.deadline(), None);
@@ -357,4 +359,13 @@ fn a_file_that_cannot_be_read_costs_no_other() {
     let records: Vec<_> =
         Reader::open(directory.path()).unwrap().records(Part::Everything).collect();
     assert_eq!(records.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, true]);
+}
+
+#[test]
+fn a_file_of_the_first_schema_stays_readable() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/archive");
+    let file = catalogue::files(&directory).unwrap().remove(0);
+    assert_eq!(verify(&file).unwrap().exchanges, 40);
+    let first = Reader::open(&directory).unwrap().rows().next().unwrap().unwrap();
+    assert_eq!((first.inputs.columns().len(), first.outputs.columns().len()), (5, 2));
 }

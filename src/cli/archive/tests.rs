@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 
 fn rows(name: &str, numbers: &[f64]) -> Rows {
     let mut column = Column::new(name);
-    numbers.iter().for_each(|number| column.push_number(*number));
+    for number in numbers {
+        column.push_number(*number);
+    }
     let mut rows = Rows::new();
     rows.push(column);
     rows

@@ -263,7 +263,7 @@ fn delay_is_from_prediction_to_when_the_truth_was_known() {
 #[derive(Debug, Clone)]
 enum Event {
     Predicted { request: usize, row: usize },
-    Labelled { request: usize, row: usize, version: i64 },
+    Labelled { request: usize, row: usize, version: u8 },
 }
 
 /// Every row predicted once and labelled up to twice, in any order.
@@ -289,9 +289,10 @@ fn play(events: &[Event], numeric: bool) -> Report {
                 joiner.predicted(&format!("r{request}"), row, 2, Cell::Number(value), time);
             }
             Event::Labelled { request, row, version } => {
-                let value = number((request * 3 + row * version.unsigned_abs() as usize) as f64);
+                let value = number((request * 3 + row * usize::from(version)) as f64);
                 let truth = label(&format!("r{request}#{row}"), value);
-                let _ = joiner.labelled(Label { at: Some(at(100 + version)), ..truth }, at(200));
+                let _ = joiner
+                    .labelled(Label { at: Some(at(100 + i64::from(version))), ..truth }, at(200));
             }
         }
     }
