@@ -16,7 +16,7 @@ fn number(seed: &mut u64, digits: Option<i32>) -> Value {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     let unit = (*seed >> 11) as f64 / (1u64 << 53) as f64;
     match digits {
-        _ if *seed >> 33 & 3 == 0 => json!((unit * 1000.0).floor()),
+        _ if (*seed >> 33).is_multiple_of(4) => json!((unit * 1000.0).floor()),
         Some(digits) => {
             let scale = 10f64.powi(digits);
             json!((unit * 1000.0 * scale).round() / scale)
@@ -67,11 +67,11 @@ fn compare(criterion: &mut Criterion, name: &str, path: &str, body: &str) {
         Part { content_type: Some("application/json"), body: body.as_bytes(), ..Part::default() };
     let payload =
         Payload { method: "POST", path, status: None, request, response: Part::default() };
-    let mut decoder = Decoder::new(Settings::default());
+    let mut reader = Decoder::new(Settings::default());
     let mut decoded = Decoded::default();
     group.bench_function("columns", |bencher| {
         bencher.iter(|| {
-            decoder.decode(black_box(&payload), &mut decoded);
+            reader.decode(black_box(&payload), &mut decoded);
             assert_eq!(black_box(&decoded).inputs.columns().len(), COLUMNS);
         });
     });

@@ -82,7 +82,6 @@ fn settle(column: &mut Column, kind: Option<FieldKind>) {
         column.cells().all(|cell| if let Cell::Text(text) = cell { is(text) } else { true })
     };
     match kind {
-        Some(FieldKind::Text) => {}
         // What does not fit the signature stays as it came, to be counted as a type error.
         Some(FieldKind::Number) => column.map_texts(|text| number(text).map(Cell::Number)),
         Some(FieldKind::Boolean) => column.map_texts(|text| boolean(text).map(Cell::Bool)),
@@ -92,7 +91,7 @@ fn settle(column: &mut Column, kind: Option<FieldKind>) {
         Some(FieldKind::Other) | None if all(|text| boolean(text).is_some()) => {
             column.map_texts(|text| boolean(text).map(Cell::Bool));
         }
-        Some(FieldKind::Other) | None => {}
+        Some(FieldKind::Text | FieldKind::Other) | None => {}
     }
 }
 

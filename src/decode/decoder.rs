@@ -50,7 +50,7 @@ struct Half {
     unescaped: String,
 }
 
-/// How a payload was read: its dialect, if it has one, and whether it held tensors.
+/// Where a payload's rows were found, if it held anything.
 type Read = Result<Option<Found>, Problem>;
 
 impl Decoder {
@@ -259,7 +259,7 @@ impl Half {
             (Err(JsonError::Refused), Some(next)) => Err(Failed::Otherwise(next)),
             (Err(error), _) => {
                 let unread = if found.is_some() { Problem::WrongShape } else { nowhere };
-                let problem = self.table.stopped().unwrap_or_else(|| match error {
+                let problem = self.table.stopped().unwrap_or(match error {
                     JsonError::Truncated => Problem::Truncated,
                     JsonError::Syntax => Problem::InvalidJson,
                     JsonError::TooDeep => Problem::TooDeep,

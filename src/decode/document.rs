@@ -83,9 +83,8 @@ fn reread<E: Error>() -> E {
 }
 
 impl Document<'_> {
-    fn holds<E: Error>(&mut self) -> Result<(), E> {
+    fn holds(&mut self) {
         self.otherwise = None;
-        Ok(())
     }
 }
 
@@ -270,7 +269,8 @@ impl Document<'_> {
         if let Some(Found::Member(position)) = self.found {
             self.found = Some(Found::Tensors(position));
         }
-        self.holds()
+        self.holds();
+        Ok(())
     }
 
     fn read_frame<'de, D: Deserializer<'de>>(
@@ -283,7 +283,10 @@ impl Document<'_> {
         match seed.deserialize(deserializer)? {
             Framed::NoRows => Err(reread()),
             Framed::RowsAndMore if otherwise.is_some() => Err(reread()),
-            Framed::Rows | Framed::RowsAndMore => self.holds(),
+            Framed::Rows | Framed::RowsAndMore => {
+                self.holds();
+                Ok(())
+            }
         }
     }
 }

@@ -370,5 +370,4 @@ impl<'de> MapAccess<'de> for &mut List<'_, 'de, '_> {
 }
 
 #[cfg(test)]
-#[path = "json/tests.rs"]
 mod tests;

@@ -76,11 +76,11 @@ fn fraction(bytes: &[u8], mut at: usize, mut mantissa: u64) -> (u64, usize) {
 #[inline]
 fn eight_digits(word: u64) -> Option<u64> {
     const HIGH: u64 = 0xF0F0_F0F0_F0F0_F0F0;
+    const PAIRS: u64 = 0x0000_00FF_0000_00FF;
     let overflow = word.wrapping_add(0x0606_0606_0606_0606) & HIGH;
     if (word & HIGH) | (overflow >> 4) != 0x3333_3333_3333_3333 {
         return None;
     }
-    const PAIRS: u64 = 0x0000_00FF_0000_00FF;
     let word = word.wrapping_sub(0x3030_3030_3030_3030);
     let word = word.wrapping_mul(10).wrapping_add(word >> 8);
     let upper = (word & PAIRS).wrapping_mul(0x000F_4240_0000_0064);

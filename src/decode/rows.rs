@@ -211,7 +211,9 @@ mod tests {
         let cells =
             [Cell::Number(1.5), Cell::Text("a"), Cell::Null, Cell::Bool(true), Cell::Text("")];
         let mut column = Column::new("x");
-        cells.iter().for_each(|cell| column.push(*cell));
+        for cell in cells {
+            column.push(cell);
+        }
         assert_eq!(column.cells().collect::<Vec<_>>(), cells);
         assert_eq!(column.as_numbers(), None);
     }
@@ -219,7 +221,7 @@ mod tests {
     #[test]
     fn a_short_column_is_filled_with_nulls() {
         let mut long = Column::new("long");
-        (0..3).for_each(|n| long.push_number(f64::from(n)));
+        long.extend_numbers([0.0, 1.0, 2.0].into_iter());
         let mut rows = Rows::new();
         rows.push(Column::new("short"));
         rows.push(long);

@@ -1,9 +1,9 @@
-//! An MLmodel file in, the names and types of a model's inputs and outputs out.
+//! An `MLmodel` file in, the names and types of a model's inputs and outputs out.
 
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// What a model takes and gives, as its MLmodel file says. Empty where the file does not say.
+/// What a model takes and gives, as its `MLmodel` file says. Empty where the file does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Signature {
     pub inputs: Vec<Field>,
@@ -69,7 +69,7 @@ struct TensorSpec {
 }
 
 impl Signature {
-    /// Reads the text of an MLmodel file.
+    /// Reads the text of an `MLmodel` file.
     pub fn from_mlmodel(yaml: &str) -> Result<Self, SignatureError> {
         let model: MlModel =
             serde_saphyr::from_str(yaml).map_err(|error| SignatureError::Yaml(Box::new(error)))?;

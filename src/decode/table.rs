@@ -258,7 +258,7 @@ impl Table {
     }
 
     fn add(&mut self, parent: NodeId, key: Key) -> Result<NodeId, Stopped> {
-        // Twice: the last payload's places may fill one half, and inner places have no column.
+        // More than columns: the last payloads' places are still there, and inner places have no column.
         let room = self.nodes.len() <= self.limits.max_columns.saturating_mul(4);
         let Some(id) = NodeId::try_from(self.nodes.len()).ok().filter(|_| room) else {
             return Err(self.stop(Problem::TooManyColumns));

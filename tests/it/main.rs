@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "builders of tests may fail as tests do")]
 
-mod admin;
-mod cli;
 mod decode;
 mod export;
 mod export_collector;

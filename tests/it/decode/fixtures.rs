@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use taffrail::decode::{
     Cell, Decoded, Decoder, Limits, Part, Payload, Pointers, Protocol, Rows, Settings, Signature,
@@ -191,17 +192,19 @@ fn every_exchange_is_read_as_expected() {
             request: case.request.part(&request),
             response: case.response.part(&response),
         };
-        let mut decoder = Decoder::new(case.settings.build());
+        let mut reader = Decoder::new(case.settings.build());
         let mut decoded = Decoded::default();
         let expected = &case.expected;
         // Twice: what one exchange leaves in the decoder's memory must not show in the next.
         for round in ["fresh", "used"] {
-            decoder.decode(&payload, &mut decoded);
+            reader.decode(&payload, &mut decoded);
             let seen = seen(&decoded);
             if !same(&seen, expected) {
-                wrong += &format!(
+                writeln!(
+                    wrong,
                     "\n{name} ({round} decoder)\n  expected {expected}\n  seen     {seen}"
-                );
+                )
+                .unwrap();
             }
         }
     }
