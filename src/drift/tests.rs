@@ -8,7 +8,9 @@ mod weather;
 
 fn column(name: &str, cells: &[Cell<'_>]) -> Column {
     let mut column = Column::new(name);
-    cells.iter().for_each(|cell| column.push(*cell));
+    for cell in cells {
+        column.push(*cell);
+    }
     column
 }
 

@@ -69,7 +69,9 @@ impl Edges {
     pub fn bin(&self, value: f64) -> usize {
         let mut bin = 0;
         for step in [32, 16, 8, 4, 2, 1] {
-            bin += step * usize::from(self.padded[bin + step - 1] <= value);
+            // The mask changes nothing: it shows the compiler that the index is in bounds.
+            let middle = self.padded[(bin + step - 1) & (Self::MAX_BINS - 1)];
+            bin += step * usize::from(middle <= value);
         }
         bin
     }

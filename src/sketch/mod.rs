@@ -7,9 +7,11 @@ mod categorical;
 mod cells;
 mod edges;
 mod feature;
+mod frame;
 mod levels;
 mod numeric;
 mod window;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,7 @@ pub use categorical::{CategoricalCounts, CategoricalSketch};
 pub use cells::{Cell, Cells};
 pub use edges::{Bounds, Edges, EdgesError};
 pub use feature::{FeatureKey, Kind, Role};
+pub use frame::FrameError;
 pub use levels::Levels;
 pub use numeric::{EdgesDiffer, NumericCounts, NumericSketch};
 pub use window::{FeatureCounts, FeatureSketch};

@@ -1,6 +1,6 @@
 //! Numbers in; counts and sums a bin of frozen edges, their bounds, and a quantile sketch, out.
 
-use super::Edges;
+use super::{Bounds, Edges};
 use crate::decode::{Cell, Column};
 use datasketches::common::SearchCriteria;
 use datasketches::kll::{KllFloat, KllSketch};
@@ -53,19 +53,32 @@ impl NumericCounts {
         }
     }
 
-    #[inline]
-    fn observe_finite(&mut self, value: f64) {
-        let bounds = self.edges.bounds();
-        let bin = self.edges.bin(value);
-        self.bins[bin] += 1;
-        self.sums[bin] += value;
-        let offset = value - bounds.centre;
-        self.squares += offset * offset;
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-        self.zeros += u64::from(value == 0.0);
-        self.below += u64::from(value < bounds.min);
-        self.above += u64::from(value > bounds.max);
+    /// What is counted of all values is kept in locals: in one loop over a payload's numbers that is
+    /// half the cost.
+    fn observe_numbers(&mut self, numbers: &[f64]) {
+        let Bounds { min: lowest, max: highest, centre } = self.edges.bounds();
+        let (mut squares, mut min, mut max) = (0.0, self.min, self.max);
+        let (mut zeros, mut below, mut above) = (0, 0, 0);
+        for number in numbers.iter().copied() {
+            if !number.is_finite() {
+                self.observe_not_finite(number);
+                continue;
+            }
+            let bin = self.edges.bin(number);
+            self.bins[bin] += 1;
+            self.sums[bin] += number;
+            squares += (number - centre) * (number - centre);
+            min = min.min(number);
+            max = max.max(number);
+            zeros += u64::from(number == 0.0);
+            below += u64::from(number < lowest);
+            above += u64::from(number > highest);
+        }
+        self.squares += squares;
+        (self.min, self.max) = (min, max);
+        self.zeros += zeros;
+        self.below += below;
+        self.above += above;
     }
 
     fn observe_not_finite(&mut self, value: f64) {
@@ -171,24 +184,25 @@ impl NumericSketch {
     }
 
     pub fn observe(&mut self, column: &Column) {
-        match column.as_numbers() {
-            Some(numbers) => numbers.iter().for_each(|number| self.observe_number(*number)),
-            None => column.cells().for_each(|cell| match cell {
-                Cell::Number(number) => self.observe_number(number),
+        if let Some(numbers) = column.as_numbers() {
+            self.observe_numbers(numbers);
+            return;
+        }
+        for cell in column.cells() {
+            match cell {
+                Cell::Number(number) => self.observe_numbers(&[number]),
                 Cell::Null => self.counts.nulls += 1,
                 Cell::Bool(_) | Cell::Text(_) => self.counts.type_errors += 1,
-            }),
+            }
         }
     }
 
-    #[inline]
-    fn observe_number(&mut self, number: f64) {
-        match KllFloat::<f64>::new(number) {
-            Ok(value) if number.is_finite() => {
-                self.counts.observe_finite(number);
+    fn observe_numbers(&mut self, numbers: &[f64]) {
+        self.counts.observe_numbers(numbers);
+        for number in numbers.iter().copied().filter(|number| number.is_finite()) {
+            if let Ok(value) = KllFloat::<f64>::new(number) {
                 self.quantiles.update(value);
             }
-            _ => self.counts.observe_not_finite(number),
         }
     }
 

@@ -129,6 +129,7 @@ fn digits(value: f64) -> usize {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these results are exact")]
 mod tests {
     use super::*;
     use crate::sketch::Cells;

@@ -5,8 +5,12 @@ use proptest::prelude::*;
 
 fn rows_of(values: &[f64], levels: &[&str]) -> Rows {
     let (mut numbers, mut texts) = (Column::new("x"), Column::new("level"));
-    values.iter().for_each(|value| numbers.push_number(*value));
-    levels.iter().for_each(|level| texts.push(Cell::Text(level)));
+    for value in values {
+        numbers.push_number(*value);
+    }
+    for level in levels {
+        texts.push(Cell::Text(level));
+    }
     let mut rows = Rows::new();
     rows.push(numbers);
     rows.push(texts);
@@ -52,7 +56,9 @@ fn moments_and_quantiles_are_those_of_the_values() {
 #[test]
 fn a_feature_is_what_it_mostly_is() {
     let mut mixed = Column::new("mixed");
-    [Cell::Number(1.0), Cell::Number(2.0), Cell::Text("n/a")].iter().for_each(|c| mixed.push(*c));
+    for cell in [Cell::Number(1.0), Cell::Number(2.0), Cell::Text("n/a")] {
+        mixed.push(cell);
+    }
     let mut rows = Rows::new();
     rows.push(mixed);
     let mut builder = BaselineBuilder::new(BaselineSettings::default());
@@ -126,8 +132,8 @@ proptest! {
         seed in 0_u64..1000, shift in -1.0..1.0,
     ) {
         let (a, b) = (normal(seed, 1500, 0.0), normal(seed + 1, 1000, shift));
-        let one = baseline(&a, &["a"; 1500]);
-        let two = baseline(&b, &["a"; 1000]);
+        let one = baseline(&a, &["a"].repeat(1500));
+        let two = baseline(&b, &["a"].repeat(1000));
         let merged = Baseline::merge(vec![one, two]).unwrap();
         let read = Baseline::from_json(merged.to_json().as_bytes()).unwrap();
         prop_assert_eq!(&read, &merged);

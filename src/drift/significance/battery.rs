@@ -137,6 +137,7 @@ fn homogeneity(window: &[u64], reference: &[u64]) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these results are exact")]
 mod tests {
     use super::*;
 

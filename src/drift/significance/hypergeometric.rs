@@ -67,6 +67,7 @@ fn sum_outwards(first: f64, start: f64, step: f64, ratio: impl Fn(f64) -> f64) -
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these results are exact")]
 mod tests {
     use super::*;
 

@@ -66,6 +66,7 @@ impl Stream {
     }
 
     /// Most often low: half of the draws are under the square root of `ranks`.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to ranks")]
     fn rank(uniform: f64, ranks: usize) -> usize {
         ((ranks as f64).powf(uniform) as usize).min(ranks) - 1
     }
