@@ -11,7 +11,7 @@ use crate::capture::Fault;
 use crate::tap::{Body, OpenExchange, Side};
 use bytes::Bytes;
 use http::uri::Authority;
-use http::{HeaderValue, Request, Response, Uri, Version, header, request};
+use http::{HeaderValue, Request, Response, Uri, Version, header, request, response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -25,7 +25,7 @@ pub(super) async fn forward(
     let (mut head, body) = request.into_parts();
     let came_over = head.version;
     let exchange = server.tap.open(&mut head);
-    let body = Body::new(Source::Peer(body), Rc::clone(&exchange), Side::Request);
+    let body = Body::new(Source::of(body, came_over), Rc::clone(&exchange), Side::Request);
     let mut response = match prepared(&server, head, body) {
         Ok((request, protocol)) => match server.upstream.send(request, protocol).await {
             Ok(answer) => answered(answer, exchange, came_over),
@@ -103,11 +103,18 @@ fn answered(
     if came_over == Version::HTTP_2 && head.headers.contains_key(header::TRANSFER_ENCODING) {
         headers::retain(&mut head.headers, |name| *name != header::TRANSFER_ENCODING);
     }
-    head.version = Version::HTTP_11;
+    let source = Source::of(body, std::mem::replace(&mut head.version, Version::HTTP_11));
     exchange.answered(&mut head);
     let lease = answer.lease.filter(|_| afterwards == Afterwards::KeepOpen);
-    let tapped = Body::new(Source::Peer(body), exchange, Side::Response);
-    Response::from_parts(head, ResponseBody::new(tapped, lease))
+    let mut body = ResponseBody::new(Body::new(source, exchange, Side::Response), lease);
+    if came_over != Version::HTTP_2 {
+        body.claim(declared_length(&head));
+    }
+    Response::from_parts(head, body)
+}
+
+fn declared_length(head: &response::Parts) -> Option<u64> {
+    head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn failed(

@@ -6,6 +6,8 @@ use crate::support::wire::{Upstream, noise, sized};
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body_util::BodyExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use taffrail::capture::{BodyEnd, Fault};
 use taffrail::config::UpstreamProtocol;
 
@@ -96,11 +98,15 @@ fn an_h2c_upstream_can_be_asked_over_http_1() {
 
 #[test]
 fn a_cut_answer_resets_the_stream() {
-    let upstream = h2::upstream(|_, _, _| Response::new(broken_after(b"half")));
+    let cut = Arc::new(AtomicBool::new(false));
+    let cuts = Arc::clone(&cut);
+    let upstream = h2::upstream(move |_, _, _| Response::new(broken_after(b"half", &cuts)));
     let sidecar = before(upstream).start();
     run(async {
         let mut client = client(sidecar.address).await;
         let response = client.send_request(post(whole("question"))).await.unwrap();
+        assert_eq!(response.status(), 200);
+        cut.store(true, Ordering::SeqCst);
         assert!(response.into_body().collect().await.is_err());
     });
     assert_eq!(sidecar.stop().exchanges[0].fault, Some(Fault::UpstreamBodyAborted));
