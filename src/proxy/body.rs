@@ -1,5 +1,6 @@
 //! The bodies of an exchange: a peer's as it streams in, or one of the proxy's own.
 
+use super::expect::Hold;
 use super::upstream::Lease;
 use crate::tap;
 use bytes::Bytes;
@@ -16,6 +17,8 @@ pub(super) type RequestBody = tap::Body<Source>;
 pub(super) enum Source {
     Http1(Incoming),
     Http2(Incoming),
+    /// Over HTTP/1, and not wanted before the hold is gone.
+    Held(Incoming, Box<Hold>),
     /// At once, and then over.
     Own(Option<Bytes>),
 }
@@ -47,6 +50,10 @@ impl http_body::Body for Source {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let incoming = match &mut *self {
             Self::Http1(incoming) | Self::Http2(incoming) => incoming,
+            Self::Held(incoming, hold) => {
+                ready!(hold.poll(cx));
+                incoming
+            }
             Self::Own(bytes) => {
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
             }
@@ -62,14 +69,18 @@ impl http_body::Body for Source {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1(incoming) | Self::Http2(incoming) => incoming.is_end_stream(),
+            Self::Http1(incoming) | Self::Http2(incoming) | Self::Held(incoming, _) => {
+                incoming.is_end_stream()
+            }
             Self::Own(bytes) => bytes.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http1(incoming) | Self::Http2(incoming) => incoming.size_hint(),
+            Self::Http1(incoming) | Self::Http2(incoming) | Self::Held(incoming, _) => {
+                incoming.size_hint()
+            }
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
         }
     }

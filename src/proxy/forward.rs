@@ -2,6 +2,7 @@
 
 use super::body::{RequestBody, ResponseBody, Source};
 use super::drain::Phase;
+use super::expect::{self, Hold, Release};
 use super::headers::{self, Afterwards};
 use super::reply;
 use super::server::Server;
@@ -25,9 +26,17 @@ pub(super) async fn forward(
     let (mut head, body) = request.into_parts();
     let came_over = head.version;
     let exchange = server.tap.open(&mut head);
-    let body = Body::new(Source::of(body, came_over), Rc::clone(&exchange), Side::Request);
-    let mut response = match prepared(&server, head, body) {
-        Ok((request, protocol)) => match server.upstream.send(request, protocol).await {
+    let protocol = server.upstream.protocol_for(came_over);
+    let is_held = protocol == Protocol::Http1 && came_over == Version::HTTP_11;
+    let (source, release) = if is_held && expect::is_expected(&head.headers) {
+        let (hold, release) = Hold::new();
+        (Source::Held(body, Box::new(hold)), Some(release))
+    } else {
+        (Source::of(body, came_over), None)
+    };
+    let body = Body::new(source, Rc::clone(&exchange), Side::Request);
+    let mut response = match prepared(&server, head, body, protocol, release) {
+        Ok(request) => match server.upstream.send(request, protocol).await {
             Ok(answer) => answered(answer, exchange, came_over),
             Err(error) => failed(&server, &error, exchange),
         },
@@ -46,15 +55,20 @@ fn prepared(
     server: &Server,
     mut head: request::Parts,
     body: RequestBody,
-) -> Result<(Request<RequestBody>, Protocol), Refusal> {
+    protocol: Protocol,
+    release: Option<Release>,
+) -> Result<Request<RequestBody>, Refusal> {
     let host = target::check(&head)?;
     headers::strip_hop_by_hop(&mut head.headers);
-    let protocol = server.upstream.protocol_for(head.version);
     match protocol {
         Protocol::Http1 => for_http1(server, &mut head, host, &body),
         Protocol::Http2 => for_http2(server, &mut head, host),
     }
-    Ok((Request::from_parts(head, body), protocol))
+    let mut request = Request::from_parts(head, body);
+    if let Some(release) = release {
+        release.when_told(&mut request);
+    }
+    Ok(request)
 }
 
 fn for_http1(
