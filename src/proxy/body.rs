@@ -107,9 +107,9 @@ impl ResponseBody {
         Self { tapped, lease, claimed: None }
     }
 
-    /// What the head says of the length, for an HTTP/1 client.
+    /// What the head says of the length of an empty body, for an HTTP/1 client.
     pub(super) fn claim(&mut self, length: Option<u64>) {
-        self.claimed = length.filter(|_| self.tapped.is_end_stream());
+        self.claimed = length;
     }
 
     /// While the request still flows its connection is of no use to another.

@@ -121,7 +121,7 @@ fn answered(
     exchange.answered(&mut head);
     let lease = answer.lease.filter(|_| afterwards == Afterwards::KeepOpen);
     let mut body = ResponseBody::new(Body::new(source, exchange, Side::Response), lease);
-    if came_over != Version::HTTP_2 {
+    if came_over != Version::HTTP_2 && body.is_end_stream() {
         body.claim(declared_length(&head));
     }
     Response::from_parts(head, body)

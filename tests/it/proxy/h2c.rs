@@ -141,3 +141,36 @@ fn draining_ends_the_connection_after_its_streams() {
         }
     });
 }
+
+#[test]
+fn a_client_that_resets_its_stream_cancels_the_upstreams() {
+    let (report, closed) = std::sync::mpsc::sync_channel(2);
+    let upstream = Upstream::play(move |mut peer| {
+        peer.receive_head().unwrap();
+        report.send(()).unwrap();
+        // Cut, and not ended by the last chunk as a whole body would be.
+        let rest = peer.receive_rest();
+        assert!(!rest.ends_with(b"0\r\n\r\n"));
+        report.send(()).unwrap();
+    });
+    let sidecar = before(upstream.address)
+        .upstream(|upstream| upstream.protocol = UpstreamProtocol::Http1)
+        .start();
+    run(async {
+        let mut client = client(sidecar.address).await;
+        let never = Arc::new(AtomicBool::new(false));
+        let request = client.send_request(post(broken_after(b"half", &never)));
+        tokio::select! {
+            _ = request => panic!("answered"),
+            () = async {
+                while closed.try_recv().is_err() {
+                    tokio::task::yield_now().await;
+                }
+            } => {}
+        }
+    });
+    closed.recv_timeout(crate::support::sidecar::PATIENCE).unwrap();
+    let exchange = sidecar.stop().exchanges.remove(0);
+    assert_ne!(exchange.request.body.end, BodyEnd::Complete);
+    assert!(matches!(exchange.fault, Some(Fault::ClientGone | Fault::ClientBodyAborted)));
+}
