@@ -2,6 +2,7 @@
 
 use super::body::{RequestBody, ResponseBody, Source};
 use super::drain::Phase;
+use super::expect::{self, Hold, Release};
 use super::headers::{self, Afterwards};
 use super::reply;
 use super::server::Server;
@@ -11,7 +12,7 @@ use crate::capture::Fault;
 use crate::tap::{Body, OpenExchange, Side};
 use bytes::Bytes;
 use http::uri::Authority;
-use http::{HeaderValue, Request, Response, Uri, Version, header, request};
+use http::{HeaderValue, Request, Response, Uri, Version, header, request, response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -25,9 +26,17 @@ pub(super) async fn forward(
     let (mut head, body) = request.into_parts();
     let came_over = head.version;
     let exchange = server.tap.open(&mut head);
-    let body = Body::new(Source::Peer(body), Rc::clone(&exchange), Side::Request);
-    let mut response = match prepared(&server, head, body) {
-        Ok((request, protocol)) => match server.upstream.send(request, protocol).await {
+    let protocol = server.upstream.protocol_for(came_over);
+    let is_held = protocol == Protocol::Http1 && came_over == Version::HTTP_11;
+    let (source, release) = if is_held && expect::is_expected(&head.headers) {
+        let (hold, release) = Hold::new();
+        (Source::Held(body, Box::new(hold)), Some(release))
+    } else {
+        (Source::of(body, came_over), None)
+    };
+    let body = Body::new(source, Rc::clone(&exchange), Side::Request);
+    let mut response = match prepared(&server, head, body, protocol, release) {
+        Ok(request) => match server.upstream.send(request, protocol).await {
             Ok(answer) => answered(answer, exchange, came_over),
             Err(error) => failed(&server, &error, exchange),
         },
@@ -46,15 +55,20 @@ fn prepared(
     server: &Server,
     mut head: request::Parts,
     body: RequestBody,
-) -> Result<(Request<RequestBody>, Protocol), Refusal> {
+    protocol: Protocol,
+    release: Option<Release>,
+) -> Result<Request<RequestBody>, Refusal> {
     let host = target::check(&head)?;
     headers::strip_hop_by_hop(&mut head.headers);
-    let protocol = server.upstream.protocol_for(head.version);
     match protocol {
         Protocol::Http1 => for_http1(server, &mut head, host, &body),
         Protocol::Http2 => for_http2(server, &mut head, host),
     }
-    Ok((Request::from_parts(head, body), protocol))
+    let mut request = Request::from_parts(head, body);
+    if let Some(release) = release {
+        release.when_told(&mut request);
+    }
+    Ok(request)
 }
 
 fn for_http1(
@@ -103,11 +117,18 @@ fn answered(
     if came_over == Version::HTTP_2 && head.headers.contains_key(header::TRANSFER_ENCODING) {
         headers::retain(&mut head.headers, |name| *name != header::TRANSFER_ENCODING);
     }
-    head.version = Version::HTTP_11;
+    let source = Source::of(body, std::mem::replace(&mut head.version, Version::HTTP_11));
     exchange.answered(&mut head);
     let lease = answer.lease.filter(|_| afterwards == Afterwards::KeepOpen);
-    let tapped = Body::new(Source::Peer(body), exchange, Side::Response);
-    Response::from_parts(head, ResponseBody::new(tapped, lease))
+    let mut body = ResponseBody::new(Body::new(source, exchange, Side::Response), lease);
+    if came_over != Version::HTTP_2 && body.is_end_stream() {
+        body.claim(declared_length(&head));
+    }
+    Response::from_parts(head, body)
+}
+
+fn declared_length(head: &response::Parts) -> Option<u64> {
+    head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn failed(

@@ -9,6 +9,7 @@
 mod bind;
 mod body;
 mod drain;
+mod expect;
 mod forward;
 mod headers;
 mod reply;

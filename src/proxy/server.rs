@@ -76,7 +76,7 @@ impl Server {
 fn protocol() -> auto::Builder<LocalExecutor> {
     let mut protocol = auto::Builder::new(LocalExecutor);
     // The model says what time it is, or does not.
-    protocol.http1().auto_date_header(false).pipeline_flush(true);
+    protocol.http1().auto_date_header(false);
     protocol
         .http2()
         .auto_date_header(false)

@@ -6,6 +6,8 @@ use crate::support::wire::{Upstream, noise, sized};
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body_util::BodyExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use taffrail::capture::{BodyEnd, Fault};
 use taffrail::config::UpstreamProtocol;
 
@@ -96,11 +98,15 @@ fn an_h2c_upstream_can_be_asked_over_http_1() {
 
 #[test]
 fn a_cut_answer_resets_the_stream() {
-    let upstream = h2::upstream(|_, _, _| Response::new(broken_after(b"half")));
+    let cut = Arc::new(AtomicBool::new(false));
+    let cuts = Arc::clone(&cut);
+    let upstream = h2::upstream(move |_, _, _| Response::new(broken_after(b"half", &cuts)));
     let sidecar = before(upstream).start();
     run(async {
         let mut client = client(sidecar.address).await;
         let response = client.send_request(post(whole("question"))).await.unwrap();
+        assert_eq!(response.status(), 200);
+        cut.store(true, Ordering::SeqCst);
         assert!(response.into_body().collect().await.is_err());
     });
     assert_eq!(sidecar.stop().exchanges[0].fault, Some(Fault::UpstreamBodyAborted));
@@ -134,4 +140,37 @@ fn draining_ends_the_connection_after_its_streams() {
             tokio::task::yield_now().await;
         }
     });
+}
+
+#[test]
+fn a_client_that_resets_its_stream_cancels_the_upstreams() {
+    let (report, closed) = std::sync::mpsc::sync_channel(2);
+    let upstream = Upstream::play(move |mut peer| {
+        peer.receive_head().unwrap();
+        report.send(()).unwrap();
+        // Cut, and not ended by the last chunk as a whole body would be.
+        let rest = peer.receive_rest();
+        assert!(!rest.ends_with(b"0\r\n\r\n"));
+        report.send(()).unwrap();
+    });
+    let sidecar = before(upstream.address)
+        .upstream(|upstream| upstream.protocol = UpstreamProtocol::Http1)
+        .start();
+    run(async {
+        let mut client = client(sidecar.address).await;
+        let never = Arc::new(AtomicBool::new(false));
+        let request = client.send_request(post(broken_after(b"half", &never)));
+        tokio::select! {
+            _ = request => panic!("answered"),
+            () = async {
+                while closed.try_recv().is_err() {
+                    tokio::task::yield_now().await;
+                }
+            } => {}
+        }
+    });
+    closed.recv_timeout(crate::support::sidecar::PATIENCE).unwrap();
+    let exchange = sidecar.stop().exchanges.remove(0);
+    assert_ne!(exchange.request.body.end, BodyEnd::Complete);
+    assert!(matches!(exchange.fault, Some(Fault::ClientGone | Fault::ClientBodyAborted)));
 }

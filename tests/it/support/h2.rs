@@ -13,6 +13,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -33,12 +34,15 @@ pub(crate) fn with_trailer(
     whole(data).with_trailers(trailers).boxed_unsync()
 }
 
-/// `data`, then the sender breaks off.
-pub(crate) fn broken_after(data: &'static [u8]) -> Body {
-    Broken(Some(Bytes::from_static(data))).boxed_unsync()
+/// `data`, and once `cut` is set the sender breaks off.
+pub(crate) fn broken_after(data: &'static [u8], cut: &Arc<AtomicBool>) -> Body {
+    Broken { data: Some(Bytes::from_static(data)), cut: Arc::clone(cut) }.boxed_unsync()
 }
 
-struct Broken(Option<Bytes>);
+struct Broken {
+    data: Option<Bytes>,
+    cut: Arc<AtomicBool>,
+}
 
 impl hyper::body::Body for Broken {
     type Data = Bytes;
@@ -46,10 +50,16 @@ impl hyper::body::Body for Broken {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let broken = || std::io::Error::other("broken");
-        Poll::Ready(Some(self.0.take().map(Frame::data).ok_or_else(broken)))
+        if let Some(data) = self.data.take() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if self.cut.load(Ordering::SeqCst) {
+            return Poll::Ready(Some(Err(std::io::Error::other("broken"))));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

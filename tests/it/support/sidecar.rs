@@ -36,7 +36,7 @@ pub(crate) struct Sidecar {
 
 /// What a sidecar left behind.
 pub(crate) struct Record {
-    pub(crate) exchanges: Vec<Box<Exchange>>,
+    pub(crate) exchanges: Vec<Exchange>,
     pub(crate) totals: Totals,
     pub(crate) latency: Snapshot,
 }
@@ -149,7 +149,7 @@ impl Sidecar {
         let mut exchanges = Vec::new();
         self.queue.drain(&mut exchanges, usize::MAX);
         Record {
-            exchanges,
+            exchanges: exchanges.into_iter().map(|exchange| *exchange).collect(),
             totals: self.queue.counters().totals(),
             latency: self.collector.snapshot(),
         }

@@ -180,7 +180,7 @@ impl Peer {
 
     /// How many bytes came; 0 at the end, however it came about.
     fn fill(&mut self) -> usize {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer) {
             Ok(count) => {
                 self.unread.extend_from_slice(&buffer[..count]);
@@ -265,5 +265,5 @@ pub(crate) fn chunked(head: &str, body: &[u8], size: usize) -> Vec<u8> {
 
 /// Bytes that repeat at no power of two.
 pub(crate) fn noise(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at % 251) as u8).collect()
+    (0..=250).cycle().take(length).collect()
 }
