@@ -102,8 +102,8 @@ pub(super) fn ks(reference: &NumericCounts, window: &NumericCounts) -> Option<f6
     Some(differences.iter().map(|difference| difference.abs()).fold(0.0, f64::max))
 }
 
-/// By parts: over a bin, ∫ (F − G) dx = Δ(e·(F − G)) − (S_F − S_G), with e the bin's edges and S its
-/// sum of values divided by all values. At both ends of the line F − G is 0.
+/// By parts: over a bin, ∫ (F − G) dx = Δ(e·(F − G)) − Δ(sum / n), with e the bin's edges and sum / n
+/// the sum of its values divided by the number of all. At both ends of the line F − G is 0.
 fn wasserstein(reference: &NumericReference, window: &NumericCounts) -> Option<f64> {
     let counts = &reference.counts;
     let differences = differences(counts, window)?;

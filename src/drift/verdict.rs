@@ -11,7 +11,7 @@ use crate::sketch::FeatureCounts;
 
 /// Before the correction for many features: a window with a larger p-value does not itself lean away
 /// from the reference, so evidence of earlier windows that did is not counted against it.
-const LEANING: f64 = 0.1;
+const LEANING: f64 = 0.01;
 
 /// One feature of the window that ends.
 pub(super) struct Case<'a> {

@@ -31,8 +31,8 @@ impl Cell {
 
 #[derive(Debug, Clone, Default)]
 pub struct Cells {
-    /// Ascending and disjoint.
-    cells: Vec<Cell>,
+    /// Disjoint.
+    ascending: Vec<Cell>,
     pending: Vec<f64>,
     rows: u64,
 }
@@ -53,13 +53,13 @@ impl Cells {
     /// Every cell, ascending.
     pub fn finish(mut self) -> Vec<Cell> {
         self.settle();
-        self.cells
+        self.ascending
     }
 
     fn settle(&mut self) {
         self.pending.sort_unstable_by(f64::total_cmp);
         self.rows += self.pending.len() as u64;
-        let old = std::mem::take(&mut self.cells);
+        let old = std::mem::take(&mut self.ascending);
         let mut merged: Vec<Cell> = Vec::with_capacity(old.len() + self.pending.len());
         let mut old = old.into_iter().peekable();
         for value in self.pending.drain(..) {
@@ -75,8 +75,8 @@ impl Cells {
             }
         }
         merged.extend(old);
-        self.cells = merged;
-        if self.cells.len() > Self::MAX_CELLS {
+        self.ascending = merged;
+        if self.ascending.len() > Self::MAX_CELLS {
             self.compress();
         }
     }
@@ -85,13 +85,13 @@ impl Cells {
     fn compress(&mut self) {
         let cap = 4 * self.rows / Self::MAX_CELLS as u64;
         let mut kept: Vec<Cell> = Vec::with_capacity(Self::MAX_CELLS);
-        for cell in &self.cells {
+        for cell in &self.ascending {
             match kept.last_mut() {
                 Some(last) if last.rows + cell.rows <= cap => last.join(cell),
                 _ => kept.push(*cell),
             }
         }
-        self.cells = kept;
+        self.ascending = kept;
     }
 }
 

@@ -11,6 +11,9 @@ mod levels;
 mod numeric;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 pub use categorical::{CategoricalCounts, CategoricalSketch};
 pub use cells::{Cell, Cells};
 pub use edges::{Bounds, Edges, EdgesError};

@@ -21,9 +21,7 @@ const REPORTED: u64 = 10;
 #[derive(Debug, Clone, Copy, Default)]
 struct Filling {
     rows: u64,
-    /// The first value, where the bin begins.
-    low: f64,
-    /// The last value, where it may end.
+    /// The last value: the bin ends above it.
     high: f64,
 }
 
@@ -58,12 +56,9 @@ fn quantile_cuts(cells: &[Cell], rows: u64, target: u64) -> Vec<f64> {
         if bin.rows > 0 && (frequent || enters_tail || bin.rows >= wanted) {
             let near_empty = bin.rows < target.min(tail) / 4;
             if !near_empty || !frequent {
-                cuts.push(cell.low);
+                cuts.push(if frequent { cell.low } else { shortest(bin.high, cell.low) });
                 bin = Filling::default();
             }
-        }
-        if bin.rows == 0 {
-            bin.low = cell.low;
         }
         bin.rows += cell.rows;
         bin.high = cell.high;
@@ -74,6 +69,16 @@ fn quantile_cuts(cells: &[Cell], rows: u64, target: u64) -> Vec<f64> {
         }
     }
     cuts
+}
+
+/// The number with fewest digits above `low` and not above `high`: any cuts the reference alike there,
+/// and people read this one.
+fn shortest(low: f64, high: f64) -> f64 {
+    let rounded = |value: f64, digits: usize| format!("{value:.digits$e}").parse::<f64>().ok();
+    let candidates = (0..17).flat_map(|digits| {
+        [rounded(f64::midpoint(low, high), digits), rounded(high, digits)].into_iter().flatten()
+    });
+    std::iter::once(0.0).chain(candidates).find(|cut| low < *cut && *cut <= high).unwrap_or(high)
 }
 
 /// The stored bins at which reported ones begin; the first is 0. `whole` says that each bin is one
@@ -104,7 +109,7 @@ pub(super) fn label(lower: Option<f64>, upper: Option<f64>) -> String {
     // A cut just above a value reads as that value, excluded below and included above.
     let just_above = |cut: f64| {
         let below = cut.next_down();
-        (digits(below) < digits(cut)).then_some(below)
+        (digits(below) + 4 < digits(cut)).then_some(below)
     };
     let start = match lower.map(|cut| (cut, just_above(cut))) {
         None => "(-inf".to_owned(),
@@ -183,6 +188,15 @@ mod tests {
         let counts = counts(&cells, &cuts(&cells));
         assert!(counts.len() <= Edges::MAX_BINS);
         assert!(groups(&counts, false).len() <= MAX_REPORTED);
+    }
+
+    #[test]
+    fn cuts_are_short_numbers_between_the_values() {
+        assert_eq!(shortest(1.234_567, 1.391_111), 1.3);
+        assert_eq!(shortest(-0.1, 0.2), 0.0);
+        assert_eq!(shortest(99.0, 101.0), 100.0);
+        let next = 1.0_f64.next_up();
+        assert_eq!(shortest(1.0, next), next);
     }
 
     #[test]

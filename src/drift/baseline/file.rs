@@ -26,7 +26,8 @@ struct File {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Feature {
-    feature: Arc<str>,
+    #[serde(rename = "feature")]
+    name: Arc<str>,
     role: Role,
     kind: Kind,
     rows: u64,
@@ -120,8 +121,8 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
     let mut names = HashSet::new();
     let mut features = Vec::with_capacity(file.features.len());
     for feature in file.features {
-        if !names.insert((feature.role, feature.feature.clone())) {
-            let (role, feature) = (feature.role, feature.feature.to_string());
+        if !names.insert((feature.role, feature.name.clone())) {
+            let (role, feature) = (feature.role, feature.name.to_string());
             return Err(BaselineError::Duplicate { feature, role });
         }
         features.push(feature.check()?);
@@ -147,7 +148,7 @@ impl Feature {
             }
         };
         Self {
-            feature: feature.key.name.clone(),
+            name: feature.key.name.clone(),
             role: feature.key.role,
             kind: feature.kind(),
             rows: feature.rows(),
@@ -159,7 +160,7 @@ impl Feature {
     }
 
     fn check(self) -> Result<BaselineFeature, BaselineError> {
-        let key = FeatureKey { role: self.role, name: self.feature };
+        let key = FeatureKey { role: self.role, name: self.name };
         let (null, type_error) = (self.null, self.type_error);
         let content = match (self.kind, self.numeric, self.categorical) {
             (Kind::Numeric, Some(numeric), None) => {

@@ -67,6 +67,8 @@ fn numbers(
     let groups = bins::groups(counts.bins(), whole);
     let quantiles = quantiles(&cells(&counts));
     let sigma = counts.sigma().unwrap_or_default();
+    // As the file will give them back.
+    counts.squares = sigma * sigma * values as f64;
     Ok(NumericReference { counts, sigma, groups, quantiles })
 }
 
@@ -107,8 +109,7 @@ fn spread(counts: &mut NumericCounts, cuts: &[f64], (low, high): (f64, f64), row
     let (first, last) = (counts.edges().bin(low), counts.edges().bin(high));
     let (mut moved, mut moved_sum) = (0, 0.0);
     let mut start = low;
-    for bin in first..last {
-        let end = cuts[bin];
+    for (bin, end) in cuts.iter().copied().enumerate().take(last).skip(first) {
         let up_to_here = round((end - low) / (high - low) * rows as f64).min(rows);
         let here = up_to_here - moved;
         let part = here as f64 * f64::midpoint(start, end);

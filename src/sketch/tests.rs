@@ -1,0 +1,113 @@
+use super::*;
+use crate::decode::{Cell as Value, Column};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+fn edges() -> Arc<Edges> {
+    let bounds = Bounds { min: -50.0, max: 50.0, centre: 0.0 };
+    Arc::new(Edges::new(vec![-10.0, 0.0, 0.5, 20.0], bounds).unwrap())
+}
+
+fn levels() -> Arc<Levels> {
+    Arc::new(Levels::new(["a", "b", "true"].map(Arc::from).to_vec()))
+}
+
+fn numeric(cells: &[Value<'_>]) -> NumericSketch {
+    let mut sketch = NumericSketch::new(edges());
+    sketch.observe(&column(cells));
+    sketch
+}
+
+fn categorical(cells: &[Value<'_>]) -> CategoricalSketch {
+    let mut sketch = CategoricalSketch::new(levels());
+    sketch.observe(&column(cells));
+    sketch
+}
+
+fn column(cells: &[Value<'_>]) -> Column {
+    let mut column = Column::new("x");
+    cells.iter().for_each(|cell| column.push(*cell));
+    column
+}
+
+fn cell() -> impl Strategy<Value = Value<'static>> {
+    prop_oneof![
+        8 => (-100..100_i32).prop_map(|n| Value::Number(f64::from(n) / 2.0)),
+        1 => Just(Value::Number(f64::NAN)),
+        1 => Just(Value::Number(f64::INFINITY)),
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::Bool),
+        4 => prop::sample::select(vec!["a", "b", "c", "", "level"]).prop_map(Value::Text),
+    ]
+}
+
+#[test]
+fn every_cell_is_counted_once_and_where_it_belongs() {
+    let cells = [
+        Value::Number(-60.0),
+        Value::Number(0.0),
+        Value::Number(-0.0),
+        Value::Number(f64::NAN),
+        Value::Number(f64::NEG_INFINITY),
+        Value::Null,
+        Value::Text("7"),
+        Value::Bool(true),
+    ];
+    let sketch = numeric(&cells);
+    let counts = sketch.counts();
+    assert_eq!(counts.bins(), [1, 0, 2, 0, 0]);
+    assert_eq!((counts.missing(), counts.zeros(), counts.type_errors()), (2, 2, 2));
+    assert_eq!((counts.out_of_bounds(), counts.rows()), (2, 8));
+}
+
+#[test]
+fn booleans_are_levels_and_numbers_are_not() {
+    let sketch = categorical(&[Value::Bool(true), Value::Bool(false), Value::Number(1.0)]);
+    assert_eq!(sketch.counts().level_rows(), [0, 0, 1]);
+    assert_eq!((sketch.counts().other(), sketch.counts().type_errors()), (1, 1));
+    assert_eq!(sketch.frequent_unknown(), [("false".to_owned(), 1)]);
+}
+
+#[test]
+fn sketches_on_other_edges_are_refused() {
+    let bounds = Bounds { min: 0.0, max: 1.0, centre: 0.0 };
+    let other = NumericSketch::new(Arc::new(Edges::new(vec![1.0], bounds).unwrap()));
+    assert_eq!(numeric(&[]).merge(&other), Err(EdgesDiffer));
+}
+
+#[test]
+fn known_and_unknown_levels_both_reach_the_apache_sketches() {
+    let cells: Vec<Value<'_>> = ["a", "a", "b", "new", "new", "new"].map(Value::Text).to_vec();
+    let sketch = categorical(&cells);
+    assert_eq!(sketch.frequent_items().estimate("a"), 2);
+    assert_eq!(sketch.frequent_items().estimate("new"), 3);
+    assert!((sketch.distinct_levels().estimate() - 3.0).abs() < 0.01);
+}
+
+proptest! {
+    #[test]
+    fn any_split_merges_to_the_same_counts(
+        cells in prop::collection::vec(cell(), 0..200), at in 0_usize..200,
+    ) {
+        let (left, right) = cells.split_at(at.min(cells.len()));
+        let whole = numeric(&cells);
+        let mut merged = numeric(left);
+        merged.merge(&numeric(right)).unwrap();
+        // Halves add up without rounding, so even sums are equal.
+        prop_assert_eq!(merged.counts(), whole.counts());
+        let whole = categorical(&cells);
+        let mut merged = categorical(right);
+        merged.merge(&categorical(left)).unwrap();
+        prop_assert_eq!(merged.counts(), whole.counts());
+        let (a, b) = (merged.distinct_levels().estimate(), whole.distinct_levels().estimate());
+        prop_assert!((a - b).abs() < 1e-6);
+    }
+
+    #[test]
+    fn quantiles_of_few_values_are_exact(mut values in prop::collection::vec(-1e6..1e6, 1..100)) {
+        let cells: Vec<Value<'_>> = values.iter().map(|value| Value::Number(*value)).collect();
+        let median = numeric(&cells).quantile(0.5).unwrap();
+        values.sort_by(f64::total_cmp);
+        prop_assert_eq!(median, values[(values.len() - 1) / 2]);
+    }
+}
