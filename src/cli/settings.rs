@@ -107,7 +107,7 @@ fn heading(key: &Key) -> &'static str {
         (_, "model" | "model.pointers") => "Model and payloads",
         (_, "capture") => "Capture",
         (_, "features") => "Features",
-        ("windows", _) | (_, "baseline" | "drift") => "Drift",
+        ("windows", _) | (_, "baseline.learn" | "drift") => "Drift",
         (_, "labels") => "Labels",
         ("archive", _) | (_, "archive") => "Archive",
         (_, "export") => "Export",
