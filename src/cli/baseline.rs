@@ -58,6 +58,7 @@ struct Build {
 
 #[derive(Debug, clap::Args)]
 struct Show {
+    #[arg(value_name = "BASELINE")]
     file: PathBuf,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -71,7 +72,8 @@ enum Format {
 
 #[derive(Debug, clap::Args)]
 struct Merge {
-    #[arg(required = true, num_args = 2..)]
+    /// Two or more baselines
+    #[arg(value_name = "BASELINE", required = true, num_args = 2..)]
     files: Vec<PathBuf>,
     /// Where the merged baseline is written
     #[arg(long, value_name = "FILE")]

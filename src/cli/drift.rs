@@ -131,9 +131,12 @@ impl Args {
         }
         let cut = cutter.finish();
         if cut.late_rows > 0 {
+            let rows = match cut.late_rows {
+                1 => "1 row was".to_owned(),
+                rows => format!("{rows} rows were"),
+            };
             note(&format!(
-                "{} rows were left out: their window had closed long before; sort {} by {}",
-                cut.late_rows,
+                "{rows} left out, long after the window was closed; sort {} by {}",
                 self.from.display(),
                 self.time_column
             ));
@@ -178,6 +181,12 @@ impl Args {
         let filter = self.settings().filter;
         let wanted = baseline.features().iter().map(|feature| &*feature.key().name);
         let wanted: Vec<_> = wanted.filter(|name| filter.admits(name)).collect();
+        if wanted.is_empty() {
+            return Err(BadInput::text(format!(
+                "no feature of {} is among those to judge: see --include and --exclude",
+                self.baseline.display()
+            )));
+        }
         let missing: Vec<_> = wanted.iter().copied().filter(|name| !names.contains(name)).collect();
         if missing.len() == wanted.len() {
             return Err(BadInput::text(format!(

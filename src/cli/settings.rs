@@ -1,7 +1,8 @@
 //! Every key of the configuration as a flag: one group of headings for `run` and `check`.
 
+use crate::capture::RouteTable;
 use crate::config::keys::{Form, KEYS, Key, Usual};
-use crate::config::{CONFIG_VARIABLE, Config, Problem, Problems, Sources};
+use crate::config::{CONFIG_VARIABLE, Config, Origin, Problem, Problems, Sources};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
 
@@ -20,11 +21,18 @@ impl Settings {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
         let file = self.file.or_else(|| std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from));
-        Config::load(&Sources {
+        let (config, warnings) = Config::load(&Sources {
             file: file.filter(|path| !path.as_os_str().is_empty()),
             flags: self.flags,
             variables: variables.collect(),
-        })
+        })?;
+        // The syntax of a route belongs to the stage that matches it.
+        RouteTable::new(&config.routes).map_err(|error| Problem {
+            origin: Origin::Default,
+            key: "routes".to_owned(),
+            message: error.to_string(),
+        })?;
+        Ok((config, warnings))
     }
 }
 
@@ -94,16 +102,14 @@ fn flag(key: &'static Key, order: usize) -> Arg {
 
 fn heading(key: &Key) -> &'static str {
     match (key.name, key.group()) {
-        ("windows", _) => "Drift",
-        ("archive", _) => "Archive",
         (_, "upstream") => "Upstream: the model server",
         (_, "admin") => "Admin address",
         (_, "model" | "model.pointers") => "Model and payloads",
         (_, "capture") => "Capture",
         (_, "features") => "Features",
-        (_, "baseline" | "drift") => "Drift",
+        ("windows", _) | (_, "baseline.learn" | "drift") => "Drift",
         (_, "labels") => "Labels",
-        (_, "archive") => "Archive",
+        ("archive", _) | (_, "archive") => "Archive",
         (_, "export") => "Export",
         (_, "export.otlp") => "Export by OTLP",
         (_, "drain") => "Drain at shutdown",

@@ -12,14 +12,22 @@ use super::quantity;
 use super::reader::Reader;
 use http::HeaderName;
 use http::uri::{Authority, PathAndQuery};
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let listen = reader.address("listen");
     let threads = reader.count::<usize>("threads", 1).and_then(|count| count.try_into().ok());
     let data_dir = PathBuf::from(reader.text("data_dir"));
-    let admin = admin(reader);
+    let admin_address = reader.address("admin.address");
+    if let (Some(listen), Some(admin)) = (listen, admin_address)
+        && overlap(listen, admin)
+    {
+        let message = format!("\"{admin}\" is where listen takes its clients; give another port");
+        reader.problem("admin.address", message);
+    }
+    let admin = admin(reader, admin_address);
     let upstream = upstream(reader);
     let model = model(reader);
     let routes = routes(reader);
@@ -32,17 +40,10 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let archive = archive(reader, &data_dir);
     let export = export::export(reader);
     let drain = drain(reader);
-    let (listen, admin) = (listen?, admin?);
-    if listen.port() != 0 && listen.port() == admin.address.port() && overlap(listen, admin.address)
-    {
-        let message =
-            format!("{:?} is where listen takes its clients; give another port", admin.address);
-        reader.problem("admin.address", message);
-    }
     Some(Config {
-        listen,
+        listen: listen?,
         threads: threads?,
-        admin,
+        admin: admin?,
         upstream: upstream?,
         model: model?,
         routes: routes?,
@@ -60,12 +61,12 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     })
 }
 
-fn overlap(a: std::net::SocketAddr, b: std::net::SocketAddr) -> bool {
-    a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified()
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && same_ip
 }
 
-fn admin(reader: &mut Reader<'_>) -> Option<Admin> {
-    let address = reader.address("admin.address");
+fn admin(reader: &mut Reader<'_>, address: Option<SocketAddr>) -> Option<Admin> {
     let token = match reader.file("admin.token_file")? {
         Some(path) => match std::fs::read_to_string(&path) {
             Ok(token) if token.trim().is_empty() => {
@@ -91,10 +92,11 @@ fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {
     let url = if reader.is_given("upstream.url") {
         reader.url("upstream.url")
     } else {
-        reader.problem(
-            "upstream.url",
-            "is missing; say where the model is: --upstream http://host:port",
-        );
+        // Where the group itself is wrong, that is the problem to solve.
+        if !reader.layers.problems.iter().any(|problem| problem.key == "upstream") {
+            let message = "is missing; say where the model is: --upstream http://host:port";
+            reader.problem("upstream.url", message);
+        }
         None
     };
     let protocols = [UpstreamProtocol::Auto, UpstreamProtocol::Http1, UpstreamProtocol::H2c];
@@ -286,7 +288,7 @@ fn labels(reader: &mut Reader<'_>) -> Option<Labels> {
     Some(Labels { max_delay: max_delay?, max_pending: max_pending?.try_into().ok()? })
 }
 
-fn archive(reader: &mut Reader<'_>, data_dir: &std::path::Path) -> Option<Archive> {
+fn archive(reader: &mut Reader<'_>, data_dir: &Path) -> Option<Archive> {
     let enabled = reader.switch("archive");
     let directory = archive_directory(reader, data_dir);
     let formats = reader.list("archive.formats");
@@ -315,7 +317,7 @@ fn archive(reader: &mut Reader<'_>, data_dir: &std::path::Path) -> Option<Archiv
     Some(if enabled? { local } else { Archive::Off })
 }
 
-fn archive_directory(reader: &mut Reader<'_>, data_dir: &std::path::Path) -> Option<PathBuf> {
+fn archive_directory(reader: &mut Reader<'_>, data_dir: &Path) -> Option<PathBuf> {
     if !reader.is_given("archive.url") {
         return Some(data_dir.join("archive"));
     }

@@ -76,6 +76,14 @@ impl Layers {
         layers
     }
 
+    /// Whether the file could not be read at all.
+    pub(super) fn is_file_lost(&self) -> bool {
+        let lost = |problem: &Problem| {
+            problem.key.is_empty() && matches!(problem.origin, Origin::File { .. })
+        };
+        self.problems.iter().any(lost)
+    }
+
     /// What wins for that key; `None` if only a default is left.
     pub(super) fn winner(&self, name: &str) -> Option<&Setting> {
         self.weakest_first(name).pop()

@@ -30,11 +30,14 @@ pub use schema::json_schema;
 impl Config {
     /// Layers the sources and checks every key. What is ignored is among the warnings.
     pub fn load(sources: &Sources) -> Result<(Self, Vec<Problem>), Problems> {
-        let mut layers = layers::Layers::gather(sources);
-        let mut problems = std::mem::take(&mut layers.problems);
+        let layers = layers::Layers::gather(sources);
+        if layers.is_file_lost() {
+            // What the file would have said is not known: its keys would all seem missing.
+            return Err(Problems::in_order(layers.problems));
+        }
         let mut reader = reader::Reader { layers: &layers, problems: Vec::new() };
         let config = check::config(&mut reader);
-        problems.append(&mut reader.problems);
+        let problems = [layers.problems.clone(), reader.problems].concat();
         match config {
             Some(mut config) if problems.is_empty() => {
                 config.effective = effective::listing(&layers);

@@ -75,11 +75,25 @@ pub(super) fn gather(variables: &[(String, String)], layers: &mut Layers) {
             layers.problem(Origin::OtelVariable((*name).to_owned()), "", message);
         }
     }
+    warn_of_unread(variables, layers);
     match given("OTEL_SDK_DISABLED") {
         Some(text) if text.eq_ignore_ascii_case("true") => {
             set("OTEL_SDK_DISABLED", "export.otlp.enabled", Value::Text("off".into()), layers);
         }
         _ => {}
+    }
+}
+
+/// Settings of the exporter that this version does not have: headers of one signal, TLS, compression.
+fn warn_of_unread(variables: &[(String, String)], layers: &mut Layers) {
+    let is_read =
+        |name: &str| PLAIN.iter().any(|(known, ..)| *known == name) || PROTOCOLS.contains(&name);
+    for (name, value) in variables {
+        let is_exporters = name.starts_with("OTEL_EXPORTER_OTLP_") && !value.trim().is_empty();
+        if is_exporters && !is_read(name) {
+            let message = "this version does not read this variable; it is ignored";
+            layers.warn(Origin::OtelVariable(name.clone()), message);
+        }
     }
 }
 

@@ -307,6 +307,18 @@ mod otel {
     }
 
     #[test]
+    fn what_the_exporter_does_not_have_is_warned_of() {
+        let (_, warnings) = from_variables(&[
+            ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a=b"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", ""),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ])
+        .unwrap();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].to_string().contains("METRICS_HEADERS"), "{warnings:?}");
+    }
+
+    #[test]
     fn another_protocol_is_a_problem() {
         let problems = from_variables(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).unwrap_err();
         assert!(problems.to_string().contains("only http/protobuf"), "{problems}");

@@ -3,7 +3,7 @@
 //! Scalars keep their spelling, so that `version: 3.10` stays `3.10`.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
 use std::fmt;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -42,12 +42,14 @@ pub(super) fn parse(source: &str) -> Result<Node, NotYaml> {
     }
     let raw: Spanned<Raw> = serde_saphyr::from_str(source).map_err(|error| NotYaml {
         line: error.location().map(|location| location.line()).filter(|line| *line > 0),
-        message: first_line(&error.without_snippet().to_string()),
+        message: told(&error),
     })?;
     Ok(spelled(source, raw))
 }
 
-fn first_line(text: &str) -> String {
+/// In words for users; the line is told apart.
+fn told(error: &serde_saphyr::Error) -> String {
+    let text = UserMessageFormatter.format_message(error.without_snippet());
     text.lines().next().unwrap_or_default().to_owned()
 }
 

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "builders of tests may fail as tests do")]
 
+mod cli_baseline;
+mod cli_check;
+mod cli_drift;
+mod cli_support;
 mod decode;
 mod export;
 mod export_collector;

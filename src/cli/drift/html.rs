@@ -1,7 +1,7 @@
 //! The report as one page that needs nothing else: a map of features by windows, then the figures.
 
 use super::Report;
-use super::overview::{name, number, probability};
+use super::overview::{self, name, number, probability};
 use crate::drift::{FeatureReport, Verdict, WindowReport};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::path::Path;
@@ -15,7 +15,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; white-space: nowrap; }
 .map td { min-width: 1.6rem; padding: .2rem; text-align: center; border: 1px solid var(--line); }
-.map th { font-weight: normal; } .map thead th { writing-mode: vertical-rl; text-align: left; }
+.map td:first-child { text-align: left; border: 0; padding-right: .6rem; }
+.map th { font-weight: normal; border: 0; } .map thead th { writing-mode: vertical-rl; text-align: left; }
 .hit { font-weight: 700; outline: 2px solid rgb(var(--drift)); outline-offset: -2px; }
 .badge { padding: .1rem .5rem; border-radius: .6rem; border: 1px solid var(--line); }
 .drifting { background: rgb(var(--drift)); color: #fff; border-color: transparent; }
@@ -37,7 +38,7 @@ pub(super) fn page(report: &Report, baseline: &Path, from: &Path) -> String {
                 h1 { "Drift of " (from.display()) }
                 p {
                     "Compared with " (baseline.display()) ", " (report.baseline.rows) " rows. "
-                    strong { (drifting) " of " (total) " windows drift." }
+                    strong { (overview::count(drifting, total)) "." }
                 }
                 h2 { "Distance of each feature in each window" }
                 p.dim {

@@ -16,16 +16,20 @@ pub(super) fn text(report: &Report, palette: Palette) -> String {
     let drifting = report.drifting();
     let unjudged =
         report.windows.iter().filter(|window| window.verdict == Verdict::InsufficientData).count();
-    let mut foot = format!("{drifting} of {total} windows drift");
-    if total == 1 {
-        foot = format!("verdict: {}", report.windows[0].verdict.as_str());
-    }
-    if unjudged > 0 {
-        foot += &format!("; {unjudged} had too few rows to judge");
-    }
+    let foot = match (&report.windows[..], unjudged) {
+        ([window], _) => format!("verdict: {}", window.verdict.as_str()),
+        (_, 0) => count(drifting, total),
+        _ => format!("{}; {unjudged} had too few rows to judge", count(drifting, total)),
+    };
     let colour = if drifting > 0 { Colour::Red } else { Colour::Green };
     let head = format!("compared with a baseline of {} rows", report.baseline.rows);
     format!("{}\n\n{body}\n\n{}", palette.paint(Colour::Dim, head), palette.paint(colour, foot))
+}
+
+pub(super) fn count(drifting: usize, total: usize) -> String {
+    let verb = if drifting == 1 { "drifts" } else { "drift" };
+    let noun = if total == 1 { "window" } else { "windows" };
+    format!("{drifting} of {total} {noun} {verb}")
 }
 
 /// A day where the time is midnight, as it is for windows of days and months.
@@ -77,11 +81,11 @@ fn drifting_features(window: &WindowReport) -> String {
     drifting.sort_by(|a, b| distance(b).total_cmp(&distance(a)));
     let named = drifting.iter().take(NAMED);
     let named = named.map(|feature| format!("{} (JS {:.2})", feature.feature, distance(feature)));
-    let mut text = named.collect::<Vec<_>>().join(", ");
-    if drifting.len() > NAMED {
-        text += &format!(" and {} more", drifting.len() - NAMED);
+    let named = named.collect::<Vec<_>>().join(", ");
+    match drifting.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
-    text
 }
 
 fn single(window: &WindowReport, palette: Palette) -> String {

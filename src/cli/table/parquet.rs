@@ -121,8 +121,7 @@ fn field(position: usize, column: &ColumnDescriptor) -> Result<Field, &'static s
     }
     let logical = column.logical_type_ref();
     let scale = match (logical, column.converted_type()) {
-        (Some(LogicalType::Timestamp(time)), _) => seconds(&time.unit),
-        (Some(LogicalType::Time(time)), _) => seconds(&time.unit),
+        (Some(LogicalType::Timestamp(time) | LogicalType::Time(time)), _) => seconds(time.unit),
         (_, ConvertedType::TIMESTAMP_MILLIS | ConvertedType::TIME_MILLIS) => Scale::Over(1e3),
         (_, ConvertedType::TIMESTAMP_MICROS | ConvertedType::TIME_MICROS) => Scale::Over(1e6),
         (_, ConvertedType::DATE) => Scale::Times(86_400.0),
@@ -148,7 +147,7 @@ fn field(position: usize, column: &ColumnDescriptor) -> Result<Field, &'static s
     Ok(Field { position, name, scale, is_unsigned, nullable: column.max_def_level() > 0 })
 }
 
-const fn seconds(unit: &TimeUnit) -> Scale {
+const fn seconds(unit: TimeUnit) -> Scale {
     match unit {
         TimeUnit::MILLIS => Scale::Over(1e3),
         TimeUnit::MICROS => Scale::Over(1e6),
@@ -214,7 +213,9 @@ impl Field {
         }
         let mut column = Column::new(Arc::clone(&self.name));
         if !self.nullable {
-            values.iter().for_each(|value| push(&mut column, value));
+            for value in &values {
+                push(&mut column, value);
+            }
             return Ok(column);
         }
         let mut values = values.iter();
