@@ -12,7 +12,7 @@ use crate::archive::{self, Body, DecodedExchange, Part, Reader, Record, Summary}
 use crate::decode::{Cell, Column, Rows};
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -58,7 +58,7 @@ enum Format {
 }
 
 /// Exit 0, or 1 if `verify` found a fault.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut out = BufWriter::new(io::stdout().lock());
     let done = match args.verb {
         Verb::Ls { dir } => ls(&dir, &mut out),

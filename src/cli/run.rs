@@ -1,7 +1,8 @@
 //! `taffrail run`: the sidecar.
 
-use super::{lifecycle, problems};
-use crate::app::Bound;
+use super::{lifecycle, log, problems};
+use crate::app::{Bound, Running};
+use crate::config::{BaselineSource, Config};
 use super::settings::Settings;
 use std::process::ExitCode;
 
@@ -26,6 +27,26 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Err(found) => return Ok(problems::print(&found)),
     };
     problems::warn(&warnings);
+    log::start(log::Quiet::No);
     let running = crate::app::start(&config, Bound::default())?;
+    say_where(&config, &running);
     lifecycle::run_until_signal(running, || tracing::info!("draining"))
+}
+
+fn say_where(config: &Config, running: &Running) {
+    tracing::info!(
+        listen = %running.listen,
+        upstream = %config.upstream.authority,
+        page = %format_args!("http://{}/", running.admin),
+        data_dir = %config.data_dir.display(),
+        "serving"
+    );
+    match &config.baseline {
+        BaselineSource::File(path) => tracing::info!(baseline = %path.display(), "comparing"),
+        BaselineSource::Learn { rows } => tracing::info!(
+            rows,
+            "no baseline was given: the first rows of live traffic become it; \
+             give one with --baseline FILE"
+        ),
+    }
 }
