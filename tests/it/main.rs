@@ -1,1 +1,2 @@
-
+mod admin;
+mod admin_state;

@@ -1,0 +1,173 @@
+//! `/api/v1`: what the page shows, as JSON, and the two requests that change something.
+//!
+//! Every error is `{"error": "<word>", "message": "<text>"}`. Payloads need the admin token.
+
+pub(super) mod exchanges;
+mod latency;
+mod status;
+
+use super::moment::Moment;
+use super::refusal::Refusal;
+use super::state::{LabelsRefused, State};
+use super::token;
+use crate::drift::{FeatureView, WindowReport};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State as Handle};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The largest body that `POST /api/v1/labels` takes.
+pub(super) const MAX_LABELS_BYTES: usize = 8 * 1024 * 1024;
+
+pub(super) fn routes() -> Router<Arc<State>> {
+    let labels = post(labels).layer(DefaultBodyLimit::max(MAX_LABELS_BYTES));
+    Router::new()
+        .route("/status", get(status::status))
+        .route("/latency", get(latency::latency))
+        .route("/features", get(features))
+        .route("/drift", get(drift))
+        .route("/exchanges", get(exchanges::list))
+        .route("/exchanges/{id}", get(exchanges::one))
+        .route("/labels", labels)
+        .route("/reload", post(reload))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+}
+
+/// The answer to `GET /api/v1/features`. Each feature is a [`FeatureView`].
+#[derive(Serialize)]
+struct Features<'a> {
+    features: &'a [FeatureView],
+    /// Seen, but over `features.max`, and so not watched.
+    features_over_limit: u64,
+}
+
+async fn features(Handle(state): Handle<Arc<State>>) -> Response {
+    let analysis = state.analysis.load();
+    let features_over_limit = analysis.features_over_limit;
+    Json(Features { features: &analysis.features, features_over_limit }).into_response()
+}
+
+/// The answer to `GET /api/v1/drift`, in the shape of `taffrail drift --format json`: windows of every
+/// length, oldest first.
+#[derive(Serialize)]
+struct Drift<'a> {
+    baseline: Baseline,
+    windows: Vec<&'a WindowReport>,
+}
+
+#[derive(Serialize)]
+struct Baseline {
+    rows: u64,
+}
+
+async fn drift(Handle(state): Handle<Arc<State>>) -> Response {
+    let moment = Moment::now(&state);
+    let baseline = Baseline { rows: moment.baseline_rows() };
+    let windows = moment.analysis.windows.iter().map(|report| &**report).collect();
+    Json(Drift { baseline, windows }).into_response()
+}
+
+/// Takes ground truth: 200 with how many labels were taken and which lines were not, 400 if none could
+/// be read, 413 over 8 MiB, 415 for a type that is none of JSON, NDJSON and CSV.
+async fn labels(Handle(state): Handle<Arc<State>>, request: Request) -> Result<Response, Refusal> {
+    let headers = request.headers().clone();
+    refuse_cross_site(&headers)?;
+    refuse_too_large(&headers)?;
+    let body = Bytes::from_request(request, &()).await;
+    let body = body.map_err(|rejection| unread_body(&rejection))?;
+    let content_type = match headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) {
+        Some(Ok(text)) => Some(text),
+        Some(Err(_)) => return Err(unsupported_type("The content type is not text.")),
+        None => None,
+    };
+    match (state.labels)(content_type, &body) {
+        Ok(accepted) => Ok(Json(accepted).into_response()),
+        Err(LabelsRefused::Malformed(why)) => {
+            Err(Refusal::new(StatusCode::BAD_REQUEST, "malformed_labels", why))
+        }
+        Err(LabelsRefused::UnsupportedType(why)) => Err(unsupported_type(&why)),
+        Err(LabelsRefused::Busy(why)) => {
+            Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", why))
+        }
+    }
+}
+
+fn unsupported_type(why: &str) -> Refusal {
+    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type", why)
+}
+
+/// A length that is announced is judged before the body is read; one that is not, while it is.
+fn refuse_too_large(headers: &HeaderMap) -> Result<(), Refusal> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|text| text.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MAX_LABELS_BYTES as u64) {
+        return Err(too_large());
+    }
+    Ok(())
+}
+
+fn too_large() -> Refusal {
+    let message = "More than 8 MiB of labels in one request; send them in several.";
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+}
+
+fn unread_body(rejection: &BytesRejection) -> Refusal {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return too_large();
+    }
+    Refusal::new(StatusCode::BAD_REQUEST, "unreadable_body", rejection.body_text())
+}
+
+async fn reload(
+    Handle(state): Handle<Arc<State>>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    refuse_cross_site(&headers)?;
+    if state.token.is_some() {
+        token::require(state.token.as_ref(), &headers)?;
+    }
+    let Some(reload) = &state.reload else {
+        return Err(Refusal::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "reload_not_supported",
+            "This version does not reload its configuration: restart the process instead. \
+             Requests in flight are drained.",
+        ));
+    };
+    reload().map_err(|why| {
+        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "configuration_refused", why)
+    })?;
+    Ok(Json(serde_json::json!({ "reloaded": true })).into_response())
+}
+
+/// A page of another site must not change what is known of the model through a visitor's browser.
+fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Refusal> {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    match site {
+        None | Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) => Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "cross_site",
+            "A browser sent this on behalf of another site.",
+        )),
+    }
+}
+
+pub(super) async fn unknown() -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "No such path. There are /api/v1/status, latency, features, drift, exchanges, labels, reload.",
+    )
+}
+
+pub(super) async fn wrong_method() -> Refusal {
+    let message = "This path does not take that method; see the Allow header.";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}

@@ -1,0 +1,179 @@
+//! `GET /api/v1/status`: what the sidecar is, and how it does.
+
+use crate::admin::history::Slot;
+use crate::admin::moment::Moment;
+use crate::admin::state::{ExporterState, Readiness, Setting, State};
+use crate::capture::Totals;
+use crate::drift::Verdict;
+use crate::labels::{LabelWindow, Performance};
+use crate::pipeline::{ArchiveState, Problem, ReferenceState};
+use axum::Json;
+use axum::extract::State as Handle;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::sync::Arc;
+
+#[derive(Serialize)]
+struct Status<'a> {
+    version: &'a str,
+    started_at: Timestamp,
+    uptime_seconds: u64,
+    model: Model<'a>,
+    readiness: &'a Readiness,
+    /// The worst of the last closed windows; null before the first.
+    verdict: Option<Verdict>,
+    windows: Vec<Window<'a>>,
+    reference: &'a ReferenceState,
+    traffic: Traffic<'a>,
+    capture: Capture,
+    decoded: Decoded<'a>,
+    labels: Labels<'a>,
+    archive: Option<&'a ArchiveState>,
+    exporters: &'a [ExporterState],
+    config: &'a [Setting],
+}
+
+#[derive(Serialize)]
+struct Model<'a> {
+    name: &'a str,
+    version: &'a str,
+}
+
+/// The last closed window of one length.
+#[derive(Serialize)]
+struct Window<'a> {
+    #[serde(rename = "window")]
+    label: &'a str,
+    end: Option<Timestamp>,
+    rows: u64,
+    coverage: f64,
+    verdict: Verdict,
+}
+
+/// Since start, and the last slot of the charts.
+#[derive(Serialize)]
+struct Traffic<'a> {
+    requests: u64,
+    errors: u64,
+    active_requests: u64,
+    open_connections: u64,
+    last: Option<&'a Slot>,
+}
+
+#[derive(Serialize)]
+struct Capture {
+    #[serde(flatten)]
+    totals: Totals,
+    coverage: f64,
+    queue: Queue,
+}
+
+#[derive(Serialize)]
+struct Queue {
+    items: usize,
+    max_items: usize,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+#[derive(Serialize)]
+struct Decoded<'a> {
+    exchanges: u64,
+    input_rows: u64,
+    output_rows: u64,
+    problems: &'a [Problem],
+}
+
+#[derive(Serialize)]
+struct Labels<'a> {
+    predictions: u64,
+    joined: u64,
+    coverage: f64,
+    unknown_ids: u64,
+    duplicates: u64,
+    expired: u64,
+    delay_p50_seconds: Option<f64>,
+    delay_p95_seconds: Option<f64>,
+    overall: Option<&'a Performance>,
+    windows: &'a [LabelWindow],
+}
+
+pub(super) async fn status(Handle(state): Handle<Arc<State>>) -> Response {
+    let moment = Moment::now(&state);
+    Json(status_of(&moment)).into_response()
+}
+
+fn status_of<'a>(moment: &'a Moment<'a>) -> Status<'a> {
+    let analysis = &*moment.analysis;
+    Status {
+        version: moment.state.version,
+        started_at: moment.state.started_at,
+        uptime_seconds: moment.uptime_seconds(),
+        model: Model { name: &analysis.model_name, version: &analysis.model_version },
+        readiness: &moment.readiness,
+        verdict: moment.verdict(),
+        windows: windows(moment),
+        reference: &analysis.reference,
+        traffic: Traffic {
+            requests: moment.requests(),
+            errors: moment.errors(),
+            active_requests: moment.latency.active_requests,
+            open_connections: moment.latency.open_connections,
+            last: moment.slots.last(),
+        },
+        capture: capture(moment),
+        decoded: Decoded {
+            exchanges: analysis.decoded_exchanges,
+            input_rows: analysis.input_rows,
+            output_rows: analysis.output_rows,
+            problems: &analysis.problems,
+        },
+        labels: labels(moment),
+        archive: analysis.archive.as_ref(),
+        exporters: &moment.exporters,
+        config: &moment.state.settings,
+    }
+}
+
+fn windows<'a>(moment: &'a Moment<'a>) -> Vec<Window<'a>> {
+    let latest = moment.latest_windows().into_iter();
+    let windows = latest.map(|report| Window {
+        label: &report.window,
+        end: report.end,
+        rows: report.rows,
+        coverage: report.coverage,
+        verdict: report.verdict,
+    });
+    windows.collect()
+}
+
+fn capture(moment: &Moment<'_>) -> Capture {
+    let queue = &moment.state.queue;
+    Capture {
+        totals: moment.capture,
+        coverage: moment.capture.coverage(),
+        queue: Queue {
+            items: queue.len(),
+            max_items: queue.limits().items.get(),
+            bytes: queue.held_bytes(),
+            max_bytes: queue.limits().bytes.get(),
+        },
+    }
+}
+
+fn labels<'a>(moment: &'a Moment<'a>) -> Labels<'a> {
+    let report = &moment.analysis.labels;
+    Labels {
+        predictions: report.predictions,
+        joined: report.joined,
+        coverage: report.coverage(),
+        unknown_ids: report.unknown_ids,
+        duplicates: report.duplicates,
+        expired: report.expired,
+        delay_p50_seconds: report.delay.quantile(0.5),
+        delay_p95_seconds: report.delay.quantile(0.95),
+        overall: report.overall.as_ref(),
+        windows: &report.windows,
+    }
+}

@@ -1,0 +1,193 @@
+//! The sidecar itself: what it lost and why, how full it is, where it sends, how it is set.
+
+use super::badge::{Tone, badge};
+use crate::admin::chart::meter;
+use crate::admin::figure;
+use crate::admin::moment::Moment;
+use maud::{Markup, html};
+
+pub(super) fn section(moment: &Moment<'_>) -> Markup {
+    html! {
+        section.panel #system aria-labelledby="system-title" {
+            h2 #system-title { "System" }
+            div.columns {
+                (process(moment))
+                (capture(moment))
+                (analysis(moment))
+                (archive(moment))
+            }
+            (exporters(moment))
+            (config(moment))
+        }
+    }
+}
+
+fn figure_line(name: &str, value: &str) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
+}
+
+/// Losses stand out, once there are any.
+fn loss_line(name: &str, count: u64) -> Markup {
+    html! {
+        div class=[(count > 0).then_some("loss")] { dt { (name) } dd { (figure::count(count)) } }
+    }
+}
+
+fn process(moment: &Moment<'_>) -> Markup {
+    html! {
+        div {
+            h3 { "Process" }
+            dl.list {
+                (figure_line("Up for", &figure::age(moment.uptime_seconds())))
+                (figure_line("Requests", &figure::count(moment.requests())))
+                (figure_line("Failed", &figure::count(moment.errors())))
+                (figure_line("Under way", &figure::count(moment.latency.active_requests)))
+                (figure_line("Connections", &figure::count(moment.latency.open_connections)))
+            }
+        }
+    }
+}
+
+fn capture(moment: &Moment<'_>) -> Markup {
+    let (queue, totals) = (&moment.state.queue, &moment.capture);
+    let (items, bytes) = (queue.limits().items.get(), queue.limits().bytes.get());
+    html! {
+        div {
+            h3 { "Capture" }
+            dl.list {
+                (figure_line("Analysed", &figure::count(totals.kept)))
+                (figure_line("Sampled out", &figure::count(totals.sampled_out)))
+                (loss_line("Dropped, queue full of items", totals.dropped_items))
+                (loss_line("Dropped, queue full of bytes", totals.dropped_bytes))
+                (loss_line("Bodies truncated", totals.truncated))
+            }
+            (fill("Queue", &figure::count(queue.len() as u64), &figure::count(items as u64),
+                queue.len() as f64 / items as f64))
+            (fill("Queue memory", &figure::bytes(queue.held_bytes() as u64),
+                &figure::bytes(bytes as u64), queue.held_bytes() as f64 / bytes as f64))
+        }
+    }
+}
+
+fn fill(name: &str, value: &str, limit: &str, share: f64) -> Markup {
+    html! {
+        div.fill {
+            span { (name) } span.n { (value) " of " (limit) }
+            (meter(share, &format!("{name}: {value} of {limit}")))
+        }
+    }
+}
+
+fn analysis(moment: &Moment<'_>) -> Markup {
+    let analysis = &moment.analysis;
+    html! {
+        div {
+            h3 { "Analysis" }
+            dl.list {
+                (figure_line("Decoded exchanges", &figure::count(analysis.decoded_exchanges)))
+                (figure_line("Input rows", &figure::count(analysis.input_rows)))
+                (figure_line("Output rows", &figure::count(analysis.output_rows)))
+                @if analysis.problems.is_empty() { (figure_line("Payload problems", "none")) }
+                @for problem in analysis.problems.iter().take(8) {
+                    (loss_line(&problem.reason.replace('_', " "), problem.count))
+                }
+            }
+        }
+    }
+}
+
+fn archive(moment: &Moment<'_>) -> Markup {
+    html! {
+        div {
+            h3 { "Archive" }
+            @match &moment.analysis.archive {
+                None => p.note { "Off (" code { "archive: off" } ")" },
+                Some(archive) => {
+                    dl.list {
+                        (figure_line("Exchanges written", &figure::count(archive.exchanges)))
+                        (figure_line("Files", &figure::count(archive.files)))
+                        (figure_line("On disk", &figure::bytes(archive.bytes)))
+                        (figure_line("Files expired", &figure::count(archive.expired_files)))
+                        (loss_line("Exchanges lost", archive.lost_exchanges))
+                    }
+                    @if let Some(error) = &archive.last_error {
+                        p.trouble { (badge(Tone::Bad, "Failing")) " " (error) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn exporters(moment: &Moment<'_>) -> Markup {
+    html! {
+        h3 { "Exporters" }
+        @if moment.exporters.is_empty() {
+            p.note {
+                "Nothing is pushed. Prometheus may scrape " a href="metrics" { "/metrics" }
+                "; OTLP begins with " code { "OTEL_EXPORTER_OTLP_ENDPOINT" } " or "
+                code { "export.otlp.endpoint" } "."
+            }
+        } @else {
+            div.scroll #exporters-scroll tabindex="0" role="region" aria-label="Exporters" {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "Signal" }
+                            th scope="col" { "State" }
+                            th.n scope="col" { "Sent" }
+                            th.n scope="col" { "Failed" }
+                            th.n scope="col" { "Dropped" }
+                        }
+                    }
+                    tbody {
+                        @for exporter in &moment.exporters {
+                            tr {
+                                th scope="row" { (exporter.name) }
+                                td {
+                                    @match &exporter.last_error {
+                                        None => (badge(Tone::Good, "Sending")),
+                                        Some(error) => {
+                                            (badge(Tone::Bad, "Failing")) " " span.why { (error) }
+                                        }
+                                    }
+                                }
+                                td.n { (figure::count(exporter.sent)) }
+                                td.n { (figure::count(exporter.failed)) }
+                                td.n { (figure::count(exporter.dropped)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn config(moment: &Moment<'_>) -> Markup {
+    html! {
+        details #config {
+            summary { "Configuration in force (" (moment.state.settings.len()) " keys)" }
+            div.scroll #config-scroll tabindex="0" role="region" aria-label="Configuration" {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "Key" }
+                            th scope="col" { "Value" }
+                            th scope="col" { "From" }
+                        }
+                    }
+                    tbody {
+                        @for setting in &moment.state.settings {
+                            tr {
+                                th scope="row" { code { (setting.key) } }
+                                td { code { (setting.value) } }
+                                td { (setting.source) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Which path answers what, and the headers that every answer carries.
+
+use super::moment::Moment;
+use super::state::{Readiness, State};
+use super::{api, assets, page};
+use axum::extract::{Request, State as Handle};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+/// Every path of the admin address.
+pub fn router(state: Arc<State>) -> Router {
+    Router::new()
+        .route("/", get(overview))
+        .route("/fragment", get(fragment))
+        .route("/healthz", get(health))
+        .route("/readyz", get(readiness))
+        .route("/metrics", get(metrics))
+        .route("/assets/{name}", get(assets::asset))
+        .route("/api", get(api::unknown))
+        .route("/api/{*rest}", get(api::unknown))
+        .nest("/api/v1", api::routes())
+        .fallback(unknown_page)
+        .method_not_allowed_fallback(api::wrong_method)
+        .with_state(state)
+        .layer(from_fn(guard))
+}
+
+/// Serves until `shutdown` resolves, then finishes the answers under way.
+pub async fn serve(
+    listener: TcpListener,
+    state: Arc<State>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
+}
+
+/// Only what this process serves itself may run or be shown, nothing may frame it, and nothing that
+/// shows traffic is kept by a cache. What a handler says itself stands.
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+             connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(value);
+    }
+    response
+}
+
+async fn overview(Handle(state): Handle<Arc<State>>) -> Html<String> {
+    Html(page::document(&Moment::now(&state)).into_string())
+}
+
+/// What changes of the page, for its script.
+async fn fragment(Handle(state): Handle<Arc<State>>) -> Html<String> {
+    Html(page::content(&Moment::now(&state)).into_string())
+}
+
+/// The process is alive: whatever the model does, a restart would not help.
+async fn health() -> Response {
+    Json(json!({ "status": "ok" })).into_response()
+}
+
+async fn readiness(Handle(state): Handle<Arc<State>>) -> Response {
+    let readiness = (state.readiness)();
+    let status = match readiness {
+        Readiness::Ready => StatusCode::OK,
+        Readiness::UpstreamUnreachable { .. } | Readiness::Draining => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    };
+    (status, Json(readiness)).into_response()
+}
+
+async fn metrics(Handle(state): Handle<Arc<State>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let (content_type, text) = (state.metrics)(accept);
+    ([(header::CONTENT_TYPE, content_type)], text).into_response()
+}
+
+async fn unknown_page() -> Response {
+    (StatusCode::NOT_FOUND, Html(page::not_found().into_string())).into_response()
+}
