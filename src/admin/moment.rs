@@ -88,9 +88,10 @@ impl<'a> Moment<'a> {
     /// What the last window of the shortest length said of a feature.
     pub(super) fn latest_report(&self, role: Role, feature: &str) -> Option<&FeatureReport> {
         let window = self.latest_windows();
-        let window = self.analysis.windows.iter().rfind(|report| {
-            window.first().is_some_and(|finest| finest.window == report.window)
-        })?;
+        let window =
+            self.analysis.windows.iter().rfind(|report| {
+                window.first().is_some_and(|finest| finest.window == report.window)
+            })?;
         window.features.iter().find(|report| report.role == role && *report.feature == *feature)
     }
 }

@@ -67,9 +67,10 @@ pub(super) fn by_route<'a>(snapshot: &Snapshot, table: &'a RouteTable) -> Vec<Li
 }
 
 fn line(snapshot: &Snapshot, phase: Phase, route: Option<RouteId>) -> Option<Line<'static>> {
-    let times = snapshot.phases.iter().filter(|times| {
-        times.phase == phase && route.is_none_or(|route| route == times.route)
-    });
+    let times = snapshot
+        .phases
+        .iter()
+        .filter(|times| times.phase == phase && route.is_none_or(|route| route == times.route));
     let (mut recent, mut all) = (Distribution::of_seconds(), Distribution::of_seconds());
     for times in times {
         recent.merge(&times.recent);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "builders of tests may fail as tests do")]
 
+mod admin;
+mod admin_state;
 mod cli_baseline;
 mod cli_check;
 mod cli_drift;

@@ -7,7 +7,7 @@ use crate::admin::recent::Recorded;
 use crate::admin::refusal::Refusal;
 use crate::admin::state::State;
 use crate::admin::token;
-use crate::capture::{BodyEnd, CapturedBody, Message};
+use crate::capture::{BodyEnd, CapturedBody, Fault, Message};
 use crate::decode::{Cell, Rows};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -67,7 +67,7 @@ impl Summary {
             route: entry.route().to_owned(),
             method: exchange.method.to_string(),
             status: exchange.status.map(|status| status.as_u16()),
-            fault: exchange.fault.map(|fault| fault.as_str()),
+            fault: exchange.fault.map(Fault::as_str),
             total_seconds: exchange.timing.total.as_secs_f64(),
             upstream_seconds: exchange.timing.upstream.map(|time| time.as_secs_f64()),
             first_byte_seconds: exchange.timing.first_byte.map(|time| time.as_secs_f64()),

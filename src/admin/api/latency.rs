@@ -3,6 +3,7 @@
 use crate::admin::history::Slot;
 use crate::admin::quantiles::{self, Line};
 use crate::admin::state::State;
+use crate::capture::Fault;
 use crate::latency::Snapshot;
 use axum::Json;
 use axum::extract::State as Handle;
@@ -48,7 +49,7 @@ fn requests<'a>(snapshot: &'a Snapshot, state: &'a State) -> Vec<Requests<'a>> {
         route: state.routes.template(series.route),
         method: series.method.as_str(),
         status: series.outcome.status.map(|status| status.as_u16()),
-        fault: series.outcome.fault.map(|fault| fault.as_str()),
+        fault: series.outcome.fault.map(Fault::as_str),
         count: series.duration.count(),
     });
     requests.collect()

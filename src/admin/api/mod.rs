@@ -13,8 +13,8 @@ use super::token;
 use crate::drift::{FeatureView, WindowReport};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State as Handle};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State as Handle};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -75,12 +75,11 @@ async fn drift(Handle(state): Handle<Arc<State>>) -> Response {
 
 /// Takes ground truth: 200 with how many labels were taken and which lines were not, 400 if none could
 /// be read, 413 over 8 MiB, 415 for a type that is none of JSON, NDJSON and CSV.
-async fn labels(
-    Handle(state): Handle<Arc<State>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal> {
+async fn labels(Handle(state): Handle<Arc<State>>, request: Request) -> Result<Response, Refusal> {
+    let headers = request.headers().clone();
     refuse_cross_site(&headers)?;
+    refuse_too_large(&headers)?;
+    let body = Bytes::from_request(request, &()).await;
     let body = body.map_err(|rejection| unread_body(&rejection))?;
     let content_type = match headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) {
         Some(Ok(text)) => Some(text),
@@ -103,10 +102,24 @@ fn unsupported_type(why: &str) -> Refusal {
     Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type", why)
 }
 
+/// A length that is announced is judged before the body is read; one that is not, while it is.
+fn refuse_too_large(headers: &HeaderMap) -> Result<(), Refusal> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|text| text.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MAX_LABELS_BYTES as u64) {
+        return Err(too_large());
+    }
+    Ok(())
+}
+
+fn too_large() -> Refusal {
+    let message = "More than 8 MiB of labels in one request; send them in several.";
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+}
+
 fn unread_body(rejection: &BytesRejection) -> Refusal {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let message = "More than 8 MiB of labels in one request; send them in several.";
-        return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message);
+        return too_large();
     }
     Refusal::new(StatusCode::BAD_REQUEST, "unreadable_body", rejection.body_text())
 }
@@ -135,7 +148,7 @@ async fn reload(
 
 /// A page of another site must not change what is known of the model through a visitor's browser.
 fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Refusal> {
-    let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     match site {
         None | Some(b"same-origin" | b"none") => Ok(()),
         Some(_) => Err(Refusal::new(

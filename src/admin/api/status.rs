@@ -45,7 +45,8 @@ struct Model<'a> {
 /// The last closed window of one length.
 #[derive(Serialize)]
 struct Window<'a> {
-    window: &'a str,
+    #[serde(rename = "window")]
+    label: &'a str,
     end: Option<Timestamp>,
     rows: u64,
     coverage: f64,
@@ -140,7 +141,7 @@ fn status_of<'a>(moment: &'a Moment<'a>) -> Status<'a> {
 fn windows<'a>(moment: &'a Moment<'a>) -> Vec<Window<'a>> {
     let latest = moment.latest_windows().into_iter();
     let windows = latest.map(|report| Window {
-        window: &report.window,
+        label: &report.window,
         end: report.end,
         rows: report.rows,
         coverage: report.coverage,

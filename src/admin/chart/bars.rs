@@ -68,9 +68,17 @@ pub(crate) fn rows(pairs: &[Pair], summary: &str) -> Markup {
     }
 }
 
-/// How full something is.
+/// How full something is; being over half full stands out.
 pub(crate) fn meter(share: f64, summary: &str) -> Markup {
-    let class = if share >= 0.5 { "meter high" } else { "meter" };
+    filled(if share >= 0.5 { "meter high" } else { "meter" }, share, summary)
+}
+
+/// How far something has come.
+pub(crate) fn progress_bar(share: f64, summary: &str) -> Markup {
+    filled("meter", share, summary)
+}
+
+fn filled(class: &str, share: f64, summary: &str) -> Markup {
     html! {
         svg class=(class) viewBox="0 0 100 6" preserveAspectRatio="none" role="img"
             aria-label=(summary)

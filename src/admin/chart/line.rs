@@ -120,7 +120,9 @@ fn stroke(run: &[Point]) -> String {
     let mut path = String::new();
     for (index, (x, y)) in run.iter().enumerate() {
         path.push(if index == 0 { 'M' } else { 'L' });
-        path.push_str(&format!("{} {}", at(*x), at(*y)));
+        path.push_str(&at(*x));
+        path.push(' ');
+        path.push_str(&at(*y));
     }
     // A lone point is drawn as a dot: a line without length, with round ends.
     if run.len() == 1 {

@@ -10,7 +10,7 @@ mod line;
 mod strip;
 
 pub(super) use axis::Axis;
-pub(super) use bars::{Pair, columns, meter, rows};
+pub(super) use bars::{Pair, columns, meter, progress_bar, rows};
 pub(super) use line::{Fill, Lines, Series, lines, spark};
 pub(super) use strip::{Cell, strip};
 

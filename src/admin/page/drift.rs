@@ -1,7 +1,7 @@
 //! Drift over time: a strip of windows, for all features together and for each.
 
 use super::{badge, empty};
-use crate::admin::chart::{Cell, strip};
+use crate::admin::chart::{Cell, progress_bar, strip};
 use crate::admin::figure;
 use crate::admin::moment::{Moment, feature_verdict, length};
 use crate::drift::{FeatureReport, WindowReport};
@@ -26,9 +26,11 @@ pub(super) fn section(moment: &Moment<'_>) -> Markup {
         section.panel #drift aria-labelledby="drift-title" {
             div.head {
                 h2 #drift-title { "Drift" }
-                span.legend {
-                    span.key.stable { "stable" } span.key.drifting { "drifting" }
-                    span.key.insufficient { "too few rows" }
+                @if !lengths.is_empty() {
+                    span.legend {
+                        span.key.stable { "stable" } span.key.drifting { "drifting" }
+                        span.key.insufficient { "too few rows" }
+                    }
                 }
             }
             @if lengths.is_empty() { (nothing_yet(moment)) }
@@ -47,14 +49,16 @@ pub(super) fn section(moment: &Moment<'_>) -> Markup {
 }
 
 fn nothing_yet(moment: &Moment<'_>) -> Markup {
-    let learning = matches!(moment.analysis.reference, ReferenceState::Learning { .. });
-    empty(&html! {
-        @if learning {
-            "The baseline is still being learnt. Windows are compared with it from then on; with "
-            code { "--baseline FILE" } " they are from the first row."
-        } @else {
+    let ReferenceState::Learning { rows, needed } = moment.analysis.reference else {
+        return empty(&html! {
             "The first window is still open. Its verdict shows here when it closes."
-        }
+        });
+    };
+    let progress = format!("{} of {} rows", figure::count(rows), figure::count(needed));
+    empty(&html! {
+        "The baseline is still being learnt, " b { (progress) } " so far. Windows are compared with "
+        "it from then on; with " code { "--baseline FILE" } " they are from the first row."
+        (progress_bar(rows as f64 / needed.max(1) as f64, &progress))
     })
 }
 
@@ -72,6 +76,8 @@ fn timeline(windows: &[&Arc<WindowReport>]) -> Markup {
     let skipped = windows.len().saturating_sub(MAX_WINDOWS);
     let windows = &windows[skipped..];
     let columns = windows.len().clamp(12, MAX_WINDOWS);
+    let first = windows.first().and_then(|report| start(report)).unwrap_or_default();
+    let last = windows.last().and_then(|report| end(report)).unwrap_or_default();
     let mut keys: Vec<(Role, &Arc<str>)> = Vec::new();
     for report in windows.iter().rev().flat_map(|report| &report.features) {
         if keys.len() < MAX_FEATURES && !keys.contains(&(report.role, &report.feature)) {
@@ -91,8 +97,12 @@ fn timeline(windows: &[&Arc<WindowReport>]) -> Markup {
             }
             span {}
             div.x-axis aria-hidden="true" {
-                span { (windows.first().and_then(|report| start(report)).unwrap_or_default()) }
-                span { (windows.last().and_then(|report| end(report)).unwrap_or_default()) }
+                @if windows.len() < columns {
+                    // The few there are stand at the right.
+                    span {} span { (first) " – " (last) }
+                } @else {
+                    span { (first) } span { (last) }
+                }
             }
         }
     }
@@ -124,17 +134,19 @@ fn of_feature(windows: &[&Arc<WindowReport>], role: Role, feature: &str) -> Vec<
 }
 
 fn in_words(report: &FeatureReport) -> String {
-    let mut words = format!("{}: {}", report.feature, badge::word(feature_verdict(report)));
-    for (name, value) in [
+    let verdict = badge::word(feature_verdict(report));
+    let distances = [
         ("PSI", report.distances.psi),
         ("Jensen–Shannon", report.distances.jensen_shannon),
         ("KS", report.distances.ks),
-    ] {
-        if let Some(value) = value {
-            words.push_str(&format!("\n{name} {}", figure::decimal(value)));
-        }
-    }
-    words + &format!("\n{} rows", figure::count(report.rows))
+    ];
+    let distances = distances
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name} {}", figure::decimal(value?))));
+    let words = std::iter::once(format!("{}: {verdict}", report.feature))
+        .chain(distances)
+        .chain([format!("{} rows", figure::count(report.rows))]);
+    words.collect::<Vec<_>>().join("\n")
 }
 
 fn span(report: &WindowReport) -> String {

@@ -82,7 +82,7 @@ fn card(view: &FeatureView, report: Option<&FeatureReport>) -> Markup {
                 (badge::of_verdict(verdict))
             }
             p.unit {
-                (view.role) " · " (kind) " · " (figure::count(view.rows_total)) " rows since start"
+                (view.role) " · " (kind) " · " (figure::count(view.rows_total)) " rows"
             }
             (distribution(view))
             (distances(report))
@@ -194,7 +194,7 @@ fn quality(quality: &Quality) -> Markup {
     html! {
         p.quality {
             @if faults.is_empty() {
-                "No nulls, wrong types or values the baseline does not know"
+                "No quality faults"
             }
             @for (name, ratio) in faults {
                 span.fault { b { (figure::percent(ratio)) } " " (name) }

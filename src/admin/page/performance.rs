@@ -69,11 +69,14 @@ fn over_time(labels: &Report, overall: &Performance) -> Markup {
         series: vec![Series { name: "", class: "accent", values, fill: Fill::Line }],
         slots: windows.len(),
         tips: windows.iter().map(|window| tip(title, window)).collect(),
-        times: [windows.first().map(|window| window.start), windows.last().map(|window| window.end)]
-            .into_iter()
-            .flatten()
-            .map(figure::date_and_clock)
-            .collect(),
+        times: [
+            windows.first().map(|window| window.start),
+            windows.last().map(|window| window.end),
+        ]
+        .into_iter()
+        .flatten()
+        .map(figure::date_and_clock)
+        .collect(),
     };
     html! {
         figure.chart {

@@ -96,7 +96,7 @@ fn tiles(moment: &Moment<'_>) -> Markup {
         (tile("Latency p99", "whole exchange",
             &or_dash(slot.and_then(|slot| slot.p99).map(figure::seconds)),
             &spark(&values(|slot| slot.p99), SLOTS, "accent")))
-        (tile("Coverage", "exchanges analysed, since start",
+        (tile("Coverage", "exchanges analysed",
             &or_dash(coverage.map(figure::percent)),
             &spark(&values(Slot::coverage), SLOTS, "calm")))
     }
