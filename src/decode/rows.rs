@@ -52,6 +52,12 @@ impl Rows {
         self.columns.clear();
         self.len = 0;
     }
+
+    /// Empties the rows, and hands out their columns so that the memory can serve again.
+    pub fn drain(&mut self) -> impl Iterator<Item = Column> {
+        self.len = 0;
+        self.columns.drain(..)
+    }
 }
 
 /// One feature's cells. Numbers and texts lie densely; a tag a cell says which comes next.
@@ -143,8 +149,56 @@ impl Column {
         })
     }
 
-    fn pad_to(&mut self, len: usize) {
+    pub(super) fn extend_numbers(&mut self, numbers: impl Iterator<Item = f64>) {
+        let before = self.numbers.len();
+        self.numbers.extend(numbers);
+        let added = self.numbers.len() - before;
+        self.tags.resize(self.tags.len() + added, Tag::Number);
+    }
+
+    /// Exchanges the cells of two columns; each keeps its name.
+    pub(super) fn swap_cells(&mut self, other: &mut Self) {
+        std::mem::swap(self, other);
+        std::mem::swap(&mut self.name, &mut other.name);
+    }
+
+    /// Makes booleans of numbers: 0 is false.
+    pub(super) fn numbers_to_booleans(&mut self) {
+        let mut numbers = self.numbers.drain(..);
+        for tag in self.tags.iter_mut().filter(|tag| **tag == Tag::Number) {
+            let truth = numbers.next().is_some_and(|number| number != 0.0);
+            *tag = if truth { Tag::True } else { Tag::False };
+        }
+    }
+
+    /// Replaces texts; those for which there is nothing to replace them with stay.
+    pub(super) fn map_texts<'c>(&mut self, to: impl Fn(&str) -> Option<Cell<'c>>) {
+        let mut mapped = Self::new(Arc::clone(&self.name));
+        for cell in self.cells() {
+            let replaced = if let Cell::Text(text) = cell { to(text) } else { None };
+            mapped.push(replaced.unwrap_or(cell));
+        }
+        *self = mapped;
+    }
+
+    /// Fills up with nulls; a column that is longer stays as it is.
+    pub(super) fn pad_to(&mut self, len: usize) {
         self.tags.resize(len.max(self.tags.len()), Tag::Null);
+    }
+
+    /// Removes every cell, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.tags.clear();
+        self.numbers.clear();
+        self.text.clear();
+        self.text_ends.clear();
+    }
+
+    /// Bytes of memory held, filled or not.
+    pub(super) fn capacity_bytes(&self) -> usize {
+        self.tags.capacity()
+            + self.text.capacity()
+            + (self.numbers.capacity() + self.text_ends.capacity()) * size_of::<f64>()
     }
 }
 
@@ -157,7 +211,9 @@ mod tests {
         let cells =
             [Cell::Number(1.5), Cell::Text("a"), Cell::Null, Cell::Bool(true), Cell::Text("")];
         let mut column = Column::new("x");
-        cells.iter().for_each(|cell| column.push(*cell));
+        for cell in cells {
+            column.push(cell);
+        }
         assert_eq!(column.cells().collect::<Vec<_>>(), cells);
         assert_eq!(column.as_numbers(), None);
     }
@@ -165,7 +221,7 @@ mod tests {
     #[test]
     fn a_short_column_is_filled_with_nulls() {
         let mut long = Column::new("long");
-        (0..3).for_each(|n| long.push_number(f64::from(n)));
+        long.extend_numbers([0.0, 1.0, 2.0].into_iter());
         let mut rows = Rows::new();
         rows.push(Column::new("short"));
         rows.push(long);

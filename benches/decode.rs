@@ -1,0 +1,91 @@
+//! Decoding into columns beside parsing the same body into a `serde_json::Value`.
+//!
+//! `cargo bench --bench decode`. Each body is a request of 64 KiB; the target is half the time of the
+//! tree. Numbers are of two kinds: as short as people write them, and doubles with all their digits.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use serde_json::{Value, json};
+use std::hint::black_box;
+use taffrail::decode::{Decoded, Decoder, Part, Payload, Settings};
+
+const BODY_BYTES: usize = 64 << 10;
+const COLUMNS: usize = 12;
+
+/// Numbers that look like features: a third whole, the rest with `digits` places or all they have.
+fn number(seed: &mut u64, digits: Option<i32>) -> Value {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let unit = (*seed >> 11) as f64 / (1u64 << 53) as f64;
+    match digits {
+        _ if (*seed >> 33).is_multiple_of(4) => json!((unit * 1000.0).floor()),
+        Some(digits) => {
+            let scale = 10f64.powi(digits);
+            json!((unit * 1000.0 * scale).round() / scale)
+        }
+        None => json!(unit * 100.0),
+    }
+}
+
+fn rows(digits: Option<i32>, build: impl Fn(&[Vec<Value>]) -> Value) -> String {
+    let (mut seed, mut rows, mut bytes) = (7, Vec::new(), 0);
+    while bytes < BODY_BYTES {
+        let row: Vec<Value> = (0..COLUMNS).map(|_| number(&mut seed, digits)).collect();
+        rows.push(row);
+        if rows.len() % 8 == 0 {
+            bytes = build(&rows).to_string().len();
+        }
+    }
+    build(&rows).to_string()
+}
+
+fn names() -> Vec<String> {
+    (0..COLUMNS).map(|column| format!("feature_{column}")).collect()
+}
+
+fn tensor(rows: &[Vec<Value>]) -> Value {
+    let data: Vec<&Value> = rows.iter().flatten().collect();
+    json!({"inputs": [{"name": "x", "shape": [rows.len(), COLUMNS], "datatype": "FP64", "data": data}]})
+}
+
+fn split(rows: &[Vec<Value>]) -> Value {
+    json!({"dataframe_split": {"columns": names(), "data": rows}})
+}
+
+fn records(rows: &[Vec<Value>]) -> Value {
+    let names = names();
+    let record =
+        |row: &Vec<Value>| names.iter().cloned().zip(row.iter().cloned()).collect::<Value>();
+    json!({"dataframe_records": rows.iter().map(record).collect::<Vec<Value>>()})
+}
+
+fn compare(criterion: &mut Criterion, name: &str, path: &str, body: &str) {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("value", |bencher| {
+        bencher.iter(|| serde_json::from_slice::<Value>(black_box(body.as_bytes())).map(drop));
+    });
+    let request =
+        Part { content_type: Some("application/json"), body: body.as_bytes(), ..Part::default() };
+    let payload =
+        Payload { method: "POST", path, status: None, request, response: Part::default() };
+    let mut reader = Decoder::new(Settings::default());
+    let mut decoded = Decoded::default();
+    group.bench_function("columns", |bencher| {
+        bencher.iter(|| {
+            reader.decode(black_box(&payload), &mut decoded);
+            assert_eq!(black_box(&decoded).inputs.columns().len(), COLUMNS);
+        });
+    });
+    group.finish();
+}
+
+fn decode(criterion: &mut Criterion) {
+    for (kind, digits) in [("short", Some(2)), ("full", None)] {
+        let case = |form: &str| format!("{form}_{kind}");
+        compare(criterion, &case("tensor"), "/v2/models/m/infer", &rows(digits, tensor));
+        compare(criterion, &case("split"), "/invocations", &rows(digits, split));
+        compare(criterion, &case("records"), "/invocations", &rows(digits, records));
+    }
+}
+
+criterion_group!(benches, decode);
+criterion_main!(benches);

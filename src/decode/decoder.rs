@@ -1,0 +1,283 @@
+//! One exchange's payloads in, rows out.
+//!
+//! Never panics, never waits; memory is bounded by the body and by [`Limits`], and serves the next
+//! exchange again where the caller hands the same [`Decoded`] in.
+
+use super::csv;
+use super::dialect::{Dialect, Grammar, Protocol};
+use super::document::{Document, Found, Reading, Scratch, Source};
+use super::endpoint::{Endpoint, NamedModel};
+use super::json::{JsonError, Reader};
+use super::naming::Naming;
+use super::payload::{Content, Decoded, ModelRef, Part, Payload};
+use super::pointer::Pointers;
+use super::problem::{Limits, Problem, Side};
+use super::rows::Rows;
+use super::signature::{Field, Signature, column_names};
+use super::table::Table;
+use std::sync::Arc;
+
+/// How payloads are read, and what their columns are called.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub protocol: Protocol,
+    /// Names of inputs that come by position, for models without a signature.
+    pub feature_names: Vec<Arc<str>>,
+    pub signature: Option<Signature>,
+    /// Where rows stand. A pointer goes before every dialect on its side.
+    pub pointers: Pointers,
+    pub limits: Limits,
+}
+
+/// Decodes exchanges, one after another, in memory of its own.
+#[derive(Debug)]
+pub struct Decoder {
+    protocol: Protocol,
+    pointers: Pointers,
+    inputs: Half,
+    outputs: Half,
+    model: Option<ModelRef>,
+}
+
+/// What one side of every exchange is read with.
+#[derive(Debug)]
+struct Half {
+    side: Side,
+    names: Vec<Arc<str>>,
+    fields: Vec<Field>,
+    table: Table,
+    scratch: Scratch,
+    unescaped: String,
+}
+
+/// Where a payload's rows were found, if it held anything.
+type Read = Result<Option<Found>, Problem>;
+
+impl Decoder {
+    pub fn new(settings: Settings) -> Self {
+        let Settings { protocol, feature_names, signature, pointers, limits } = settings;
+        let signature = signature.unwrap_or_default();
+        let named = column_names(&signature.inputs);
+        let input_names = if named.is_empty() { feature_names } else { named };
+        let output_names = column_names(&signature.outputs);
+        Self {
+            protocol,
+            pointers,
+            inputs: Half::new(Side::Request, input_names, signature.inputs, limits),
+            outputs: Half::new(Side::Response, output_names, signature.outputs, limits),
+            model: None,
+        }
+    }
+
+    /// Decodes one exchange into `decoded`, which loses what it held.
+    pub fn decode(&mut self, payload: &Payload<'_>, decoded: &mut Decoded) {
+        self.inputs.table.recycle(&mut decoded.inputs);
+        self.outputs.table.recycle(&mut decoded.outputs);
+        decoded.problems.clear();
+        (decoded.dialect, decoded.model) = (None, None);
+        let (endpoint, model) = Endpoint::of(payload.path);
+        if endpoint == Endpoint::NoPayload || !carries_payload(payload.method) {
+            return;
+        }
+        match self.read_request(&payload.request, endpoint, &mut decoded.inputs) {
+            Ok(dialect) => decoded.dialect = dialect,
+            Err(problem) => decoded.problems.push((Side::Request, problem)),
+        }
+        self.outputs.scratch.clear();
+        if payload.status.is_some_and(|status| (200..300).contains(&status)) {
+            self.decode_response(&payload.response, endpoint, decoded);
+        }
+        decoded.model = self.named_model(model);
+    }
+
+    fn decode_response(&mut self, part: &Part<'_>, endpoint: Endpoint, decoded: &mut Decoded) {
+        let grammar = Grammar::of_response(decoded.dialect, endpoint);
+        match self.read_response(part, &grammar, &mut decoded.outputs) {
+            Ok(Some(Found::Tensors(_))) if decoded.dialect.is_none() => {
+                decoded.dialect = Some(Dialect::OpenInferenceV2);
+            }
+            Ok(None) if endpoint.expects_payload() => {
+                decoded.problems.push((Side::Response, Problem::Empty));
+            }
+            Ok(_) => {}
+            Err(problem) => decoded.problems.push((Side::Response, problem)),
+        }
+    }
+
+    fn read_request(
+        &mut self,
+        part: &Part<'_>,
+        endpoint: Endpoint,
+        rows: &mut Rows,
+    ) -> Result<Option<Dialect>, Problem> {
+        let csv = self.protocol == Protocol::Csv;
+        let grammar = Grammar::of_request(self.protocol, endpoint);
+        match part.content(csv)? {
+            Content::Nothing if endpoint.expects_payload() => Err(Problem::Empty),
+            Content::Nothing => Ok(None),
+            Content::Csv { text, no_header } => {
+                self.inputs.read_csv(text, no_header, rows)?;
+                Ok(Some(Dialect::Csv))
+            }
+            Content::Json(text) => {
+                let source = match &self.pointers.inputs {
+                    Some(pointer) => Source::Pointer(pointer),
+                    None if self.protocol == Protocol::Pointers => {
+                        return Ok(Some(Dialect::Pointers));
+                    }
+                    None => Source::Grammar(&grammar),
+                };
+                let found = self.inputs.read_json(text, &source, rows)?;
+                Ok(match found {
+                    Found::Tensors(_) => Some(Dialect::OpenInferenceV2),
+                    Found::Member(position) => grammar.dialect(position),
+                    Found::Bare if self.protocol == Protocol::AzureMl => Some(Dialect::AzureMl),
+                    Found::Bare => Some(Dialect::Json),
+                    Found::Pointed => Some(Dialect::Pointers),
+                })
+            }
+        }
+    }
+
+    fn read_response(&mut self, part: &Part<'_>, grammar: &Grammar, rows: &mut Rows) -> Read {
+        match part.content(false)? {
+            Content::Nothing => Ok(None),
+            Content::Csv { text, no_header } => {
+                self.outputs.read_csv(text, no_header, rows)?;
+                Ok(Some(Found::Bare))
+            }
+            Content::Json(text) => {
+                let source = match &self.pointers.outputs {
+                    Some(pointer) => Source::Pointer(pointer),
+                    None if self.protocol == Protocol::Pointers => return Ok(Some(Found::Pointed)),
+                    None => Source::Grammar(grammar),
+                };
+                let encoded = json_in_json(text, grammar.bare_object, self.outputs.table.limits());
+                self.outputs.read_json(encoded.as_deref().unwrap_or(text), &source, rows).map(Some)
+            }
+        }
+    }
+
+    /// The path's word goes before the response's; a version may come from either.
+    fn named_model(&mut self, path: Option<NamedModel<'_>>) -> Option<ModelRef> {
+        let scratch = &self.outputs.scratch;
+        let said = |text: &'_ String| !text.is_empty();
+        let name = path.map_or(scratch.model_name.as_str(), |model| model.name);
+        let version = path.and_then(|model| model.version).or_else(|| {
+            Some(scratch.model_version.as_str()).filter(|_| said(&scratch.model_version))
+        });
+        if name.is_empty() {
+            return None;
+        }
+        let same = |model: &ModelRef| *model.name == *name && model.version.as_deref() == version;
+        if !self.model.as_ref().is_some_and(same) {
+            self.model = Some(ModelRef { name: name.into(), version: version.map(Arc::from) });
+        }
+        self.model.clone()
+    }
+}
+
+/// Methods of requests that have, by their definition, nothing for a model to read.
+fn carries_payload(method: &str) -> bool {
+    !matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "DELETE" | "CONNECT")
+}
+
+/// Scoring scripts that return `json.dumps(…)` answer with JSON inside a JSON string.
+fn json_in_json(text: &str, allowed: bool, limits: &Limits) -> Option<String> {
+    if !allowed || !text.trim_ascii_start().starts_with('"') {
+        return None;
+    }
+    let (mut inner, mut unescaped) = (String::new(), String::new());
+    let seed = super::members::StringSeed(&mut inner);
+    Reader::new(text, limits.max_depth, &mut unescaped).read(seed).ok()?;
+    inner.trim_ascii_start().starts_with(['{', '[']).then_some(inner)
+}
+
+impl Half {
+    fn new(side: Side, names: Vec<Arc<str>>, fields: Vec<Field>, limits: Limits) -> Self {
+        let table = Table::new(limits);
+        Self { side, names, fields, table, scratch: Scratch::default(), unescaped: String::new() }
+    }
+
+    fn read_csv(&mut self, text: &str, no_header: bool, rows: &mut Rows) -> Result<(), Problem> {
+        self.table.begin();
+        self.scratch.clear();
+        let read = csv::read(&mut self.table, text, no_header, &self.fields);
+        read.map_err(|_| self.table.stopped().unwrap_or(Problem::WrongShape))?;
+        self.finish(rows);
+        Ok(())
+    }
+
+    fn read_json(
+        &mut self,
+        text: &str,
+        source: &Source<'_>,
+        rows: &mut Rows,
+    ) -> Result<Found, Problem> {
+        let mut reading = Reading::LIKELIEST;
+        let found = loop {
+            match self.read_once(text, source, reading) {
+                Ok(found) => break found,
+                Err(Failed::Otherwise(next)) => reading = next,
+                Err(Failed::For(problem)) => return Err(problem),
+            }
+        };
+        if let Found::Tensors(_) = found {
+            let placed =
+                self.scratch.tensors.place(&mut self.table, self.side, self.names.len() == 1);
+            placed.map_err(|_| self.table.stopped().unwrap_or(Problem::WrongShape))?;
+        }
+        self.finish(rows);
+        Ok(found)
+    }
+
+    fn read_once(
+        &mut self,
+        text: &str,
+        source: &Source<'_>,
+        reading: Reading,
+    ) -> Result<Found, Failed> {
+        self.table.begin();
+        self.scratch.clear();
+        let max_depth = self.table.limits().max_depth;
+        let nowhere = match source {
+            Source::Grammar(_) => Problem::Unrecognised,
+            Source::Pointer(_) => Problem::PointerUnmatched,
+        };
+        let mut document = Document {
+            table: &mut self.table,
+            scratch: &mut self.scratch,
+            source: *source,
+            reading,
+            found: None,
+            otherwise: None,
+        };
+        let outcome = Reader::new(text, max_depth, &mut self.unescaped).read(&mut document);
+        let (found, otherwise) = (document.found, document.otherwise);
+        match (outcome, otherwise) {
+            (Ok(()), _) => found.ok_or(Failed::For(nowhere)),
+            (Err(JsonError::Refused), Some(next)) => Err(Failed::Otherwise(next)),
+            (Err(error), _) => {
+                let unread = if found.is_some() { Problem::WrongShape } else { nowhere };
+                let problem = self.table.stopped().unwrap_or(match error {
+                    JsonError::Truncated => Problem::Truncated,
+                    JsonError::Syntax => Problem::InvalidJson,
+                    JsonError::TooDeep => Problem::TooDeep,
+                    JsonError::Refused => unread,
+                });
+                Err(Failed::For(problem))
+            }
+        }
+    }
+
+    fn finish(&mut self, rows: &mut Rows) {
+        let naming = Naming { side: self.side, listed: &self.scratch.listed, given: &self.names };
+        self.table.finish(&naming, rows);
+    }
+}
+
+enum Failed {
+    /// That reading does not hold; the next may.
+    Otherwise(Reading),
+    For(Problem),
+}

@@ -1,0 +1,115 @@
+//! What a decoder is given, and what it gives back.
+
+use super::dialect::Dialect;
+use super::problem::{Problem, Side};
+use super::rows::Rows;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The payloads of one exchange.
+#[derive(Debug, Clone, Copy)]
+pub struct Payload<'a> {
+    pub method: &'a str,
+    /// With or without its query.
+    pub path: &'a str,
+    /// `None` if no response was sent.
+    pub status: Option<u16>,
+    pub request: Part<'a>,
+    pub response: Part<'a>,
+}
+
+/// One body, and what its headers say of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Part<'a> {
+    pub content_type: Option<&'a str>,
+    pub content_encoding: Option<&'a str>,
+    pub body: &'a [u8],
+    /// There was more than was kept.
+    pub truncated: bool,
+}
+
+/// The rows of one exchange.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    pub dialect: Option<Dialect>,
+    pub model: Option<ModelRef>,
+    pub inputs: Rows,
+    pub outputs: Rows,
+    /// At most one a side.
+    pub problems: SmallVec<[(Side, Problem); 2]>,
+}
+
+/// The model that answered, as the path or the response names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ModelRef {
+    pub name: Arc<str>,
+    pub version: Option<Arc<str>>,
+}
+
+/// What a body is, going by its headers and its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content<'a> {
+    Nothing,
+    Json(&'a str),
+    Csv { text: &'a str, no_header: bool },
+}
+
+impl<'a> Part<'a> {
+    /// Settles what the body is; `csv` says that it is CSV whatever the header.
+    pub(super) fn content(&self, csv: bool) -> Result<Content<'a>, Problem> {
+        if self.body.is_empty() && !self.truncated {
+            return Ok(Content::Nothing);
+        }
+        if self
+            .content_encoding
+            .is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity"))
+        {
+            return Err(Problem::Encoded);
+        }
+        if self.truncated {
+            return Err(Problem::Truncated);
+        }
+        let (essence, parameters) = self.media_type();
+        if is_any(essence, &["text/csv", "application/csv"]) || csv && essence.is_empty() {
+            let no_header = parameters.to_ascii_lowercase().contains("header=absent");
+            return Ok(Content::Csv { text: utf8(self.body)?, no_header });
+        }
+        if essence.is_empty() || self.is_json(essence) {
+            let text = utf8(self.body)?;
+            return Ok(if text.trim_ascii().is_empty() {
+                Content::Nothing
+            } else {
+                Content::Json(text)
+            });
+        }
+        let raw = is_any(essence, &["application/octet-stream"]);
+        Err(if raw { Problem::Binary } else { Problem::UnknownContentType })
+    }
+
+    fn media_type(&self) -> (&'a str, &'a str) {
+        let whole = self.content_type.unwrap_or_default();
+        let (essence, parameters) = whole.split_once(';').unwrap_or((whole, ""));
+        (essence.trim(), parameters)
+    }
+
+    /// JSON by name; or by its first byte where clients and servers send JSON under another name.
+    fn is_json(&self, essence: &str) -> bool {
+        let suffix = essence.rsplit_once('+').map(|(_, suffix)| suffix);
+        if is_any(essence, &["application/json", "text/json"])
+            || suffix.is_some_and(|s| is_any(s, &["json"]))
+        {
+            return true;
+        }
+        is_any(essence, &["text/plain", "text/html", "application/x-www-form-urlencoded"])
+            && matches!(self.body.trim_ascii_start().first(), Some(b'{' | b'['))
+    }
+}
+
+fn is_any(essence: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| essence.eq_ignore_ascii_case(name))
+}
+
+fn utf8(body: &[u8]) -> Result<&str, Problem> {
+    let text = std::str::from_utf8(body).map_err(|_| Problem::NotUtf8)?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
