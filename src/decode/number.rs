@@ -1,4 +1,4 @@
-//! Digits in, the nearest `f64` out: exactly what `str::parse` gives, at about a third of its cost.
+//! Digits in, the nearest `f64` out: exactly what `str::parse` gives.
 //!
 //! Numbers are most of a tensor's bytes, so they decide what decoding costs. Three roads, each
 //! correctly rounded: small mantissas by one exact multiplication or division (Clinger 1990), longer
