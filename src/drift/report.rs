@@ -46,10 +46,11 @@ pub struct FeatureReport {
     pub kind: Kind,
     pub rows: u64,
     pub distances: Distances,
-    /// Of the feature's test against the baseline, before the correction for many features;
+    /// Of this window's tests against the baseline together, before the correction for many features;
     /// `None` with too few rows.
     pub p_value: Option<f64>,
-    /// Not chance, at `drift.false_discovery_rate` over all features of the window.
+    /// Not chance, at `drift.false_discovery_rate` over all features of the window: of this window alone
+    /// or of it merged with the few before it.
     pub significant: bool,
     /// Significant, and of a size worth acting on.
     pub detected: bool,

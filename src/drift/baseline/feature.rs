@@ -1,6 +1,6 @@
 //! One feature of a baseline: its frozen bins or levels, and what the reference had in each.
 
-use super::bins;
+use super::{QUANTILES, bins};
 use crate::drift::report::Bin;
 use crate::sketch::{
     CategoricalCounts, CategoricalSketch, FeatureCounts, FeatureKey, FeatureSketch, Kind,
@@ -97,6 +97,17 @@ impl BaselineFeature {
         match &self.content {
             Content::Categorical(categorical) => Some(categorical.distinct),
             Content::Numeric(_) => None,
+        }
+    }
+
+    /// The reference's values at the ranks that the file names, `0.01` to `0.99`; none for levels.
+    pub fn quantiles(&self) -> Vec<(&'static str, f64)> {
+        match &self.content {
+            Content::Numeric(numeric) => {
+                let values = numeric.quantiles.iter().copied();
+                QUANTILES.iter().map(|(name, _)| *name).zip(values).collect()
+            }
+            Content::Categorical(_) => Vec::new(),
         }
     }
 

@@ -50,6 +50,8 @@ fn moments_and_quantiles_are_those_of_the_values() {
     assert_eq!((counts.min(), counts.max()), (Some(1.0), Some(10.0)));
     assert!((counts.mean().unwrap() - 4.0).abs() < 1e-12);
     assert!((counts.sigma().unwrap() - 10.0_f64.sqrt()).abs() < 1e-12);
+    let quantiles = baseline.features()[0].quantiles();
+    assert!(quantiles.contains(&("0.5", 3.0)) && quantiles.len() == 9);
     assert_eq!(baseline.features()[1].distinct_levels(), Some(1));
 }
 
