@@ -37,12 +37,7 @@ use tokio::sync::watch;
 #[derive(Debug, Error)]
 pub enum StartError {
     #[error("{key}: cannot listen on {address}; is the port taken? choose another with --{flag}")]
-    Listen {
-        key: &'static str,
-        flag: &'static str,
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    Listen { key: &'static str, flag: &'static str, address: SocketAddr, source: std::io::Error },
     #[error("baseline: cannot read {path}")]
     ReadBaseline { path: PathBuf, source: std::io::Error },
     #[error("baseline: {path} is not a usable baseline; build one with `taffrail baseline build`")]
@@ -141,13 +136,13 @@ pub fn start(config: &Config, bound: Bound) -> Result<Running, StartError> {
     let (control_stop, control_stopped) = watch::channel(false);
     let page = control::Page { listen, started_at, recent, readiness: Arc::clone(&readiness) };
     let control = Control::new(config, &shared, page, exports, collector, &hub);
-    let control =
-        vec![spawn("control", move || control.run(admin, control_stopped))?];
+    let control = vec![spawn("control", move || control.run(admin, control_stopped))?];
 
     let analysis_stop = Arc::new(AtomicBool::new(false));
     let mut analysis = Threads::new();
     if config.capture.enabled {
-        let budget = CpuBudget::new(Arc::clone(&rate), config.capture.sample, config.capture.cpu_budget);
+        let budget =
+            CpuBudget::new(Arc::clone(&rate), config.capture.sample, config.capture.cpu_budget);
         let decode = every_dialect(settings::decode(&config.model)?);
         let worker = Worker::new(Arc::clone(&queue), Arc::clone(&hub), decode, budget);
         let stop = Arc::clone(&analysis_stop);

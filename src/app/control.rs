@@ -177,9 +177,11 @@ fn state(
         }),
         labels: Arc::new(move |content_type, body| take_labels(&labelled, content_type, body)),
         reload: None,
-        exporters: Arc::new(move || {
-            if has_otlp { exporter_states(&exporters) } else { Vec::new() }
-        }),
+        exporters: Arc::new(
+            move || {
+                if has_otlp { exporter_states(&exporters) } else { Vec::new() }
+            },
+        ),
         settings: settings(config),
         token: config.admin.token.clone(),
         traffic_url: format!("http://{}", reachable(listen)),

@@ -2,11 +2,11 @@
 
 use super::{Shared, StartError};
 use crate::admin::Recent;
+use crate::archive;
 use crate::config::Config;
 use crate::export::otlp::{self, Events, Exporter, Spans};
 use crate::export::{self, Family, QueueState, Resource, Sources};
 use crate::pipeline::{Outlets, VerdictChange};
-use crate::archive;
 use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -29,10 +29,7 @@ pub(super) fn decode(model: &Model) -> Result<decode::Settings, StartError> {
     })
 }
 
-fn pointer(
-    key: &'static str,
-    text: Option<&str>,
-) -> Result<Option<decode::Pointer>, StartError> {
+fn pointer(key: &'static str, text: Option<&str>) -> Result<Option<decode::Pointer>, StartError> {
     let parsed = text.map(str::parse).transpose();
     parsed.map_err(|source| StartError::Pointer { key, source })
 }

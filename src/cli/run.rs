@@ -1,9 +1,9 @@
 //! `taffrail run`: the sidecar.
 
+use super::settings::Settings;
 use super::{lifecycle, log, problems};
 use crate::app::{Bound, Running};
 use crate::config::{BaselineSource, Config};
-use super::settings::Settings;
 use std::process::ExitCode;
 
 pub(super) const AFTER_HELP: &str = "\

@@ -1,7 +1,7 @@
 //! Everything analysis knows at one moment, published whole: readers never lock analysis.
 
-use crate::drift::{FeatureView, ReferenceState, WindowReport};
 use crate::archive;
+use crate::drift::{FeatureView, ReferenceState, WindowReport};
 use crate::labels;
 use serde::Serialize;
 use std::collections::VecDeque;

@@ -15,7 +15,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-fn exchange(id: &str, path: &'static str, request: &'static str, response: &'static str) -> Box<Exchange> {
+fn exchange(
+    id: &str,
+    path: &'static str,
+    request: &'static str,
+    response: &'static str,
+) -> Box<Exchange> {
     let message = |body: &'static str| Message {
         content_type: Some(HeaderValue::from_static("application/json")),
         body: CapturedBody::from(Bytes::from_static(body.as_bytes())),
@@ -38,8 +43,10 @@ fn exchange(id: &str, path: &'static str, request: &'static str, response: &'sta
 }
 
 fn queue() -> Arc<Queue> {
-    let limits =
-        Limits { items: NonZeroUsize::new(64).unwrap(), bytes: NonZeroUsize::new(1 << 20).unwrap() };
+    let limits = Limits {
+        items: NonZeroUsize::new(64).unwrap(),
+        bytes: NonZeroUsize::new(1 << 20).unwrap(),
+    };
     Arc::new(Queue::new(limits, Arc::new(Counters::default())))
 }
 
@@ -49,7 +56,10 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
     let watch = Watch::new(
         "risk".into(),
         "1".into(),
-        drift::Monitor::new(settings, drift::Reference::Learn { rows: NonZeroU64::new(1000).unwrap() }),
+        drift::Monitor::new(
+            settings,
+            drift::Reference::Learn { rows: NonZeroU64::new(1000).unwrap() },
+        ),
         drift::Tumbling::new(&windows, Timestamp::now()),
         labels::Joiner::new(labels::Settings::default()),
     );
@@ -68,7 +78,8 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
 
 fn run_to_the_end(queue: &Arc<Queue>, hub: &Arc<Hub>, make_decode: MakeDecode) {
     let budget = CpuBudget::new(Arc::new(SampleRate::new(1.0)), 1.0, 1.0);
-    Worker::new(Arc::clone(queue), Arc::clone(hub), make_decode, budget).run(&AtomicBool::new(true));
+    Worker::new(Arc::clone(queue), Arc::clone(hub), make_decode, budget)
+        .run(&AtomicBool::new(true));
 }
 
 const REQUEST: &str = r#"{"dataframe_split":{"columns":["age"],"data":[[44],[60]]}}"#;

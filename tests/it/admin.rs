@@ -463,9 +463,9 @@ fn hostile_names_are_text() {
     window.verdict = Verdict::Drifting;
     window.features[0].feature = HOSTILE.into();
     snapshot.windows = [Arc::new(window.clone()), Arc::new(window)].into();
-    snapshot.archive = Some(pipeline::ArchiveState {
+    snapshot.archive = Some(taffrail::archive::State {
         last_error: Some(HOSTILE.into()),
-        ..pipeline::ArchiveState::default()
+        ..taffrail::archive::State::default()
     });
     state.analysis.store(Arc::new(snapshot));
     let mut entry = admin_state::exchange(1);

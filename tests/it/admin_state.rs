@@ -31,7 +31,7 @@ pub(crate) fn fresh() -> State {
     let snapshot = pipeline::Snapshot {
         model_name: "seattle-weather".into(),
         model_version: "3".into(),
-        reference: pipeline::ReferenceState::Learning { rows: 1234, needed: 5000 },
+        reference: taffrail::drift::ReferenceState::Learning { rows: 1234, needed: 5000 },
         features: Vec::new(),
         features_over_limit: 0,
         windows: [].into(),
@@ -78,7 +78,7 @@ pub(crate) fn busy() -> State {
     let state = State { token: Some(Secret::new(TOKEN)), ..fresh() };
     let mut snapshot = pipeline::Snapshot::clone(&state.analysis.load());
     snapshot.reference =
-        pipeline::ReferenceState::Given { rows: 920, hash: "9f31c2a47be0d5518c".into() };
+        taffrail::drift::ReferenceState::Given { rows: 920, hash: "9f31c2a47be0d5518c".into() };
     snapshot.features = features();
     snapshot.windows = windows().into();
     snapshot.labels = performance();
@@ -89,11 +89,11 @@ pub(crate) fn busy() -> State {
         pipeline::Problem { reason: "unknown_content_type", count: 12 },
         pipeline::Problem { reason: "invalid_json", count: 3 },
     ];
-    snapshot.archive = Some(pipeline::ArchiveState {
+    snapshot.archive = Some(taffrail::archive::State {
         exchanges: 48_190,
         bytes: 18_400_000,
         files: 7,
-        ..pipeline::ArchiveState::default()
+        ..taffrail::archive::State::default()
     });
     state.analysis.store(Arc::new(snapshot));
     traffic(&state);

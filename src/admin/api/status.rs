@@ -3,11 +3,11 @@
 use crate::admin::history::Slot;
 use crate::admin::moment::Moment;
 use crate::admin::state::{ExporterState, Readiness, Setting, State};
+use crate::archive::State as ArchiveState;
 use crate::capture::Totals;
+use crate::drift::ReferenceState;
 use crate::drift::Verdict;
 use crate::labels::{LabelWindow, Performance};
-use crate::archive::State as ArchiveState;
-use crate::drift::ReferenceState;
 use crate::pipeline::Problem;
 use axum::Json;
 use axum::extract::State as Handle;

@@ -6,8 +6,8 @@ use crate::admin::figure;
 use crate::admin::history::Slot;
 use crate::admin::moment::{Moment, SLOTS};
 use crate::admin::state::Readiness;
-use crate::drift::Verdict;
 use crate::drift::ReferenceState;
+use crate::drift::Verdict;
 use maud::{Markup, html};
 
 pub(super) fn section(moment: &Moment<'_>) -> Markup {

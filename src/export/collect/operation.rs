@@ -1,10 +1,10 @@
 //! How the sidecar itself fares: what it kept, what waits, and every loss.
 
 use super::Sources;
+use crate::archive::State as ArchiveState;
 use crate::export::counters::Loss;
 use crate::export::family::{Attribute, Family, Value};
 use crate::export::names::{self, key};
-use crate::archive::State as ArchiveState;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
 

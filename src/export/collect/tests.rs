@@ -1,12 +1,14 @@
 use super::*;
+use crate::archive::State as ArchiveState;
 use crate::capture::{Fault, Limits, RouteTable, Totals};
 use crate::distribution::Distribution;
+use crate::drift::ReferenceState;
 use crate::drift::{Bin, Distances, FeatureReport, FeatureView, Quality, Verdict, WindowReport};
 use crate::export::family::{Point, Value};
 use crate::export::names::{self, Metric};
 use crate::labels::{Classification, Performance, Report};
 use crate::latency::{Outcome, Phase, PhaseTimes, RequestSeries};
-use crate::pipeline::{ArchiveState, Problem, ReferenceState, Snapshot};
+use crate::pipeline::{Problem, Snapshot};
 use crate::sketch::{Kind, Role};
 use http::{Method, StatusCode};
 use std::num::NonZeroUsize;

@@ -1,9 +1,9 @@
 //! What changed, as log events: a window's verdict, and what live rows are compared with.
 
 use super::batch::{Entry, Outbox, Sink};
+use crate::drift::ReferenceState;
 use crate::drift::{Verdict, WindowReport};
 use crate::export::names::event;
-use crate::drift::ReferenceState;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
 use opentelemetry_sdk::error::OTelSdkResult;

@@ -107,7 +107,7 @@ impl Setup {
             routes,
             tap: tap::Settings {
                 enabled: true,
-                sample: Arc::new(tap::SampleRate::new(self.sample)),
+                sample: Arc::new(taffrail::capture::SampleRate::new(self.sample)),
                 max_body_bytes: self.max_body_bytes,
                 headers: self.headers.into(),
             },
