@@ -242,7 +242,6 @@ fn open_archive(archive: &Archive) -> Result<Option<archive::Writer>, StartError
     settings::archive(archive).map(archive::Writer::open).transpose().map_err(Into::into)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where threads are started")]
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(StartError::Thread)
 }

@@ -92,7 +92,8 @@ impl Control {
         };
         let exporting = async {
             if let Some(exporter) = exporter {
-                exporter.run(stopped(stop.clone())).await;
+                // Boxed: it holds the buffers of three exporters, which need not lie on the stack.
+                Box::pin(exporter.run(stopped(stop.clone()))).await;
             }
         };
         tokio::join!(admin, ticking, probing, exporting);
@@ -207,8 +208,8 @@ fn settings(config: &Config) -> Vec<admin::Setting> {
     listing
         .map(|entry| admin::Setting {
             key: entry.key.to_string(),
-            value: entry.value.to_string(),
-            source: entry.source.to_string(),
+            value: entry.value.clone(),
+            source: entry.source.clone(),
         })
         .collect()
 }

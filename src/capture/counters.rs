@@ -54,6 +54,7 @@ impl Totals {
         }
     }
 
+    #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             kept: self.kept - earlier.kept,

@@ -169,7 +169,9 @@ impl CapturedBody {
             [one] => one.clone(),
             many => {
                 let mut joined = BytesMut::with_capacity(self.kept_bytes);
-                many.iter().for_each(|frame| joined.extend_from_slice(frame));
+                for frame in many {
+                    joined.extend_from_slice(frame);
+                }
                 joined.freeze()
             }
         }

@@ -34,7 +34,7 @@ pub(super) struct Args {
     data_dir: PathBuf,
 }
 
-pub(super) fn demo(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn demo(args: &Args) -> anyhow::Result<ExitCode> {
     super::log::start(super::log::Quiet::Yes);
     let model = Model::bind().context("the demo's model cannot listen")?;
     let (admin, admin_taken) = demo::listen_or_free(args.admin).context("--admin")?;

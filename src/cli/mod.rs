@@ -55,7 +55,7 @@ enum Verb {
 pub fn main() -> ExitCode {
     let done = match CommandLine::parse().verb {
         Verb::Run(args) => run::run(args),
-        Verb::Demo(args) => demo::demo(args),
+        Verb::Demo(args) => demo::demo(&args),
         Verb::Archive(args) => archive::run(args),
         Verb::Baseline(args) => baseline::baseline(&args),
         Verb::Drift(args) => drift::drift(&args),

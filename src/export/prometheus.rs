@@ -1,7 +1,7 @@
 //! Families as text for `/metrics`: Prometheus 0.0.4, or `OpenMetrics` 1.0 for those who ask for it.
 //!
 //! Names follow the OpenTelemetry rules for Prometheus: underscores, the unit spelled out, `_total`
-//! on counters, `_ratio` on gauges of unit 1. Every series carries the model's name and version, and
+//! on counters, nothing for unit 1. Every series carries the model's name and version, and
 //! `target_info` the whole resource. Written here rather than by prometheus-client, which writes
 //! `OpenMetrics` only and does not escape help texts.
 
@@ -78,7 +78,6 @@ fn unit_suffix(metric: &Metric) -> &'static str {
     match (metric.unit, metric.kind) {
         ("s", _) => "seconds",
         ("By", _) => "bytes",
-        ("1", Kind::Gauge) => "ratio",
         _ => "",
     }
 }

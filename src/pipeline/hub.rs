@@ -19,11 +19,13 @@ pub struct Hub {
     outlets: Outlets,
 }
 
+pub type Outlet<T> = Box<dyn Fn(&T) + Send + Sync>;
+
 /// Where analysed exchanges and changed verdicts go on to. None of them may wait.
 pub struct Outlets {
     pub archive: Option<archive::Writer>,
-    pub on_entry: Box<dyn Fn(&Arc<Entry>) + Send + Sync>,
-    pub on_verdict: Box<dyn Fn(&VerdictChange) + Send + Sync>,
+    pub on_entry: Outlet<Arc<Entry>>,
+    pub on_verdict: Outlet<VerdictChange>,
 }
 
 impl Hub {
@@ -85,6 +87,8 @@ impl Hub {
         };
         snapshot.archive = self.outlets.archive.as_ref().map(archive::Writer::state);
         self.published.store(Arc::new(snapshot));
-        changes.iter().for_each(|change| (self.outlets.on_verdict)(change));
+        for change in &changes {
+            (self.outlets.on_verdict)(change);
+        }
     }
 }

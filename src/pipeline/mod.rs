@@ -8,7 +8,7 @@ mod watch;
 mod worker;
 
 pub use budget::CpuBudget;
-pub use hub::{Hub, Outlets};
+pub use hub::{Hub, Outlet, Outlets};
 pub use snapshot::{Problem, Snapshot};
 pub use watch::{VerdictChange, Watch};
 pub use worker::{Decode, MakeDecode, Worker, every_dialect};

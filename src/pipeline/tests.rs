@@ -105,8 +105,8 @@ fn a_panic_in_a_decoder_costs_one_exchange() {
     for (id, path) in [("a", "/invocations"), ("b", "/panic"), ("c", "/invocations")] {
         let _ = queue.offer(exchange(id, path, REQUEST, RESPONSE));
     }
-    let made = Arc::new(Mutex::new(0));
-    let count = Arc::clone(&made);
+    let decoders = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&decoders);
     let inner = every_dialect(decode::Settings::default());
     let make: MakeDecode = Box::new(move || {
         *count.lock().unwrap() += 1;
@@ -121,7 +121,7 @@ fn a_panic_in_a_decoder_costs_one_exchange() {
     assert_eq!(snapshot.input_rows, 4);
     let problems: Vec<_> = snapshot.problems.iter().map(|p| (p.reason, p.count)).collect();
     assert_eq!(problems, [("decoder_panic", 1)]);
-    assert_eq!(*made.lock().unwrap(), 2);
+    assert_eq!(*decoders.lock().unwrap(), 2);
 }
 
 #[test]

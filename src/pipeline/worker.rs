@@ -8,7 +8,7 @@ use super::budget::CpuBudget;
 use super::hub::Hub;
 use crate::archive::Entry;
 use crate::capture::{CapturedBody, Exchange, Message, Queue};
-use crate::decode::{self, Decoded, Decoder, Part, Payload};
+use crate::decode::{self, Decoded, Decoder, Dialect, Part, Payload};
 use http::HeaderValue;
 use jiff::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -81,6 +81,7 @@ impl Worker {
         self.hub.tick(Timestamp::now());
     }
 
+    #[expect(clippy::vec_box, reason = "the queue hands over boxes, which go on as they are")]
     fn work_through(&mut self, batch: &mut Vec<Box<Exchange>>) {
         if batch.is_empty() {
             return;
@@ -93,9 +94,9 @@ impl Worker {
                 watch.observe(&exchange.id.text(), decoded, at);
             }
         }
-        analysed.into_iter().for_each(|Analysed { exchange, decoded }| {
+        for Analysed { exchange, decoded } in analysed {
             self.hub.hand_on(entry(exchange, decoded, &self.hub));
-        });
+        }
     }
 
     fn decode(&mut self, exchange: Box<Exchange>) -> Analysed {
@@ -145,7 +146,7 @@ fn entry(exchange: Box<Exchange>, decoded: Decoded, hub: &Hub) -> Entry {
         model_version: model
             .and_then(|model| model.version.as_deref())
             .map_or_else(|| hub.model_version(), Into::into),
-        dialect: decoded.dialect.map(|dialect| dialect.as_str()),
+        dialect: decoded.dialect.map(Dialect::as_str),
         inputs: decoded.inputs,
         outputs: decoded.outputs,
         exchange,

@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("labels", &["decode"]),
     ("archive", &["capture", "decode"]),
     ("pipeline", &["capture", "decode", "sketch", "drift", "labels", "archive"]),
-    ("export", &["capture", "latency", "pipeline", "drift", "labels", "sketch"]),
+    ("export", &["capture", "latency", "pipeline", "drift", "labels", "sketch", "archive"]),
     (
         "admin",
         &[

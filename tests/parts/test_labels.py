@@ -14,5 +14,5 @@ def test_accuracy_follows_the_labels(upstream, sidecar):
         admin, "POST", "/api/v1/labels", "\n".join(["id,label", *lines, ""]), {"Content-Type": "text/csv"}
     )
     assert 200 <= posted.status < 300, posted.body
-    wait_until(lambda: through.total("taffrail_labels_coverage_ratio") == 1, "all labels were joined", 30)
+    wait_until(lambda: through.total("taffrail_labels_coverage") == 1, "all labels were joined", 30)
     assert through.total("taffrail_performance_accuracy") == 0.7

@@ -94,7 +94,7 @@ def test_prometheus_scrapes_and_answers(processes, baseline, upstream, sidecar, 
     assert wait_until(lambda: query(kept), "Prometheus has scraped", 30) == [10.0]
     assert query("up") == [1.0]
     assert query('max(taffrail_request_latency_seconds{quantile="0.99",phase="total"})')[0] > 0
-    share = 'sum(taffrail_baseline_share_ratio{feature="a",role="input"})'
+    share = 'sum(taffrail_baseline_share{feature="a",role="input"})'
     assert query(share)[0] == pytest.approx(1.0, abs=1e-6)
 
 

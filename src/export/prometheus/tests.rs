@@ -35,7 +35,7 @@ fn names_follow_the_rules_of_open_telemetry() {
         (&names::HTTP_SERVER_ACTIVE_REQUESTS, "http_server_active_requests"),
         (&names::REQUEST_LATENCY, "taffrail_request_latency_seconds"),
         (&names::FEATURE_ROWS, "taffrail_feature_rows"),
-        (&names::BASELINE_SHARE, "taffrail_baseline_share_ratio"),
+        (&names::BASELINE_SHARE, "taffrail_baseline_share"),
         (&names::QUALITY_NULL_RATIO, "taffrail_quality_null_ratio"),
         (&names::DRIFT_P_VALUE, "taffrail_drift_p_value"),
     ] {
