@@ -16,7 +16,7 @@ use crate::capture::{Counters, Limits, Queue, RouteTable, SampleRate};
 use crate::config::{Archive, BaselineSource, Config};
 use crate::drift::{Baseline, Monitor, Reference, Tumbling};
 use crate::labels::Joiner;
-use crate::pipeline::{CpuBudget, Hub, Snapshot, Watch, Worker, every_dialect};
+use crate::pipeline::{CpuBudget, Hub, MakeDecode, Snapshot, Watch, Worker, every_dialect};
 use crate::{admin, archive, capture, drift, export, latency, proxy, tap};
 use arc_swap::ArcSwap;
 use control::Control;
@@ -105,88 +105,147 @@ pub struct Bound {
 }
 
 pub fn start(config: &Config, bound: Bound) -> Result<Running, StartError> {
-    let started_at = Timestamp::now();
-    let listeners = proxy::bind(config.listen, config.threads).map_err(|source| {
-        StartError::Listen { key: "listen", flag: "listen", address: config.listen, source }
-    })?;
-    let admin = bound.admin.map_or_else(|| bind_admin(config.admin.address), Ok)?;
-    let listen = listeners.first().and_then(|l| l.local_addr().ok()).unwrap_or(config.listen);
-    let admin_address = admin.local_addr().unwrap_or(config.admin.address);
+    let sockets = Sockets::bind(config, bound)?;
+    Stages::build(config, &sockets)?.start(config, sockets)
+}
 
-    let routes = Arc::new(RouteTable::new(&config.routes)?);
-    let counters = Arc::new(Counters::default());
-    let limits = Limits { items: config.capture.queue_items, bytes: config.capture.queue_bytes };
-    let queue = Arc::new(Queue::new(limits, counters));
-    let rate = Arc::new(SampleRate::new(config.capture.sample));
-    let (recorders, collector) = latency::recorders(listeners.len(), Arc::clone(&routes));
-    let watch = new_watch(config, started_at)?;
-    let shared = Shared {
-        analysis: Arc::new(ArcSwap::from_pointee(watch.snapshot())),
-        latency: Arc::default(),
-        routes: Arc::clone(&routes),
-        queue: Arc::clone(&queue),
-    };
-    let exports = Exports::new(config, listen, started_at, &shared)?;
-    let recent = Arc::new(admin::Recent::new(RECENT_EXCHANGES, RECENT_BYTES));
-    let outlets = exports.outlets(Arc::clone(&recent), open_archive(&config.archive)?);
-    let hub = Arc::new(Hub::new(watch, &shared.analysis, &routes, queue.counters(), outlets));
+struct Sockets {
+    listeners: Vec<TcpListener>,
+    listen: SocketAddr,
+    admin: TcpListener,
+    admin_address: SocketAddr,
+}
 
-    let readiness = Arc::new(Readiness::new(started_at));
-    let (traffic, traffic_phase) = watch::channel(proxy::Shutdown::Serving);
-    let (control_stop, control_stopped) = watch::channel(false);
-    let page = control::Page { listen, started_at, recent, readiness: Arc::clone(&readiness) };
-    let control = Control::new(config, &shared, page, exports, collector, &hub);
-    let control = vec![spawn("control", move || control.run(admin, control_stopped))?];
+impl Sockets {
+    fn bind(config: &Config, bound: Bound) -> Result<Self, StartError> {
+        let refused =
+            |key, flag, address| move |source| StartError::Listen { key, flag, address, source };
+        let listeners = proxy::bind(config.listen, config.threads).map_err(refused(
+            "listen",
+            "listen",
+            config.listen,
+        ))?;
+        let address = config.admin.address;
+        let admin = bound.admin.map_or_else(|| TcpListener::bind(address), Ok).map_err(refused(
+            "admin.address",
+            "admin",
+            address,
+        ))?;
+        let listen = listeners.first().and_then(|l| l.local_addr().ok()).unwrap_or(config.listen);
+        let admin_address = admin.local_addr().unwrap_or(address);
+        Ok(Self { listeners, listen, admin, admin_address })
+    }
+}
 
-    let analysis_stop = Arc::new(AtomicBool::new(false));
-    let mut analysis = Threads::new();
-    if config.capture.enabled {
-        let budget =
-            CpuBudget::new(Arc::clone(&rate), config.capture.sample, config.capture.cpu_budget);
+/// Every stage, built and joined to its neighbours; no thread runs yet, so an error leaves nothing.
+struct Stages {
+    shared: Shared,
+    rate: Arc<SampleRate>,
+    recorders: Vec<latency::Recorder>,
+    hub: Arc<Hub>,
+    decode: MakeDecode,
+    readiness: Arc<Readiness>,
+    control: Control,
+}
+
+impl Stages {
+    fn build(config: &Config, sockets: &Sockets) -> Result<Self, StartError> {
+        let started_at = Timestamp::now();
+        let routes = Arc::new(RouteTable::new(&config.routes)?);
+        let capture = &config.capture;
+        let limits = Limits { items: capture.queue_items, bytes: capture.queue_bytes };
+        let queue = Arc::new(Queue::new(limits, Arc::new(Counters::default())));
+        let threads = sockets.listeners.len();
+        let (recorders, collector) = latency::recorders(threads, Arc::clone(&routes));
         let decode = every_dialect(settings::decode(&config.model)?);
-        let worker = Worker::new(Arc::clone(&queue), Arc::clone(&hub), decode, budget);
-        let stop = Arc::clone(&analysis_stop);
-        analysis.push(spawn("analysis", move || worker.run(&stop))?);
+        let watch = new_watch(config, started_at)?;
+        let analysis = Arc::new(ArcSwap::from_pointee(watch.snapshot()));
+        let shared = Shared { analysis, latency: Arc::default(), routes, queue };
+
+        let exports = Exports::new(config, sockets.listen, started_at, &shared)?;
+        let recent = Arc::new(admin::Recent::new(RECENT_EXCHANGES, RECENT_BYTES));
+        let outlets = exports.outlets(Arc::clone(&recent), open_archive(&config.archive)?);
+        let counters = shared.queue.counters();
+        let hub = Hub::new(watch, &shared.analysis, &shared.routes, counters, outlets);
+        let hub = Arc::new(hub);
+
+        let readiness = Arc::new(Readiness::new(started_at));
+        let listen = sockets.listen;
+        let page = control::Page { listen, started_at, recent, readiness: Arc::clone(&readiness) };
+        let control = Control::new(config, &shared, page, exports, collector, &hub);
+        let rate = Arc::new(SampleRate::new(capture.sample));
+        Ok(Self { shared, rate, recorders, hub, decode, readiness, control })
     }
 
-    let mut serving = Threads::new();
-    for (index, (listener, recorder)) in listeners.into_iter().zip(recorders).enumerate() {
-        let thread = proxy::Thread {
-            listener,
-            upstream: config.upstream.clone(),
-            routes: Arc::clone(&routes),
-            tap: tap::Settings {
-                enabled: config.capture.enabled,
-                sample: Arc::clone(&rate),
-                max_body_bytes: config.capture.max_body_bytes,
-                headers: config.capture.headers.as_slice().into(),
-            },
-            queue: Arc::clone(&queue),
-            recorder,
-            tracing: settings::tracing(config),
-            shutdown: traffic_phase.clone(),
-        };
-        serving.push(spawn(&format!("serving-{index}"), move || {
-            if let Err(error) = thread.run() {
-                tracing::error!(%error, "a serving thread could not start");
-            }
-        })?);
-    }
+    /// Downstream first, so that nothing is handed on before there is somebody to take it.
+    fn start(self, config: &Config, sockets: Sockets) -> Result<Running, StartError> {
+        let Self { shared, rate, recorders, hub, decode, readiness, control } = self;
+        let Sockets { listeners, listen, admin, admin_address } = sockets;
+        let (control_stop, stopped) = watch::channel(false);
+        let control = vec![spawn("control", move || control.run(admin, stopped))?];
 
-    Ok(Running {
-        listen,
-        admin: admin_address,
-        shared,
-        drain: config.drain,
-        readiness,
-        serving,
-        analysis,
-        control,
-        traffic,
-        analysis_stop,
-        control_stop,
-        hub,
-    })
+        let analysis_stop = Arc::new(AtomicBool::new(false));
+        let mut analysis = Threads::new();
+        if config.capture.enabled {
+            let capture = &config.capture;
+            let budget = CpuBudget::new(Arc::clone(&rate), capture.sample, capture.cpu_budget);
+            let worker = Worker::new(Arc::clone(&shared.queue), Arc::clone(&hub), decode, budget);
+            let stop = Arc::clone(&analysis_stop);
+            analysis.push(spawn("analysis", move || worker.run(&stop))?);
+        }
+
+        let (traffic, phase) = watch::channel(proxy::Shutdown::Serving);
+        let mut serving = Threads::new();
+        for (index, (listener, recorder)) in listeners.into_iter().zip(recorders).enumerate() {
+            let thread = serving_thread(config, &shared, &rate, listener, recorder, phase.clone());
+            serving.push(spawn(&format!("serving-{index}"), move || {
+                if let Err(error) = thread.run() {
+                    tracing::error!(%error, "a serving thread could not start");
+                }
+            })?);
+        }
+        let (drain, admin) = (config.drain, admin_address);
+        Ok(Running {
+            listen,
+            admin,
+            shared,
+            drain,
+            readiness,
+            serving,
+            analysis,
+            control,
+            traffic,
+            analysis_stop,
+            control_stop,
+            hub,
+        })
+    }
+}
+
+fn serving_thread(
+    config: &Config,
+    shared: &Shared,
+    rate: &Arc<SampleRate>,
+    listener: TcpListener,
+    recorder: latency::Recorder,
+    shutdown: watch::Receiver<proxy::Shutdown>,
+) -> proxy::Thread {
+    let tap = tap::Settings {
+        enabled: config.capture.enabled,
+        sample: Arc::clone(rate),
+        max_body_bytes: config.capture.max_body_bytes,
+        headers: config.capture.headers.as_slice().into(),
+    };
+    proxy::Thread {
+        listener,
+        upstream: config.upstream.clone(),
+        routes: Arc::clone(&shared.routes),
+        tap,
+        queue: Arc::clone(&shared.queue),
+        recorder,
+        tracing: settings::tracing(config),
+        shutdown,
+    }
 }
 
 impl Running {
@@ -206,15 +265,6 @@ impl Running {
         clean &= join(self.control);
         Drained { in_time, clean }
     }
-}
-
-fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|source| StartError::Listen {
-        key: "admin.address",
-        flag: "admin",
-        address,
-        source,
-    })
 }
 
 fn new_watch(config: &Config, now: Timestamp) -> Result<Watch, StartError> {

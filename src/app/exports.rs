@@ -57,7 +57,7 @@ impl Exports {
             }),
             on_verdict: Box::new(move |change| {
                 log_change(change);
-                events.offer(&change.report, &change.reference);
+                events.offer(change);
             }),
         }
     }
@@ -86,12 +86,11 @@ fn families(
 
 fn log_change(change: &VerdictChange) {
     let report = &change.report;
-    let before = change.before.map_or("none", crate::drift::Verdict::as_str);
     let drifting: Vec<_> =
         report.features.iter().filter(|f| f.detected).map(|f| &*f.feature).collect();
     tracing::info!(
         window = %report.window,
-        before,
+        before = change.before.as_str(),
         verdict = report.verdict.as_str(),
         rows = report.rows,
         coverage = report.coverage,

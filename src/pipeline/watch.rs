@@ -31,10 +31,11 @@ pub struct Watch {
     problems: BTreeMap<&'static str, u64>,
 }
 
-/// A verdict that is not the one before it on windows of the same length.
+/// A verdict that is not the one before it on windows of the same length. Before the first, nothing
+/// was shown, which is what `insufficient_data` says.
 #[derive(Debug, Clone)]
 pub struct VerdictChange {
-    pub before: Option<Verdict>,
+    pub before: Verdict,
     pub report: Arc<WindowReport>,
     /// What the window was compared with.
     pub reference: ReferenceState,
@@ -118,8 +119,9 @@ impl Watch {
             self.windows.pop_front();
         }
         let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
+        let before = before.unwrap_or(Verdict::InsufficientData);
         let reference = self.monitor.reference_state();
-        (before != Some(report.verdict)).then_some(VerdictChange { before, report, reference })
+        (before != report.verdict).then_some(VerdictChange { before, report, reference })
     }
 
     pub fn snapshot(&self) -> Snapshot {

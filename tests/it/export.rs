@@ -20,6 +20,7 @@ use taffrail::drift::ReferenceState;
 use taffrail::drift::{Distances, FeatureReport, Quality, Verdict, WindowReport};
 use taffrail::export::otlp::{Events, Exporter, OtlpError, Settings, Spans};
 use taffrail::export::{Counters, Family, Loss, Resource, Signal, Value, names};
+use taffrail::pipeline::VerdictChange;
 use taffrail::sketch::{Kind, Role};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -145,8 +146,10 @@ fn verdict(verdict: Verdict) -> WindowReport {
     }
 }
 
-const LEARNED: fn() -> ReferenceState =
-    || ReferenceState::Learned { rows: 5000, hash: "abc".into() };
+fn change(before: Verdict, after: Verdict) -> VerdictChange {
+    let reference = ReferenceState::Learned { rows: 5000, hash: "abc".into() };
+    VerdictChange { before, report: Arc::new(verdict(after)), reference }
+}
 
 /// A counter that is 10 more each time it is collected, and a histogram.
 fn families(count: u64) -> Vec<Family> {
@@ -282,12 +285,11 @@ async fn what_is_not_sampled_makes_no_span() {
 }
 
 #[tokio::test]
-async fn a_verdict_that_changes_is_an_event_and_one_that_stays_is_none() {
+async fn each_change_of_a_verdict_is_an_event() {
     let mut collector = Collector::answering(&[]).await;
     let running = Running::start(&settings(collector.address), Vec::new);
-    for now in [Verdict::InsufficientData, Verdict::Stable, Verdict::Stable, Verdict::Drifting] {
-        running.events.offer(&verdict(now), &LEARNED());
-    }
+    running.events.offer(&change(Verdict::InsufficientData, Verdict::Stable));
+    running.events.offer(&change(Verdict::Stable, Verdict::Drifting));
     let mut records = Vec::new();
     while records.len() < 2 {
         let request = collector.logs().await;
@@ -469,7 +471,7 @@ async fn what_waits_at_the_end_is_flushed() {
     settings.batch_delay = LONG;
     let running = Running::start(&settings, growing());
     running.spans.offer(&exchange(200, None), "/invocations");
-    running.events.offer(&verdict(Verdict::Drifting), &LEARNED());
+    running.events.offer(&change(Verdict::Stable, Verdict::Drifting));
     let counters = running.stop().await;
     for (signal, items) in [(Signal::Metrics, 3), (Signal::Traces, 2), (Signal::Logs, 1)] {
         assert_eq!(counters.otlp(signal).sent.load(Relaxed), items, "{signal:?}");

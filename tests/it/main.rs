@@ -4,6 +4,7 @@
 
 mod admin;
 mod admin_state;
+mod app;
 mod cli_baseline;
 mod cli_check;
 mod cli_drift;

@@ -1,14 +1,13 @@
 //! What changed, as log events: a window's verdict, and what live rows are compared with.
 
 use super::batch::{Entry, Outbox, Sink};
-use crate::drift::ReferenceState;
-use crate::drift::{Verdict, WindowReport};
+use crate::drift::{ReferenceState, Verdict, WindowReport};
 use crate::export::names::event;
+use crate::pipeline::VerdictChange;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLogRecord, SdkLogger, SdkLoggerProvider};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -19,38 +18,24 @@ const MAX_NAMES: usize = 50;
 #[derive(Clone)]
 pub struct Events {
     outbox: Option<Outbox<Event>>,
-    last: Arc<Mutex<Last>>,
-}
-
-/// What was last said, so that only a change is.
-#[derive(Default)]
-struct Last {
-    /// By length of window.
-    verdicts: HashMap<Arc<str>, Verdict>,
-    reference: Option<&'static str>,
+    /// What was last said of the reference, so that only a change is.
+    reference: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Events {
     /// Exports nothing and counts nothing.
     pub fn off() -> Self {
-        Self { outbox: None, last: Arc::default() }
+        Self { outbox: None, reference: Arc::default() }
     }
 
     pub(super) fn new(outbox: Outbox<Event>) -> Self {
-        Self { outbox: Some(outbox), last: Arc::default() }
+        Self { outbox: Some(outbox), reference: Arc::default() }
     }
 
-    /// Queues `taffrail.drift.changed` if the verdict on windows of this length changed. Before the
-    /// first, nothing was shown, which is what `insufficient_data` says.
-    pub fn offer(&self, report: &WindowReport, reference: &ReferenceState) {
-        let Some(outbox) = &self.outbox else { return };
-        let before = {
-            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            last.verdicts.insert(Arc::clone(&report.window), report.verdict)
-        };
-        let before = before.unwrap_or(Verdict::InsufficientData);
-        if before != report.verdict {
-            outbox.offer(Event::drift_changed(report, before, reference));
+    /// Queues `taffrail.drift.changed`.
+    pub fn offer(&self, change: &VerdictChange) {
+        if let Some(outbox) = &self.outbox {
+            outbox.offer(Event::drift_changed(change));
         }
     }
 
@@ -59,8 +44,8 @@ impl Events {
     pub fn offer_reference(&self, reference: &ReferenceState) {
         let Some(outbox) = &self.outbox else { return };
         let state = reference.as_str();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.reference.replace(state) != Some(state) {
+        let mut last = self.reference.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.replace(state) != Some(state) {
             outbox.offer(Event::baseline_changed(reference));
         }
     }
@@ -81,7 +66,8 @@ impl Entry for Event {
 }
 
 impl Event {
-    fn drift_changed(report: &WindowReport, before: Verdict, reference: &ReferenceState) -> Self {
+    fn drift_changed(change: &VerdictChange) -> Self {
+        let VerdictChange { before, report, reference } = change;
         let detected: Vec<&str> =
             report.features.iter().filter(|f| f.detected).map(|f| &*f.feature).collect();
         let names = &detected[..detected.len().min(MAX_NAMES)];
@@ -101,7 +87,7 @@ impl Event {
             Verdict::Drifting => Severity::Warn,
             Verdict::Stable | Verdict::InsufficientData => Severity::Info,
         };
-        let body = sentence(report, before, names, detected.len());
+        let body = sentence(report, *before, names, detected.len());
         Self { name: event::DRIFT_CHANGED, at: SystemTime::now(), severity, body, attributes }
     }
 
