@@ -78,11 +78,11 @@ impl Control {
                 () = async { stopped(stop.clone()).await; tokio::time::sleep(ADMIN_GRACE).await } => {}
             }
         };
+        // Exports end after the last tick, so that the last push has what the last second brought.
+        let (ticked, last_tick_done) = watch::channel(false);
         let ticking = async {
-            tokio::select! {
-                () = ticker.run() => {}
-                () = stopped(stop.clone()) => {}
-            }
+            ticker.run(stopped(stop.clone())).await;
+            ticked.send_replace(true);
         };
         let probing = async {
             tokio::select! {
@@ -93,7 +93,7 @@ impl Control {
         let exporting = async {
             if let Some(exporter) = exporter {
                 // Boxed: it holds the buffers of three exporters, which need not lie on the stack.
-                Box::pin(exporter.run(stopped(stop.clone()))).await;
+                Box::pin(exporter.run(stopped(last_tick_done))).await;
             }
         };
         tokio::join!(admin, ticking, probing, exporting);
@@ -114,17 +114,27 @@ struct Ticker {
 }
 
 impl Ticker {
-    async fn run(mut self) {
+    /// Until `stop`, and once more then: serving threads have handed over their last interval.
+    async fn run(mut self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        loop {
-            ticks.tick().await;
-            let latency = Arc::new(self.collector.snapshot());
-            self.shared.latency.store(Arc::clone(&latency));
-            let captured = self.shared.queue.counters().totals();
-            self.history.push(Timestamp::now(), &latency, captured);
-            self.events.offer_reference(&self.shared.analysis.load().reference);
+        let mut running = true;
+        while running {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = &mut stop => running = false,
+            }
+            self.tick();
         }
+    }
+
+    fn tick(&mut self) {
+        let latency = Arc::new(self.collector.snapshot());
+        self.shared.latency.store(Arc::clone(&latency));
+        let captured = self.shared.queue.counters().totals();
+        self.history.push(Timestamp::now(), &latency, captured);
+        self.events.offer_reference(&self.shared.analysis.load().reference);
     }
 }
 

@@ -1,7 +1,13 @@
 //! The whole sidecar in this process: traffic in, verdicts, labels, metrics and the archive out.
 
+use crate::export_collector::{Arrival, Collector};
 use crate::support::sidecar::PATIENCE;
 use crate::support::wire::{Message, Peer, Upstream, sized};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::{NumberDataPoint, metric, number_data_point};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -241,4 +247,68 @@ fn what_keeps_it_from_starting_names_the_key() {
     let taken = elsewhere.local_addr().unwrap().to_string();
     let message = refused("admin.address", &taken).to_string();
     assert!(message.contains("admin.address") && message.contains(&taken), "{message}");
+}
+
+#[tokio::test]
+async fn everything_is_exported_by_the_time_it_ends() {
+    let mut collector = Collector::answering(&[]).await;
+    let endpoint = format!("http://{}", collector.address);
+    let sidecar = tokio::task::spawn_blocking(move || {
+        let pairs = [("export.otlp.endpoint", endpoint.as_str()), ("export.otlp.interval", "1h")];
+        let sidecar = Sidecar::before(&doubling_model(), &pairs);
+        for id in ["a", "b", "c"] {
+            assert_eq!(sidecar.predict(id, &[1.0, 2.0]).status(), 200);
+        }
+        sidecar.running.shutdown()
+    });
+    assert!(sidecar.await.unwrap().clean);
+    let (mut rows, mut spans, mut events) = (0, 0, 0);
+    while (rows, spans, events) != (6, 6, 1) {
+        match collector.next().await.0 {
+            Arrival::Metrics(request) => rows = input_rows(&request),
+            Arrival::Traces(request) => spans += span_count(&request),
+            Arrival::Logs(request) => events += record_count(&request),
+        }
+    }
+}
+
+/// `taffrail.decode.rows` of role input.
+fn input_rows(request: &ExportMetricsServiceRequest) -> i64 {
+    let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+    let metrics = scopes.flat_map(|scope| &scope.metrics);
+    let rows = metrics.filter(|metric| metric.name == "taffrail.decode.rows");
+    let points = rows.filter_map(|metric| match metric.data.as_ref()? {
+        metric::Data::Sum(sum) => Some(&sum.data_points),
+        _ => None,
+    });
+    let is_input = |point: &&NumberDataPoint| {
+        point
+            .attributes
+            .iter()
+            .any(|attribute| attribute.key == "role" && is_text(attribute, "input"))
+    };
+    points.flatten().filter(is_input).map(value).sum()
+}
+
+fn is_text(attribute: &KeyValue, text: &str) -> bool {
+    let value = attribute.value.as_ref().and_then(|value| value.value.as_ref());
+    matches!(value, Some(any_value::Value::StringValue(found)) if found == text)
+}
+
+fn value(point: &NumberDataPoint) -> i64 {
+    match point.value {
+        Some(number_data_point::Value::AsInt(value)) => value,
+        _ => 0,
+    }
+}
+
+fn span_count(request: &ExportTraceServiceRequest) -> usize {
+    let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+    scopes.map(|scope| scope.spans.len()).sum()
+}
+
+/// That learning began is the only event here.
+fn record_count(request: &ExportLogsServiceRequest) -> usize {
+    let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
+    scopes.map(|scope| scope.log_records.len()).sum()
 }
