@@ -7,7 +7,8 @@
 use crossbeam_queue::ArrayQueue;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
 use std::time::Duration;
 
 use super::{Counters, Exchange};
@@ -36,7 +37,8 @@ pub struct Queue {
     held_bytes: AtomicUsize,
     limits: Limits,
     counters: Arc<Counters>,
-    filling: Doorbell,
+    /// The analysis thread that waited first: whom to wake when the queue is filling up.
+    waiter: OnceLock<Thread>,
 }
 
 impl Queue {
@@ -46,7 +48,7 @@ impl Queue {
             held_bytes: AtomicUsize::new(0),
             limits,
             counters,
-            filling: Doorbell::default(),
+            waiter: OnceLock::new(),
         }
     }
 
@@ -74,8 +76,10 @@ impl Queue {
         if truncated {
             self.counters.truncated.fetch_add(1, Ordering::Relaxed);
         }
-        if self.is_filling(held, cost) {
-            self.filling.ring();
+        if self.is_filling(held, cost)
+            && let Some(waiter) = self.waiter.get()
+        {
+            waiter.unpark();
         }
         Offer::Taken
     }
@@ -95,9 +99,11 @@ impl Queue {
         }
     }
 
-    /// Waits until `timeout` has passed or the queue is half full, whichever is first.
+    /// Waits until `timeout` has passed or the queue is half full, whichever is first. Of several
+    /// threads, only the first one to have waited is woken early.
     pub fn wait(&self, timeout: Duration) {
-        self.filling.wait(timeout);
+        self.waiter.get_or_init(std::thread::current);
+        std::thread::park_timeout(timeout);
     }
 
     pub fn len(&self) -> usize {
@@ -119,30 +125,6 @@ impl Queue {
 
 fn cost(exchange: &Exchange) -> usize {
     exchange.kept_bytes() + EXCHANGE_OVERHEAD_BYTES
-}
-
-/// Wakes a waiting analysis thread. The lock is held for a flag only, and rung at most once per
-/// crossing of the half-full mark.
-#[derive(Default)]
-struct Doorbell {
-    rung: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Doorbell {
-    fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.changed.notify_one();
-    }
-
-    fn wait(&self, timeout: Duration) {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut rung, _) = self
-            .changed
-            .wait_timeout_while(rung, timeout, |rung| !*rung)
-            .unwrap_or_else(PoisonError::into_inner);
-        *rung = false;
-    }
 }
 
 #[cfg(test)]

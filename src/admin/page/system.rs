@@ -104,7 +104,8 @@ fn archive(moment: &Moment<'_>) -> Markup {
                 None => p.note { "Off (" code { "archive: off" } ")" },
                 Some(archive) => {
                     dl.list {
-                        (figure_line("Exchanges written", &figure::count(archive.exchanges)))
+                        (figure_line("In whole files", &figure::count(archive.exchanges)))
+                        (figure_line("In the open file", &figure::count(archive.open_exchanges)))
                         (figure_line("Files", &figure::count(archive.files)))
                         (figure_line("On disk", &figure::bytes(archive.bytes)))
                         (figure_line("Files expired", &figure::count(archive.expired_files)))

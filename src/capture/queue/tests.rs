@@ -61,7 +61,14 @@ fn bytes_are_bounded_apart_from_items() {
 fn a_half_full_queue_wakes_the_waiting_thread() {
     let queue = Arc::new(queue(4, 1 << 20));
     let waiting = Arc::clone(&queue);
-    let waiter = std::thread::spawn(move || waiting.wait(Duration::from_secs(60)));
+    let waiter = std::thread::spawn(move || {
+        while waiting.is_empty() {
+            waiting.wait(Duration::from_secs(60));
+        }
+    });
+    while queue.waiter.get().is_none() {
+        std::thread::yield_now();
+    }
     let _ = queue.offer(exchange(1, 0));
     let _ = queue.offer(exchange(1, 1));
     waiter.join().unwrap();
