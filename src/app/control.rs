@@ -152,12 +152,24 @@ impl Prober {
             let probe = proxy::upstream::probe(&self.upstream);
             let outcome = match timeout(self.upstream.connect_timeout, probe).await {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(error.to_string()),
+                Ok(Err(error)) => Err(chain(&error)),
                 Err(_) => Err("it did not accept a connection in time".to_owned()),
             };
             self.readiness.probed(outcome, Timestamp::now());
         }
     }
+}
+
+/// An error with all that caused it: a reader of `/readyz` sees no log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 fn state(

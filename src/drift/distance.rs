@@ -147,8 +147,11 @@ mod tests {
             q in proptest::collection::vec(0_u64..1000, 20),
         ) {
             let scaled: Vec<u64> = p.iter().map(|rows| rows * scale).collect();
+            let rows = scaled.iter().sum::<u64>() as f64;
             for (name, distance) in by_share(&p, &scaled).iter() {
-                prop_assert!(distance.abs() < 1e-6, "{name} {distance}");
+                // The statistic grows with the rows, and so does what rounding leaves of it.
+                let bound = if name == "chi_squared" { rows * 1e-10 } else { 1e-6 };
+                prop_assert!(distance.abs() < bound, "{name} {distance}");
             }
             let other = by_share(&p, &q[..p.len()]);
             for distance in [other.jensen_shannon, other.hellinger, other.l_infinity] {

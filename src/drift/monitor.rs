@@ -86,9 +86,12 @@ impl Monitor {
         }
     }
 
-    /// Every watched feature, inputs first; none while the baseline is being learnt.
+    /// Every watched feature, inputs first; without bins while the baseline is being learnt.
     pub fn views(&self) -> Vec<FeatureView> {
-        self.watch().map(Watch::views).unwrap_or_default()
+        match &self.phase {
+            Phase::Learning { builder, .. } => builder.views(),
+            Phase::Watching { watch, .. } => watch.views(),
+        }
     }
 
     pub fn reference_state(&self) -> ReferenceState {

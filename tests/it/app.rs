@@ -128,6 +128,10 @@ fn rows_labels_and_exchanges_are_seen_from_end_to_end() {
 
     let status = sidecar.status_when(|s| rows_seen(s) == 2 && s["labels"]["joined"] == 2);
     assert_eq!(status["reference"]["state"], "learning");
+    let features: Value = serde_json::from_str(&sidecar.get("/api/v1/features")).unwrap();
+    let found: Vec<_> =
+        features["features"].as_array().unwrap().iter().map(|f| &f["feature"]).collect();
+    assert_eq!(found, ["f0", "prediction"]);
     assert_eq!(status["capture"]["coverage"], 1.0);
     let metrics = sidecar.get("/metrics");
     assert!(metrics.contains("taffrail_decode_rows_total{"), "{metrics}");
@@ -149,7 +153,8 @@ fn without_a_baseline_the_first_rows_become_it() {
     sidecar.predict("a", &values);
     let status = sidecar.status_when(|status| status["reference"]["state"] == "learned");
     assert_eq!(status["reference"]["rows"], 100);
-    assert!(sidecar.get("/").contains("earn"), "the page says that it was learned");
+    let page = sidecar.get("/");
+    assert!(page.contains("baseline learnt from the first"), "{page}");
     sidecar.running.shutdown();
 }
 

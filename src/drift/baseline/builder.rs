@@ -3,7 +3,7 @@
 use super::observed::Observed;
 use super::{Baseline, BaselineError, BaselineFeature};
 use crate::decode::Rows;
-use crate::drift::FeatureFilter;
+use crate::drift::{FeatureFilter, FeatureView, Quality};
 use crate::sketch::{FeatureKey, Role};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -88,6 +88,21 @@ impl BaselineBuilder {
     /// Features that were seen but are over `max_features`.
     pub fn features_over_limit(&self) -> u64 {
         self.over_limit.names()
+    }
+
+    /// What was found so far, inputs first. There are no bins before they are fixed.
+    pub fn views(&self) -> Vec<FeatureView> {
+        let view = |(key, observed): &(FeatureKey, Observed)| FeatureView {
+            feature: key.name.clone(),
+            role: key.role,
+            kind: observed.kind(),
+            bins: Vec::new(),
+            rows_total: observed.rows(),
+            quality: Quality { null_ratio: observed.null_ratio(), ..Quality::default() },
+        };
+        let mut views: Vec<_> = self.features.iter().map(view).collect();
+        views.sort_by_key(|view| view.role);
+        views
     }
 
     /// Fixes bins and levels: what was observed is the reference from here on.

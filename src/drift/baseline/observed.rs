@@ -7,7 +7,7 @@ use super::bins;
 use super::feature::{CategoricalReference, Content, NumericReference};
 use crate::decode::{Cell, Column};
 use crate::sketch::{
-    self, Bounds, CategoricalCounts, Cells, Edges, EdgesError, Levels, NumericCounts,
+    self, Bounds, CategoricalCounts, Cells, Edges, EdgesError, Kind, Levels, NumericCounts,
 };
 use datasketches::hash::value::raw_bytes;
 use datasketches::hll::{HllSketch, HllType};
@@ -85,10 +85,33 @@ impl Observed {
         }
     }
 
-    /// What the feature mostly was decides its kind; without any value it is numeric.
+    /// What the feature mostly was decides; without any value it is numeric.
+    pub(super) fn kind(&self) -> Kind {
+        if self.numbers() >= self.texts { Kind::Numeric } else { Kind::Categorical }
+    }
+
+    fn numbers(&self) -> u64 {
+        self.moments.values + self.nans + self.infinities
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.numbers() + self.texts + self.nulls
+    }
+
+    /// As it will be counted: not-a-number is missing too. 0 before the first row.
+    pub(super) fn null_ratio(&self) -> f64 {
+        let missing = self.nulls + self.nans;
+        if missing == 0 { 0.0 } else { missing as f64 / self.rows() as f64 }
+    }
+
     pub(super) fn finish(self) -> Result<Content, EdgesError> {
-        let numbers = self.moments.values + self.nans + self.infinities;
-        if numbers >= self.texts { self.into_numeric() } else { Ok(self.into_categorical(numbers)) }
+        match self.kind() {
+            Kind::Numeric => self.into_numeric(),
+            Kind::Categorical => {
+                let numbers = self.numbers();
+                Ok(self.into_categorical(numbers))
+            }
+        }
     }
 
     fn into_numeric(self) -> Result<Content, EdgesError> {
