@@ -49,7 +49,8 @@ pub fn banner(
         }
     }
     text.push_str(
-        "The model knows two summers. A simulated day lasts 150 ms; autumn begins after 23 s.\n\n\
+        "The model was fitted on half the days of two summers, and first meets the other half.\n\
+         A simulated day lasts 150 ms; autumn begins after 23 s.\n\n\
          date        season   req/s      p50      p99  coverage  accuracy  last window",
     );
     text
@@ -104,7 +105,9 @@ impl Numbers {
 }
 
 fn milliseconds(time: Option<Duration>) -> String {
-    time.map_or("–".into(), |time| format!("{:.2} ms", time.as_secs_f64() * 1e3))
+    let Some(time) = time.map(|time| time.as_secs_f64() * 1e3) else { return "–".into() };
+    let decimals = if time < 100.0 { 2 } else { 0 };
+    format!("{time:.decimals$} ms")
 }
 
 fn percent(share: Option<f64>) -> String {
