@@ -91,7 +91,7 @@ pub(super) fn drift(args: &Args) -> anyhow::Result<ExitCode> {
     let report = Report { baseline: BaselineRows { rows }, windows };
     let text = match args.format {
         Format::Json => serde_json::to_string_pretty(&report)?,
-        Format::Table => overview::text(&report, Palette::of_stdout()),
+        Format::Table => overview::text(&report, &args.settings(), Palette::of_stdout()),
         Format::Html => html::page(&report, &args.baseline, &args.from),
     };
     super::print(&text)?;

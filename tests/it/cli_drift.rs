@@ -137,6 +137,24 @@ fn too_few_rows_are_neither_stable_nor_drifting() {
 }
 
 #[test]
+fn the_tables_explain_themselves_within_100_characters() {
+    let weather = Weather::with_baseline();
+    let monthly = ["--time-column", "date", "--window", "1mo", "--min-rows", "20"];
+    let whole = ["--time-column", "date", "--min-rows", "20"];
+    for (arguments, told) in [
+        (&monthly[..], "The number behind a feature is its Jensen–Shannon distance"),
+        (&whole[..], "JS is the Jensen–Shannon distance"),
+    ] {
+        let run = drift(&weather, arguments);
+        assert!(run.stdout.contains("differs by more than chance (false discovery rate 0.01)"));
+        assert!(run.stdout.contains("With fewer than 20 rows it has no verdict"), "{run:?}");
+        assert!(run.stdout.contains(told), "{run:?}");
+        let widest = run.stdout.lines().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(widest.chars().count() <= 100, "{widest}");
+    }
+}
+
+#[test]
 fn the_page_needs_nothing_from_elsewhere() {
     let monthly = ["--time-column", "date", "--window", "1mo", "--min-rows", "20"];
     let run = drift(&Weather::with_baseline(), &[&monthly[..], &["--format", "html"]].concat());
