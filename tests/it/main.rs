@@ -7,6 +7,7 @@ mod admin_state;
 mod cli_baseline;
 mod cli_check;
 mod cli_drift;
+mod cli_recording;
 mod cli_support;
 mod decode;
 mod export;
