@@ -67,17 +67,14 @@ pub(super) fn name(window: &WindowReport, index: usize) -> String {
     if (start.time(), end.time()) == (midnight, midnight) {
         return format!("{} – {}", start.date(), end.date());
     }
-    let from = format!("{} {}", start.date(), clock(start.time()));
+    let whole_minutes = (start.second(), end.second()) == (0, 0);
+    let clock = if whole_minutes { "%H:%M" } else { "%H:%M:%S" };
+    let from = format!("{} {}", start.date(), start.strftime(clock));
     if start.date() == end.date() {
-        format!("{from} – {}", clock(end.time()))
+        format!("{from} – {}", end.strftime(clock))
     } else {
-        format!("{from} – {} {}", end.date(), clock(end.time()))
+        format!("{from} – {} {}", end.date(), end.strftime(clock))
     }
-}
-
-fn clock(time: Time) -> String {
-    let format = if time.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
-    time.strftime(format).to_string()
 }
 
 fn lines(windows: &[WindowReport], palette: Palette) -> String {
@@ -201,7 +198,7 @@ mod tests {
             ("2014-01-01T00:00:00Z", "2014-02-01T00:00:00Z", "2014-01-01 – 2014-02-01"),
             ("2014-01-01T06:00:00Z", "2014-01-01T12:00:00Z", "2014-01-01 06:00 – 12:00"),
             ("2014-01-01T23:00:00Z", "2014-01-02T00:00:00Z", "2014-01-01 23:00 – 2014-01-02 00:00"),
-            ("2014-01-01T23:00:05Z", "2014-01-01T23:00:10Z", "2014-01-01 23:00:05 – 23:00:10"),
+            ("2014-01-01T23:00:50Z", "2014-01-01T23:01:00Z", "2014-01-01 23:00:50 – 23:01:00"),
             ("", "", "#3"),
         ] {
             assert_eq!(name(&window(start, end), 2), named);
