@@ -217,12 +217,11 @@ impl FileRecords {
 
 /// Whether a Parquet file has the columns that every archive file has, whoever wrote it: a copy by
 /// another tool keeps them, and loses what this archive adds to the footer.
-pub fn holds_exchanges(path: &Path) -> bool {
-    open(path).is_ok_and(|reader| {
-        let schema = reader.metadata().file_metadata().schema_descr();
-        let has = |name: &str| schema.columns().iter().any(|found| found.path().string() == name);
-        COLUMNS.iter().filter(|column| !column.nullable).all(|column| has(column.name))
-    })
+pub fn holds_exchanges(path: &Path) -> Result<bool, ArchiveError> {
+    let reader = open(path)?;
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let has = |name: &str| schema.columns().iter().any(|found| found.path().string() == name);
+    Ok(COLUMNS.iter().filter(|column| !column.nullable).all(|column| has(column.name)))
 }
 
 pub(super) fn open(path: &Path) -> Result<SerializedFileReader<File>, ArchiveError> {

@@ -23,8 +23,8 @@ pub(super) const AFTER_HELP: &str = "\
 Exit codes: 0 no window drifts, 3 at least one does, 2 the call or a file is wrong, 1 anything else.
 A window with fewer rows than --min-rows is neither: its verdict is insufficient_data.
 Times are RFC 3339, dates (2012-01-01), date and time (2012-01-01 09:30:00, UTC), or seconds or
-milliseconds since 1970; of recorded traffic, when the exchange began. Windows of time are aligned to
-UTC; 1mo is a calendar month.";
+milliseconds since 1970; of recorded traffic, when the exchange began. Windows of time are aligned
+to UTC; 1mo is a calendar month.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

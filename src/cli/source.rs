@@ -24,7 +24,8 @@ impl Source {
             }
             return Ok(Self::Archive(Recording::new(&reader)));
         }
-        if TableReader::is_parquet(path) && archive::holds_exchanges(path) {
+        // What is wrong with a file that cannot be read, the table's reader tells.
+        if TableReader::is_parquet(path) && archive::holds_exchanges(path).unwrap_or(false) {
             let reader = archive::Reader::open(path).map_err(BadInput::new)?;
             return Ok(Self::Archive(Recording::new(&reader)));
         }

@@ -106,6 +106,25 @@ fn windows_of_rows_end_with_a_partial_one() {
 }
 
 #[test]
+fn windows_of_time_are_judged_with_those_before_as_windows_of_rows_are() {
+    let weather = Weather::with_baseline();
+    let path = weather.path().join("2014.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, days) = text.split_once('\n').unwrap();
+    let day = |(row, day): (usize, &str)| format!("{},{}\n", row / 5 * 3600, &day[11..]);
+    let days: String = days.lines().enumerate().map(day).collect();
+    std::fs::write(&path, format!("{}\n{days}", head.replace("date", "ts"))).unwrap();
+    let judged = |window: &str| {
+        let run = drift(&weather, &["--window", window, "--min-rows", "5", "--format", "json"]);
+        let judged = |window: Value| (window["verdict"].clone(), window["features"].clone());
+        windows(&run).into_iter().map(judged).collect::<Vec<_>>()
+    };
+    let by_rows = judged("5");
+    assert_eq!(by_rows.len(), 73);
+    assert_eq!(judged("1h"), by_rows);
+}
+
+#[test]
 fn windows_without_times_have_none() {
     let run = drift(&Weather::with_baseline(), &["--window", "200", "--format", "json"]);
     assert!(windows(&run).iter().all(|window| window["start"].is_null()), "{run:?}");
