@@ -34,7 +34,7 @@ mod writer;
 
 pub use catalogue::{ArchiveFile, files};
 pub use entry::Entry;
-pub use reader::{DecodedExchange, Part, Reader, Records, Summary};
+pub use reader::{DecodedExchange, Part, Reader, Records, Summary, holds_exchanges};
 pub use record::{Body, Record};
 pub use verify::{Checked, verify};
 pub use writer::{Settings, State, Writer};

@@ -95,7 +95,7 @@ impl Reader {
     }
 
     /// The decoded rows of every exchange that has any.
-    pub fn rows(&self) -> impl Iterator<Item = Result<DecodedExchange, ArchiveError>> {
+    pub fn rows(&self) -> impl Iterator<Item = Result<DecodedExchange, ArchiveError>> + use<> {
         let mut records = self.records(Part::DecodedRows);
         std::iter::from_fn(move || {
             let record = records.next()?;
@@ -213,6 +213,15 @@ impl FileRecords {
             cells => Ok(cells),
         }
     }
+}
+
+/// Whether a Parquet file has the columns that every archive file has, whoever wrote it: a copy by
+/// another tool keeps them, and loses what this archive adds to the footer.
+pub fn holds_exchanges(path: &Path) -> Result<bool, ArchiveError> {
+    let reader = open(path)?;
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let has = |name: &str| schema.columns().iter().any(|found| found.path().string() == name);
+    Ok(COLUMNS.iter().filter(|column| !column.nullable).all(|column| has(column.name)))
 }
 
 pub(super) fn open(path: &Path) -> Result<SerializedFileReader<File>, ArchiveError> {

@@ -86,7 +86,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn open(dir: &Path) -> anyhow::Result<Reader> {
-    Reader::open(dir).with_context(|| format!("no archive at {}", dir.display()))
+    let reader = Reader::open(dir).with_context(|| format!("no archive at {}", dir.display()))?;
+    if dir.is_file() && !archive::holds_exchanges(dir)? {
+        anyhow::bail!("{} is Parquet, but lacks the columns of an archive", dir.display());
+    }
+    Ok(reader)
 }
 
 fn ls(dir: &Path, out: &mut impl Write) -> anyhow::Result<ExitCode> {

@@ -1,11 +1,11 @@
-//! `taffrail baseline`: reference sketches from training data; to read them, to merge them.
+//! `taffrail baseline`: reference sketches from training data or recorded traffic; to read them, to
+//! merge them.
 
-use super::columns;
+use super::columns::{self, Batch};
 use super::input::{BadInput, read_baseline};
 use super::layout::{Align, Grid};
+use super::source::Source;
 use super::style::{Colour, Palette};
-use super::table::{TableError, TableReader};
-use crate::decode::Column;
 use crate::drift::{
     Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, Settings,
 };
@@ -23,7 +23,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Sketch training data: what live traffic is compared with
+    /// Sketch training data or recorded traffic: what live traffic is compared with
     Build(Build),
     /// Show what a baseline knows of each feature
     Show(Show),
@@ -33,13 +33,14 @@ enum Verb {
 
 #[derive(Debug, clap::Args)]
 struct Build {
-    /// Training data: .csv with a head line, .jsonl, .ndjson or .parquet; may be given again
-    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    /// Training data: .csv with a head line, .jsonl, .ndjson or .parquet; or recorded traffic: a data
+    /// directory, an archive's directory or a file of it. May be given again
+    #[arg(long, value_name = "FILE_OR_ARCHIVE", required = true, num_args = 1..)]
     from: Vec<PathBuf>,
     /// Where the baseline is written
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Columns that are predictions; all others are inputs
+    /// Columns of a table that are predictions; all others are inputs
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     outputs: Vec<String>,
     /// Globs over the names of columns to take
@@ -48,7 +49,7 @@ struct Build {
     /// Globs over the names of columns to leave out
     #[arg(long, value_name = "GLOBS", value_delimiter = ',')]
     exclude: Vec<String>,
-    /// The column that says when a row was; it is no feature
+    /// The column of a table that says when a row was; it is no feature
     #[arg(long, value_name = "NAME", default_value = "ts")]
     time_column: String,
     /// Features taken, at most
@@ -107,45 +108,53 @@ impl Build {
     }
 
     fn read(&self, path: &Path, builder: &mut BaselineBuilder) -> anyhow::Result<()> {
-        let mut reader = TableReader::open(path).map_err(BadInput::new)?;
+        let mut source = Source::open(path)?;
+        let is_output = |name: &str| self.outputs.iter().any(|output| output == name);
         let mut is_first = true;
-        while let Some(columns) = reader.next_batch().map_err(BadInput::new)? {
+        while let Some(batch) = source.next_batch(&self.time_column, is_output)? {
             if is_first {
-                self.check(path, &columns)?;
+                self.check(path, &source, &batch)?;
                 is_first = false;
             }
-            let is_output = |name: &str| self.outputs.iter().any(|output| output == name);
-            let split = columns::split(columns, Some(&self.time_column), is_output);
-            builder.observe(Role::Input, &split.inputs);
-            builder.observe(Role::Output, &split.outputs);
+            builder.observe(Role::Input, &batch.inputs);
+            builder.observe(Role::Output, &batch.outputs);
         }
         if is_first {
-            return Err(BadInput::new(TableError::Empty(path.to_owned())).into());
+            return Err(source.empty(path.to_owned()).into());
         }
-        reader.left_out().iter().for_each(|why| note(&format!("left out: {why}")));
+        source.left_out().iter().for_each(|why| note(&format!("left out: {why}")));
         Ok(())
     }
 
     /// Names that no column has, and columns that are hardly features.
-    fn check(&self, path: &Path, columns: &[Column]) -> Result<(), BadInput> {
-        let names: Vec<_> = columns.iter().map(|column| &**column.name()).collect();
-        if let Some(missing) = self.outputs.iter().find(|name| !names.contains(&name.as_str())) {
+    fn check(&self, path: &Path, source: &Source, batch: &Batch) -> Result<(), BadInput> {
+        let shown = path.display();
+        if source.is_archive() && !self.outputs.is_empty() {
             return Err(BadInput::text(format!(
-                "--outputs: {} has no column {missing:?}; it has {}",
-                path.display(),
-                names.join(", ")
+                "--outputs: {shown} is an archive, which says of its own what is an output"
+            )));
+        }
+        let outputs = batch.outputs.columns();
+        if let Some(missing) = self
+            .outputs
+            .iter()
+            .find(|name| !outputs.iter().any(|column| **column.name() == ***name))
+        {
+            return Err(BadInput::text(format!(
+                "--outputs: {shown} has no column {missing:?}; it has {}",
+                batch.names()
             )));
         }
         let filter = FeatureFilter::new(self.include.clone(), self.exclude.clone());
-        let dated = columns
-            .iter()
-            .filter(|column| **column.name() != *self.time_column && filter.admits(column.name()))
-            .filter(|column| columns::looks_like_times(column));
-        for column in dated {
-            let name = column.name();
-            note(&format!(
-                "{name} holds times and is taken as a category; leave it out by --time-column {name}"
-            ));
+        let flag = if source.is_archive() { "--exclude" } else { "--time-column" };
+        let columns = batch.columns().map(|(_, column)| column);
+        for column in columns.filter(|column| filter.admits(column.name())) {
+            if columns::looks_like_times(column) {
+                let name = column.name();
+                note(&format!(
+                    "{name} holds times and is taken as a category; leave it out by {flag} {name}"
+                ));
+            }
         }
         Ok(())
     }

@@ -2,30 +2,55 @@
 
 use super::table::parse_time;
 use crate::decode::{Cell, Column, Rows};
+use crate::sketch::Role;
 use jiff::Timestamp;
 
-/// A batch as the engine takes it.
-#[derive(Default)]
-pub(super) struct Split {
-    pub time: Option<Column>,
+/// Rows as the engine takes them.
+pub(super) struct Batch {
     pub inputs: Rows,
     pub outputs: Rows,
+    pub times: Times,
 }
 
+/// When each row was.
+pub(super) enum Times {
+    /// There is no column of times.
+    Unknown,
+    Column(Column),
+    Known(Vec<Timestamp>),
+}
+
+impl Batch {
+    pub(super) fn rows(&self) -> usize {
+        self.inputs.len().max(self.outputs.len())
+    }
+
+    pub(super) fn columns(&self) -> impl Iterator<Item = (Role, &Column)> {
+        let inputs = self.inputs.columns().iter().map(|column| (Role::Input, column));
+        inputs.chain(self.outputs.columns().iter().map(|column| (Role::Output, column)))
+    }
+
+    /// The names of its columns, for a person who sought another.
+    pub(super) fn names(&self) -> String {
+        self.columns().map(|(_, column)| &**column.name()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A table's columns by their roles.
 pub(super) fn split(
     columns: Vec<Column>,
-    time_column: Option<&str>,
+    time_column: &str,
     is_output: impl Fn(&str) -> bool,
-) -> Split {
-    let mut split = Split::default();
+) -> Batch {
+    let mut batch = Batch { inputs: Rows::new(), outputs: Rows::new(), times: Times::Unknown };
     for column in columns {
         match &**column.name() {
-            name if Some(name) == time_column => split.time = Some(column),
-            name if is_output(name) => split.outputs.push(column),
-            _ => split.inputs.push(column),
+            name if name == time_column => batch.times = Times::Column(column),
+            name if is_output(name) => batch.outputs.push(column),
+            _ => batch.inputs.push(column),
         }
     }
-    split
+    batch
 }
 
 /// Moves row `i` of `rows` to part `part_of[i]`, of `parts`.

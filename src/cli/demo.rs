@@ -4,7 +4,7 @@ use super::lifecycle;
 use crate::app::{self, Bound, Running, Shared};
 use crate::config::Config;
 use crate::demo::{self, Model, Numbers, Progress, Replay, Taken};
-use crate::drift::WindowReport;
+use crate::drift::{FeatureReport, WindowReport};
 use crate::labels::Performance;
 use crate::latency::{Phase, Snapshot};
 use anyhow::Context;
@@ -186,9 +186,12 @@ fn quantile(latency: &Snapshot, quantile: f64) -> Option<Duration> {
     busiest.recent.quantile(quantile).map(Duration::from_secs_f64)
 }
 
+/// The furthest first.
 fn detected(report: &WindowReport) -> Vec<Arc<str>> {
-    let detected = report.features.iter().filter(|feature| feature.detected);
-    detected.map(|feature| Arc::clone(&feature.feature)).collect()
+    let distance = |feature: &FeatureReport| feature.distances.jensen_shannon.unwrap_or_default();
+    let mut detected: Vec<_> = report.features.iter().filter(|feature| feature.detected).collect();
+    detected.sort_by(|a, b| distance(b).total_cmp(&distance(a)));
+    detected.into_iter().map(|feature| Arc::clone(&feature.feature)).collect()
 }
 
 fn accuracy(performance: &Performance) -> Option<f64> {

@@ -4,16 +4,17 @@ mod cut;
 mod html;
 mod overview;
 
-use super::columns::{self, Split};
+use super::columns::{self, Batch, Times};
 use super::input::{BadInput, read_baseline};
+use super::source::Source;
 use super::style::{Colour, Palette};
-use super::table::{TableError, TableReader};
 use super::window::Window;
-use crate::drift::{Baseline, FeatureFilter, Settings, Verdict, WindowReport};
-use crate::sketch::Role;
+use crate::drift::{Baseline, BaselineFeature, FeatureFilter, Settings, Verdict, WindowReport};
+use crate::sketch::{FeatureKey, Role};
 use cut::Cutter;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,20 +23,22 @@ pub(super) const AFTER_HELP: &str = "\
 Exit codes: 0 no window drifts, 3 at least one does, 2 the call or a file is wrong, 1 anything else.
 A window with fewer rows than --min-rows is neither: its verdict is insufficient_data.
 Times are RFC 3339, dates (2012-01-01), date and time (2012-01-01 09:30:00, UTC), or seconds or
-milliseconds since 1970. Windows of time are aligned to UTC; 1mo is a calendar month.";
+milliseconds since 1970; of recorded traffic, when the exchange began. Windows of time are aligned
+to UTC; 1mo is a calendar month.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// What the rows are compared with: from `taffrail baseline build`
     #[arg(long, value_name = "FILE")]
     baseline: PathBuf,
-    /// Rows to judge: .csv with a head line, .jsonl, .ndjson or .parquet
-    #[arg(long, value_name = "FILE")]
+    /// Rows to judge: .csv with a head line, .jsonl, .ndjson or .parquet; or recorded traffic: a data
+    /// directory, an archive's directory or a file of it
+    #[arg(long, value_name = "FILE_OR_ARCHIVE")]
     from: PathBuf,
-    /// Length of a window: rows (500), time (30m, 1h, 1d) or months (1mo) [default: the whole file]
+    /// Length of a window: rows (500), time (30m, 1h, 1d) or months (1mo) [default: all rows as one]
     #[arg(long, value_name = "LENGTH")]
     window: Option<Window>,
-    /// The column that says when a row was
+    /// The column of a table that says when a row was; recorded traffic knows it
     #[arg(long, value_name = "NAME", default_value = "ts")]
     time_column: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -91,7 +94,7 @@ pub(super) fn drift(args: &Args) -> anyhow::Result<ExitCode> {
     let report = Report { baseline: BaselineRows { rows }, windows };
     let text = match args.format {
         Format::Json => serde_json::to_string_pretty(&report)?,
-        Format::Table => overview::text(&report, Palette::of_stdout()),
+        Format::Table => overview::text(&report, &args.settings(), Palette::of_stdout()),
         Format::Html => html::page(&report, &args.baseline, &args.from),
     };
     super::print(&text)?;
@@ -112,51 +115,75 @@ impl Args {
 
     fn judge(&self, baseline: &Arc<Baseline>) -> Result<Vec<WindowReport>, BadInput> {
         let window = self.window.unwrap_or(Window::All);
+        let mut wanted = Wanted::new(baseline, &self.settings().filter);
+        if wanted.keys.is_empty() {
+            return Err(BadInput::text(format!(
+                "no feature of {} is among those to judge: see --include and --exclude",
+                self.baseline.display()
+            )));
+        }
         let mut cutter = Cutter::new(self.settings(), Arc::clone(baseline), window);
-        let mut reader = TableReader::open(&self.from).map_err(BadInput::new)?;
-        let mut rows_read = 0;
-        while let Some(columns) = reader.next_batch().map_err(BadInput::new)? {
+        let mut source = Source::open(&self.from)?;
+        let is_output = |name: &str| has_feature(baseline, Role::Output, name);
+        let (mut rows_read, mut names) = (0, String::new());
+        while let Some(batch) = source.next_batch(&self.time_column, is_output)? {
             if rows_read == 0 {
-                let names: Vec<_> = columns.iter().map(|column| &**column.name()).collect();
-                self.check_names(baseline, &names)?;
+                names = batch.names();
             }
-            let is_output = |name: &str| has_feature(baseline, Role::Output, name);
-            let split = columns::split(columns, Some(&self.time_column), is_output);
-            let times = self.times(window, &split, rows_read)?;
-            rows_read += split.inputs.len().max(split.outputs.len());
-            cutter.observe(&split.inputs, &split.outputs, times.as_deref());
+            wanted.meet(&batch);
+            let times = self.times(window, &batch, rows_read)?;
+            rows_read += batch.rows();
+            cutter.observe(&batch.inputs, &batch.outputs, times.as_deref());
         }
         if rows_read == 0 {
-            return Err(BadInput::new(TableError::Empty(self.from.clone())));
+            return Err(source.empty(self.from.clone()));
         }
+        self.check(&wanted, &names)?;
         let cut = cutter.finish();
         if cut.late_rows > 0 {
-            let rows = match cut.late_rows {
-                1 => "1 row was".to_owned(),
-                rows => format!("{rows} rows were"),
-            };
-            note(&format!(
-                "{rows} left out, long after the window was closed; sort {} by {}",
-                self.from.display(),
-                self.time_column
-            ));
+            self.note_late(cut.late_rows, source.is_archive());
         }
         Ok(cut.reports)
     }
 
-    fn times(
+    fn note_late(&self, rows: u64, is_archive: bool) {
+        let rows = match rows {
+            1 => "1 row was".to_owned(),
+            rows => format!("{rows} rows were"),
+        };
+        let told = format!("{rows} left out, long after the window was closed");
+        if is_archive {
+            note(&told);
+        } else {
+            note(&format!("{told}; sort {} by {}", self.from.display(), self.time_column));
+        }
+    }
+
+    fn times<'a>(
         &self,
         window: Window,
-        split: &Split,
+        batch: &'a Batch,
         rows_read: usize,
-    ) -> Result<Option<Vec<Timestamp>>, BadInput> {
-        let Some(column) = &split.time else { return Ok(None) };
+    ) -> Result<Option<Cow<'a, [Timestamp]>>, BadInput> {
+        let from = self.from.display();
+        let column = match (&batch.times, window) {
+            (Times::Known(times), _) => return Ok(Some(times.into())),
+            (Times::Column(column), _) => column,
+            (Times::Unknown, Window::Time(_)) => {
+                return Err(BadInput::text(format!(
+                    "--window {window} needs the time of each row, and {from} has no column {:?}; \
+                     name it by --time-column: it has {}",
+                    self.time_column,
+                    batch.names()
+                )));
+            }
+            (Times::Unknown, _) => return Ok(None),
+        };
         match (columns::times(column), window) {
-            (Ok(times), _) => Ok(Some(times)),
+            (Ok(times), _) => Ok(Some(times.into())),
             (Err(fault), Window::Time(_)) => Err(BadInput::text(format!(
-                "{}: column {}, row {}: {} is not a time; write RFC 3339, a date, or seconds or \
+                "{from}: column {}, row {}: {} is not a time; write RFC 3339, a date, or seconds or \
                  milliseconds since 1970",
-                self.from.display(),
                 self.time_column,
                 rows_read + fault.row + 1,
                 fault.cell,
@@ -165,42 +192,46 @@ impl Args {
         }
     }
 
-    fn check_names(&self, baseline: &Baseline, names: &[&str]) -> Result<(), BadInput> {
+    /// `names` are those of the columns that were read.
+    fn check(&self, wanted: &Wanted<'_>, names: &str) -> Result<(), BadInput> {
         let from = self.from.display();
-        let has = || names.join(", ");
-        if let Some(window @ Window::Time(_)) = self.window
-            && !names.contains(&self.time_column.as_str())
-        {
+        if wanted.missing.len() == wanted.keys.len() {
             return Err(BadInput::text(format!(
-                "--window {window} needs the time of each row, and {from} has no column {:?}; \
-                 name it by --time-column: it has {}",
-                self.time_column,
-                has()
-            )));
-        }
-        let filter = self.settings().filter;
-        let wanted = baseline.features().iter().map(|feature| &*feature.key().name);
-        let wanted: Vec<_> = wanted.filter(|name| filter.admits(name)).collect();
-        if wanted.is_empty() {
-            return Err(BadInput::text(format!(
-                "no feature of {} is among those to judge: see --include and --exclude",
-                self.baseline.display()
-            )));
-        }
-        let missing: Vec<_> = wanted.iter().copied().filter(|name| !names.contains(name)).collect();
-        if missing.len() == wanted.len() {
-            return Err(BadInput::text(format!(
-                "{from} has no feature of {} ({}); it has {}",
+                "{from} has no feature of {} ({}); it has {names}",
                 self.baseline.display(),
-                wanted.join(", "),
-                has()
+                listed(&wanted.keys),
             )));
         }
-        if !missing.is_empty() {
-            note(&format!("{from} lacks {} of the baseline", missing.join(", ")));
+        if !wanted.missing.is_empty() {
+            note(&format!("{from} lacks {} of the baseline", listed(&wanted.missing)));
         }
         Ok(())
     }
+}
+
+/// The features to judge, and those that no row has had yet.
+struct Wanted<'a> {
+    keys: Vec<&'a FeatureKey>,
+    missing: Vec<&'a FeatureKey>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(baseline: &'a Baseline, filter: &FeatureFilter) -> Self {
+        let keys = baseline.features().iter().map(BaselineFeature::key);
+        let keys: Vec<_> = keys.filter(|key| filter.admits(&key.name)).collect();
+        Self { missing: keys.clone(), keys }
+    }
+
+    fn meet(&mut self, batch: &Batch) {
+        self.missing.retain(|key| {
+            let mut columns = batch.columns();
+            !columns.any(|(role, column)| role == key.role && *column.name() == key.name)
+        });
+    }
+}
+
+fn listed(keys: &[&FeatureKey]) -> String {
+    keys.iter().map(|key| &*key.name).collect::<Vec<_>>().join(", ")
 }
 
 fn has_feature(baseline: &Baseline, role: Role, name: &str) -> bool {

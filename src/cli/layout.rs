@@ -53,6 +53,19 @@ impl Grid {
     }
 }
 
+/// At most `width` characters: of a longer text the middle is left out, as names differ at their ends.
+pub(super) fn elided(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return text.to_owned();
+    }
+    let kept = width.saturating_sub(1);
+    let (head, tail) = (kept - kept / 2, kept / 2);
+    let head: String = text.chars().take(head).collect();
+    let tail: String = text.chars().skip(length - tail).collect();
+    format!("{head}…{tail}")
+}
+
 const SPARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// A character a share, the largest the highest; of many bins only the first are drawn.
@@ -66,4 +79,16 @@ pub(super) fn sparkline(shares: &[f64]) -> String {
     };
     let drawn: String = shares.iter().take(DRAWN).map(spark).collect();
     if shares.len() > DRAWN { format!("{drawn}…") } else { drawn }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_keeps_both_ends() {
+        assert_eq!(elided("temp_max", 8), "temp_max");
+        assert_eq!(elided("address.city.name", 9), "addr…name");
+        assert_eq!(elided("größer", 4), "gr…r");
+    }
 }

@@ -1,15 +1,15 @@
-//! The baseline of the demo: the summers that the model was fitted on, and what it says of them.
+//! The baseline of the demo: the summer days that the model was fitted on, and what it says of them.
 
-use super::{Classifier, Day, DemoError, Season, days};
+use super::calendar::is_fitted;
+use super::{Classifier, Day, DemoError, days};
 use crate::decode::{Cell, Column, Rows};
 use crate::drift::{Baseline, BaselineBuilder, BaselineSettings};
 use crate::sketch::Role;
 
-/// Built anew at each start, from 306 days.
+/// Built anew at each start, from 153 days.
 pub fn baseline() -> Result<Baseline, DemoError> {
-    let summers: Vec<_> =
-        days()?.into_iter().filter(|day| Season::Summer.holds(day.date)).collect();
-    let (inputs, outputs) = rows(&Classifier::embedded()?, &summers);
+    let fitted: Vec<_> = days()?.into_iter().filter(|day| is_fitted(day.date)).collect();
+    let (inputs, outputs) = rows(&Classifier::embedded()?, &fitted);
     let mut builder = BaselineBuilder::new(BaselineSettings::default());
     builder.observe(Role::Input, &inputs);
     builder.observe(Role::Output, &outputs);

@@ -1,11 +1,11 @@
 //! A real small model, real data, and its traffic: what `taffrail demo` shows without any set-up.
 //!
 //! In: the weather of Seattle, day by day, 2012 to 2015 (NOAA, public domain), and a classifier fitted
-//! on two of its summers by `fit.py`. Out: a [`Model`] that answers Open Inference requests, the
-//! [`baseline`] of the summers it was fitted on, and a [`Replay`] that asks it about the days of a
-//! simulated year, through the sidecar, and tells the truth about them some simulated days later.
-//! The promise: every number on the page is measured on those requests. Nothing here knows a
-//! threshold, and no verdict is arranged.
+//! by `fit.py` on every second day of two of its summers. Out: a [`Model`] that answers Open Inference
+//! requests, the [`baseline`] of the days it was fitted on, and a [`Replay`] that asks it about the days
+//! of a simulated year, through the sidecar, and tells the truth about them some simulated days later.
+//! The promise: every number on the page is measured on those requests, and none of them asks about a
+//! day that the model was fitted on. Nothing here knows a threshold, and no verdict is arranged.
 
 mod baseline;
 mod calendar;

@@ -22,7 +22,7 @@ pub struct Numbers {
     pub p99: Option<Duration>,
     /// In [0, 1].
     pub coverage: f64,
-    /// Of the last closed window, with the features that were detected in it.
+    /// Of the last closed window, with the features that drift in it, the furthest first.
     pub verdict: Option<(Verdict, Vec<Arc<str>>)>,
     /// Of the rows last labelled, in [0, 1].
     pub accuracy: Option<f64>,
@@ -49,7 +49,8 @@ pub fn banner(
         }
     }
     text.push_str(
-        "The model knows two summers. A simulated day lasts 150 ms; autumn begins after 23 s.\n\n\
+        "The model was fitted on half the days of two summers, and first meets the other half.\n\
+         A simulated day lasts 150 ms; autumn begins after 23 s.\n\n\
          date        season   req/s      p50      p99  coverage  accuracy  last window",
     );
     text
@@ -89,7 +90,7 @@ impl Numbers {
     }
 
     fn verdict_text(&self) -> String {
-        const SHOWN: usize = 3;
+        const SHOWN: usize = 2;
         let Some((verdict, features)) = &self.verdict else { return "not closed yet".into() };
         let mut text = verdict.as_str().replace('_', " ");
         let named: Vec<_> = features.iter().take(SHOWN).map(|feature| &**feature).collect();
@@ -97,14 +98,16 @@ impl Numbers {
             let _ = write!(text, ": {}", named.join(", "));
         }
         if features.len() > SHOWN {
-            let _ = write!(text, " and {} more", features.len() - SHOWN);
+            let _ = write!(text, ", +{}", features.len() - SHOWN);
         }
         text
     }
 }
 
 fn milliseconds(time: Option<Duration>) -> String {
-    time.map_or("–".into(), |time| format!("{:.2} ms", time.as_secs_f64() * 1e3))
+    let Some(time) = time.map(|time| time.as_secs_f64() * 1e3) else { return "–".into() };
+    let decimals = if time < 100.0 { 2 } else { 0 };
+    format!("{time:.decimals$} ms")
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -123,13 +126,13 @@ mod tests {
             p50: Some(Duration::from_micros(410)),
             p99: Some(Duration::from_micros(12_345)),
             coverage: 1.0,
-            verdict: Some((Verdict::Drifting, ["a", "b", "c", "d"].map(Arc::from).to_vec())),
+            verdict: Some((Verdict::Drifting, ["a", "b", "c"].map(Arc::from).to_vec())),
             accuracy: Some(0.634),
         };
         assert_eq!(
             numbers.line(Calendar::at(Duration::ZERO)),
             "2013-05-01  summer     300  0.41 ms 12.35 ms     100 %      63 %  \
-             drifting: a, b, c and 1 more"
+             drifting: a, b, +1"
         );
     }
 

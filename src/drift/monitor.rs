@@ -76,6 +76,16 @@ impl Monitor {
         }
     }
 
+    /// Makes the open window the one after those that `before` has closed, so that it is judged with
+    /// them: for windows that are filled side by side. Both must have the same settings and baseline.
+    pub fn follow(&mut self, before: &mut Self) {
+        if let (Phase::Watching { watch, .. }, Phase::Watching { watch: before, .. }) =
+            (&mut self.phase, &mut before.phase)
+        {
+            watch.follow(before);
+        }
+    }
+
     /// Ends a window. `None` while the baseline is being learnt, or for a level that does not exist.
     ///
     /// Where windows of several lengths end together, the finest is closed first.

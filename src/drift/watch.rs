@@ -93,6 +93,15 @@ impl Watch {
         }
     }
 
+    /// Takes over the closed windows that `before` keeps to be merged with the next.
+    pub(super) fn follow(&mut self, before: &mut Self) {
+        for (watched, before) in self.watched.iter_mut().zip(&mut before.watched) {
+            for (windows, before) in watched.windows.iter_mut().zip(&mut before.windows) {
+                windows.kept = std::mem::take(&mut before.kept);
+            }
+        }
+    }
+
     /// Judges the open window of a level and opens the next. The finest is merged into all longer ones.
     pub(super) fn close(&mut self, settings: &Settings, span: WindowSpan) -> Option<WindowReport> {
         let window = settings.windows.get(span.level)?.clone();

@@ -100,16 +100,28 @@ fn json_lines_give_the_same_baseline_as_csv() {
 }
 
 #[test]
+fn parquet_compressed_with_gzip_is_read() {
+    let weather = Weather::new();
+    let from = fixture("offline/gzip.parquet").display().to_string();
+    let built = weather.taffrail(&["baseline", "build", "--from", &from, "--out", "b.json"]);
+    assert!(built.stdout.contains("3 rows, 2 features"), "{built:?}");
+}
+
+#[test]
 fn what_cannot_be_read_is_told_and_exits_2() {
     let weather = Weather::with_baseline();
     let at = |name: &str| fixture(&format!("offline/{name}")).display().to_string();
     for (from, told) in [
         ("absent.csv".to_owned(), "absent.csv: cannot be read: No such file"),
         ("baseline.json".to_owned(), "unknown format; the name must end in .csv"),
-        (".".to_owned(), "is a directory"),
+        (".".to_owned(), "is a directory without an archive"),
         (at("head_only.csv"), "has no rows"),
         (at("ragged.csv"), "record 2 (line: 3"),
         (at("cut.jsonl"), "cut.jsonl:2: is not a JSON object"),
+        (
+            at("brotli.parquet"),
+            "column x is compressed with brotli, which is not read; write the file again with zstd",
+        ),
     ] {
         let run = weather.taffrail(&["baseline", "build", "--from", &from, "--out", "x.json"]);
         assert_eq!(run.code, Some(2), "{from}: {run:?}");

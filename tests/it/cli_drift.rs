@@ -106,6 +106,25 @@ fn windows_of_rows_end_with_a_partial_one() {
 }
 
 #[test]
+fn windows_of_time_are_judged_with_those_before_as_windows_of_rows_are() {
+    let weather = Weather::with_baseline();
+    let path = weather.path().join("2014.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, days) = text.split_once('\n').unwrap();
+    let day = |(row, day): (usize, &str)| format!("{},{}\n", row / 5 * 3600, &day[11..]);
+    let days: String = days.lines().enumerate().map(day).collect();
+    std::fs::write(&path, format!("{}\n{days}", head.replace("date", "ts"))).unwrap();
+    let judged = |window: &str| {
+        let run = drift(&weather, &["--window", window, "--min-rows", "5", "--format", "json"]);
+        let judged = |window: Value| (window["verdict"].clone(), window["features"].clone());
+        windows(&run).into_iter().map(judged).collect::<Vec<_>>()
+    };
+    let by_rows = judged("5");
+    assert_eq!(by_rows.len(), 73);
+    assert_eq!(judged("1h"), by_rows);
+}
+
+#[test]
 fn windows_without_times_have_none() {
     let run = drift(&Weather::with_baseline(), &["--window", "200", "--format", "json"]);
     assert!(windows(&run).iter().all(|window| window["start"].is_null()), "{run:?}");
@@ -134,6 +153,24 @@ fn too_few_rows_are_neither_stable_nor_drifting() {
     let run = drift(&Weather::with_baseline(), &["--time-column", "date", "--window", "1mo"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(run.stdout.contains("0 of 12 windows drift; 12 had too few rows to judge"), "{run:?}");
+}
+
+#[test]
+fn the_tables_explain_themselves_within_100_characters() {
+    let weather = Weather::with_baseline();
+    let monthly = ["--time-column", "date", "--window", "1mo", "--min-rows", "20"];
+    let whole = ["--time-column", "date", "--min-rows", "20"];
+    for (arguments, told) in [
+        (&monthly[..], "The number behind a feature is its Jensen–Shannon distance"),
+        (&whole[..], "JS is the Jensen–Shannon distance"),
+    ] {
+        let run = drift(&weather, arguments);
+        assert!(run.stdout.contains("differs by more than chance (false discovery rate 0.01)"));
+        assert!(run.stdout.contains("With fewer than 20 rows it has no verdict"), "{run:?}");
+        assert!(run.stdout.contains(told), "{run:?}");
+        let widest = run.stdout.lines().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(widest.chars().count() <= 100, "{widest}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod app;
 mod cli_baseline;
 mod cli_check;
 mod cli_drift;
+mod cli_recording;
 mod cli_support;
 mod decode;
 mod export;

@@ -126,3 +126,10 @@ fn a_place_without_archive_is_an_error_that_names_it() {
     let error = run(Args { verb: Verb::Ls { dir: "/nowhere/at/all".into() } }).unwrap_err();
     assert!(format!("{error:#}").contains("/nowhere/at/all"), "{error:#}");
 }
+
+#[test]
+fn a_table_of_something_else_is_no_archive() {
+    let table = "tests/fixtures/offline/gzip.parquet";
+    let error = run(Args { verb: Verb::Ls { dir: table.into() } }).unwrap_err();
+    assert!(error.to_string().contains("gzip.parquet is Parquet, but lacks"), "{error:#}");
+}

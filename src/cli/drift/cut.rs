@@ -1,7 +1,8 @@
 //! Rows in file order, reports on windows out.
 //!
 //! Rows need not be sorted: several windows stay open, each with its own sketches, and the oldest is
-//! closed once there are many. A row whose window was closed by then is counted, not judged.
+//! closed once there are many. A row whose window was closed by then is counted, not judged. Windows
+//! are closed in the order of time and each is judged with those before it, as the sidecar does.
 
 use crate::cli::columns::scatter;
 use crate::cli::window::{TimeWindow, Window};
@@ -20,7 +21,9 @@ pub(super) struct Cutter {
     window: Window,
     /// By start in nanoseconds since 1970, or by the window's number where rows are counted.
     open: BTreeMap<i128, Open>,
-    /// Monitors of closed windows, to be used again.
+    /// The monitor of the window that was closed last: the next is judged with what it knows.
+    last: Option<Monitor>,
+    /// Monitors of windows closed before, to be used again.
     spare: Vec<Monitor>,
     rows_seen: u64,
     /// The greatest key of a closed window.
@@ -46,6 +49,7 @@ impl Cutter {
             baseline,
             window,
             open: BTreeMap::new(),
+            last: None,
             spare: Vec::new(),
             rows_seen: 0,
             closed: None,
@@ -128,9 +132,13 @@ impl Cutter {
     fn close_oldest(&mut self) -> bool {
         let Some((key, mut open)) = self.open.pop_first() else { return false };
         let (start, end) = open.span.unzip();
+        if let Some(mut before) = self.last.take() {
+            open.monitor.follow(&mut before);
+            self.spare.push(before);
+        }
         let report = open.monitor.close(WindowSpan { level: 0, start, end, coverage: 1.0 });
         self.cut.reports.extend(report);
-        self.spare.push(open.monitor);
+        self.last = Some(open.monitor);
         self.closed = Some(key);
         true
     }

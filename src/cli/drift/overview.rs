@@ -1,13 +1,20 @@
 //! The report for a terminal: a line a window, and for a single window a line a feature.
 
 use super::Report;
-use crate::cli::layout::{Align, Grid};
+use crate::cli::layout::{Align, Grid, elided};
 use crate::cli::style::{Colour, Palette};
-use crate::drift::{FeatureReport, Verdict, WindowReport};
-use jiff::Timestamp;
+use crate::drift::{FeatureReport, Settings, Verdict, WindowReport};
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
-pub(super) fn text(report: &Report, palette: Palette) -> String {
+/// Characters a line: what a terminal beside an editor has.
+const WIDTH: usize = 100;
+/// Over the names of windows that have times.
+const HEAD: &str = "window (UTC)";
+/// Of a feature in the table of one window, whose other columns leave this.
+const NAME_WIDTH: usize = 30;
+
+pub(super) fn text(report: &Report, settings: &Settings, palette: Palette) -> String {
     let body = match &report.windows[..] {
         [window] => single(window, palette),
         windows => lines(windows, palette),
@@ -23,7 +30,25 @@ pub(super) fn text(report: &Report, palette: Palette) -> String {
     };
     let colour = if drifting > 0 { Colour::Red } else { Colour::Green };
     let head = format!("compared with a baseline of {} rows", report.baseline.rows);
-    format!("{}\n\n{body}\n\n{}", palette.paint(Colour::Dim, head), palette.paint(colour, foot))
+    let [head, legend] =
+        [head, legend(report, settings)].map(|text| palette.paint(Colour::Dim, text));
+    format!("{head}\n\n{body}\n\n{legend}\n\n{}", palette.paint(colour, foot))
+}
+
+/// What the table's words mean, in lines of at most [`WIDTH`].
+fn legend(report: &Report, settings: &Settings) -> String {
+    let figures = match &report.windows[..] {
+        [_] => "JS is the Jensen–Shannon distance, 0 to 1; Wasserstein is in standard deviations.",
+        _ => {
+            "The number behind a feature is its Jensen–Shannon distance from the baseline, 0 to 1."
+        }
+    };
+    format!(
+        "A window drifts if one of its features differs by more than chance (false discovery rate {})\n\
+         and by enough to act on. With fewer than {} rows it has no verdict.\n\
+         {figures}",
+        settings.false_discovery_rate, settings.min_rows
+    )
 }
 
 pub(super) fn count(drifting: usize, total: usize) -> String {
@@ -32,37 +57,46 @@ pub(super) fn count(drifting: usize, total: usize) -> String {
     format!("{drifting} of {total} {noun} {verb}")
 }
 
-/// A day where the time is midnight, as it is for windows of days and months.
-pub(super) fn shown(time: Timestamp) -> String {
-    let civil = time.to_zoned(TimeZone::UTC).datetime();
-    if civil.time() == jiff::civil::Time::midnight() {
-        civil.date().to_string()
-    } else {
-        time.to_string()
-    }
-}
-
-/// When a window was; its number where rows carry no time.
+/// When a window was, in UTC; its number where rows carry no time.
 pub(super) fn name(window: &WindowReport, index: usize) -> String {
-    match (window.start, window.end) {
-        (Some(start), Some(end)) => format!("{} – {}", shown(start), shown(end)),
-        _ => format!("#{}", index + 1),
+    let (Some(start), Some(end)) = (window.start, window.end) else {
+        return format!("#{}", index + 1);
+    };
+    let [start, end] = [start, end].map(|time| time.to_zoned(TimeZone::UTC).datetime());
+    let midnight = Time::midnight();
+    if (start.time(), end.time()) == (midnight, midnight) {
+        return format!("{} – {}", start.date(), end.date());
+    }
+    let whole_minutes = (start.second(), end.second()) == (0, 0);
+    let clock = if whole_minutes { "%H:%M" } else { "%H:%M:%S" };
+    let from = format!("{} {}", start.date(), start.strftime(clock));
+    if start.date() == end.date() {
+        format!("{from} – {}", end.strftime(clock))
+    } else {
+        format!("{from} – {} {}", end.date(), end.strftime(clock))
     }
 }
 
 fn lines(windows: &[WindowReport], palette: Palette) -> String {
+    let names: Vec<_> = windows.iter().enumerate().map(|(i, window)| name(window, i)).collect();
+    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or_default();
+    let before = widest(&mut names.iter().map(|name| name.chars().count())).max(HEAD.len())
+        + widest(&mut windows.iter().map(|window| window.rows.to_string().len())).max("rows".len())
+        + widest(&mut windows.iter().map(|window| window.verdict.as_str().len()));
+    let left = WIDTH.saturating_sub(before + 3 * "  ".len());
+    let has_times = windows.iter().any(|window| window.start.is_some());
     let mut grid = Grid::new(&[
-        ("window", Align::Left),
+        (if has_times { HEAD } else { "window" }, Align::Left),
         ("rows", Align::Right),
         ("verdict", Align::Left),
         ("drifting features", Align::Left),
     ]);
-    for (index, window) in windows.iter().enumerate() {
+    for (name, window) in names.into_iter().zip(windows) {
         let cells = vec![
-            name(window, index),
+            name,
             window.rows.to_string(),
             window.verdict.as_str().to_owned(),
-            drifting_features(window),
+            drifting_features(window, left),
         ];
         match window.verdict {
             Verdict::Drifting => grid.coloured_row(cells, Colour::Red),
@@ -73,48 +107,43 @@ fn lines(windows: &[WindowReport], palette: Palette) -> String {
     grid.text(palette)
 }
 
-/// The furthest first, and how many more.
-fn drifting_features(window: &WindowReport) -> String {
-    const NAMED: usize = 4;
+/// The furthest first, as many as there is room for, and how many more.
+fn drifting_features(window: &WindowReport, width: usize) -> String {
     let distance = |feature: &FeatureReport| feature.distances.jensen_shannon.unwrap_or_default();
     let mut drifting: Vec<_> = window.features.iter().filter(|feature| feature.detected).collect();
     drifting.sort_by(|a, b| distance(b).total_cmp(&distance(a)));
-    let named = drifting.iter().take(NAMED);
-    let named = named.map(|feature| format!("{} (JS {:.2})", feature.feature, distance(feature)));
-    let named = named.collect::<Vec<_>>().join(", ");
-    match drifting.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
+    let named = |feature: &&FeatureReport| format!("{} {:.2}", feature.feature, distance(feature));
+    let named: Vec<_> = drifting.iter().map(named).collect();
+    let listed = |count: usize| match named.len() - count {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named[..count].join(", ")),
+    };
+    let fits = |text: &String| text.chars().count() <= width;
+    let longest = (1..=named.len()).rev().map(listed).find(fits);
+    longest.unwrap_or_else(|| elided(&listed(named.len().min(1)), width))
 }
 
 fn single(window: &WindowReport, palette: Palette) -> String {
     let mut grid = Grid::new(&[
         ("feature", Align::Left),
         ("role", Align::Left),
-        ("rows", Align::Right),
-        ("psi", Align::Right),
-        ("jensen_shannon", Align::Right),
-        ("ks", Align::Right),
-        ("wasserstein", Align::Right),
-        ("hellinger", Align::Right),
-        ("l_infinity", Align::Right),
-        ("p_value", Align::Right),
+        ("JS", Align::Right),
+        ("PSI", Align::Right),
+        ("KS", Align::Right),
+        ("Wasserstein", Align::Right),
+        ("p-value", Align::Right),
         ("nulls", Align::Right),
-        ("detected", Align::Left),
+        ("drifts", Align::Left),
     ]);
     for feature in &window.features {
         let distances = &feature.distances;
         let cells = vec![
-            feature.feature.to_string(),
+            elided(&feature.feature, NAME_WIDTH),
             feature.role.to_string(),
-            feature.rows.to_string(),
-            number(distances.psi),
             number(distances.jensen_shannon),
+            number(distances.psi),
             number(distances.ks),
             number(distances.wasserstein),
-            number(distances.hellinger),
-            number(distances.l_infinity),
             probability(feature.p_value),
             format!("{:.1} %", feature.quality.null_ratio * 100.0),
             if feature.detected { "yes" } else { "no" }.to_owned(),
@@ -125,7 +154,12 @@ fn single(window: &WindowReport, palette: Palette) -> String {
             grid.row(cells);
         }
     }
-    format!("window {}, {} rows\n\n{}", name(window, 0), window.rows, grid.text(palette))
+    let rows = window.rows;
+    let head = match window.start {
+        Some(_) => format!("window {} (UTC), {rows} rows", name(window, 0)),
+        None => format!("{rows} rows"),
+    };
+    format!("{head}\n\n{}", grid.text(palette))
 }
 
 pub(super) fn number(value: Option<f64>) -> String {
@@ -137,5 +171,37 @@ pub(super) fn probability(value: Option<f64>) -> String {
         None => "–".to_owned(),
         Some(value) if value < 1e-4 => "< 0.0001".to_owned(),
         Some(value) => format!("{value:.4}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn window(start: &str, end: &str) -> WindowReport {
+        let time = |text: &str| text.parse::<Timestamp>().ok();
+        WindowReport {
+            window: "1h".into(),
+            start: time(start),
+            end: time(end),
+            rows: 60,
+            coverage: 1.0,
+            verdict: Verdict::Stable,
+            features: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_window_is_named_by_what_a_person_needs_of_its_times() {
+        for (start, end, named) in [
+            ("2014-01-01T00:00:00Z", "2014-02-01T00:00:00Z", "2014-01-01 – 2014-02-01"),
+            ("2014-01-01T06:00:00Z", "2014-01-01T12:00:00Z", "2014-01-01 06:00 – 12:00"),
+            ("2014-01-01T23:00:00Z", "2014-01-02T00:00:00Z", "2014-01-01 23:00 – 2014-01-02 00:00"),
+            ("2014-01-01T23:00:50Z", "2014-01-01T23:01:00Z", "2014-01-01 23:00:50 – 23:01:00"),
+            ("", "", "#3"),
+        ] {
+            assert_eq!(name(&window(start, end), 2), named);
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::decode::{Cell, Column};
 use std::path::Path;
 
 /// Enough to make a batch's cost small, few enough to stay in the cache.
-const BATCH_ROWS: usize = 8192;
+pub(super) const BATCH_ROWS: usize = 8192;
 
 /// Reads one file from start to end.
 pub(super) enum TableReader {
@@ -28,14 +28,16 @@ pub(super) enum TableReader {
 impl TableReader {
     /// The ending of the name says the format.
     pub(super) fn open(path: &Path) -> Result<Self, TableError> {
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        match &*ending.to_ascii_lowercase() {
+        match &*ending(path) {
             "csv" => csv::Reader::open(path).map(Self::Csv),
             "jsonl" | "ndjson" => json_lines::Reader::open(path).map(Self::JsonLines),
             "parquet" => parquet::Reader::open(path).map(Self::Parquet),
-            _ if path.is_dir() => Err(TableError::Directory(path.to_owned())),
             _ => Err(TableError::UnknownFormat(path.to_owned())),
         }
+    }
+
+    pub(super) fn is_parquet(path: &Path) -> bool {
+        ending(path) == "parquet"
     }
 
     /// The next rows, columns of equal length; `None` at the end.
@@ -55,6 +57,11 @@ impl TableReader {
             Self::Parquet(reader) => reader.left_out(),
         }
     }
+}
+
+fn ending(path: &Path) -> String {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    ending.to_ascii_lowercase()
 }
 
 /// A cell of a format that has only text.

@@ -5,7 +5,7 @@
 
 use super::{BATCH_ROWS, TableError};
 use crate::decode::{Cell, Column};
-use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical};
+use parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType, Int96};
 use parquet::errors::ParquetError;
@@ -70,6 +70,9 @@ impl Reader {
             }
         }
         let path = path.to_owned();
+        if let Some((column, codec)) = unread_codec(&file, &fields) {
+            return Err(TableError::Codec { path, column, codec });
+        }
         Ok(Self { path, file, fields, left_out, next_group: 0, group: None })
     }
 
@@ -113,6 +116,23 @@ impl Group {
         self.rows_left -= rows;
         columns
     }
+}
+
+/// The first column that is compressed as nothing here undoes, and with what.
+fn unread_codec(
+    file: &SerializedFileReader<File>,
+    fields: &[Field],
+) -> Option<(String, &'static str)> {
+    file.metadata().row_groups().iter().find_map(|group| {
+        fields.iter().find_map(|field| {
+            let codec = match group.column(field.position).compression() {
+                Compression::BROTLI(_) => "brotli",
+                Compression::LZO => "LZO",
+                _ => return None,
+            };
+            Some((field.name.to_string(), codec))
+        })
+    })
 }
 
 fn field(position: usize, column: &ColumnDescriptor) -> Result<Field, &'static str> {

@@ -1,0 +1,161 @@
+//! `taffrail baseline build` and `taffrail drift` on recorded traffic: real weather, asked about in
+//! requests of a few days each.
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up or read is its failure")]
+
+use crate::cli_support::{Run, Weather};
+use http::{HeaderValue, Method, StatusCode};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use taffrail::archive::{Entry, Settings, Writer};
+use taffrail::capture::{Exchange, Message, RequestId, RouteId, Timing};
+use taffrail::decode::{Cell, Column, Rows};
+
+const DAYS_A_REQUEST: usize = 4;
+/// 2014-01-01T00:00:00Z, and a request every ten minutes from there on.
+const START: u64 = 1_388_534_400;
+const PAUSE: u64 = 600;
+
+/// What one CSV holds, recorded as traffic under `data`, and written again as a table with `ts`.
+struct Recorded {
+    weather: Weather,
+}
+
+impl Recorded {
+    fn new() -> Self {
+        let recorded = Self { weather: Weather::with_baseline() };
+        let csv = std::fs::read_to_string(recorded.path("summers.csv")).unwrap();
+        let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let names = lines.next().unwrap();
+        let days: Vec<_> = lines.collect();
+        let requests: Vec<_> = days.chunks(DAYS_A_REQUEST).collect();
+        recorded.archive(requests.iter().enumerate().map(|(index, days)| {
+            entry(index as u64, columns(&names[1..5], days, 1), columns(&names[5..], days, 5))
+        }));
+        let rows = requests.iter().enumerate().flat_map(|(index, days)| {
+            let ts = START + index as u64 * PAUSE;
+            days.iter().map(move |day| format!("{ts},{}\n", day[1..].join(",")))
+        });
+        let table = format!("ts,{}\n{}", names[1..].join(","), rows.collect::<String>());
+        std::fs::write(recorded.path("rows.csv"), table).unwrap();
+        recorded
+    }
+
+    fn archive(&self, entries: impl Iterator<Item = Entry>) {
+        let writer = Writer::open(Settings::new(self.path("data/archive"))).unwrap();
+        entries.for_each(|entry| writer.offer(Arc::new(entry)));
+        writer.close();
+        assert_eq!(writer.state().lost_exchanges, 0);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.weather.path().join(name)
+    }
+
+    fn build(&self, from: &str, more: &[&str]) -> Run {
+        let build = ["baseline", "build", "--from", from, "--out", "built.json"];
+        self.weather.taffrail(&[&build[..], more].concat())
+    }
+
+    fn drift(&self, from: &str, more: &[&str]) -> Run {
+        let drift = ["drift", "--baseline", "baseline.json", "--from", from, "--min-rows", "20"];
+        self.weather.taffrail(&[&drift[..], more].concat())
+    }
+}
+
+fn columns(names: &[&str], days: &[Vec<&str>], first: usize) -> Rows {
+    let mut rows = Rows::new();
+    for (offset, name) in names.iter().enumerate() {
+        let mut column = Column::new(*name);
+        for day in days {
+            let cell = day[first + offset];
+            column.push(cell.parse().map_or(Cell::Text(cell), Cell::Number));
+        }
+        rows.push(column);
+    }
+    rows
+}
+
+fn entry(index: u64, inputs: Rows, outputs: Rows) -> Entry {
+    let exchange = Exchange {
+        id: RequestId::new(HeaderValue::from(index)),
+        started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(START + index * PAUSE),
+        timing: Timing::default(),
+        route: RouteId::OTHER,
+        method: Method::POST,
+        target: "/invocations".parse().unwrap(),
+        status: Some(StatusCode::OK),
+        fault: None,
+        trace: None,
+        sample_rate: 1.0,
+        request: Message::default(),
+        response: Message::default(),
+    };
+    Entry {
+        exchange: Box::new(exchange),
+        route: "/invocations".into(),
+        model_name: "weather".into(),
+        model_version: "1".into(),
+        dialect: Some("mlflow"),
+        inputs,
+        outputs,
+    }
+}
+
+#[test]
+fn a_baseline_of_recorded_traffic_is_that_of_its_rows() {
+    let recorded = Recorded::new();
+    let archived = std::fs::read_dir(recorded.path("data/archive")).unwrap().next().unwrap();
+    std::fs::copy(archived.unwrap().path(), recorded.path("renamed.parquet")).unwrap();
+    for from in ["data", "data/archive", "renamed.parquet"] {
+        let built = recorded.build(from, &[]);
+        assert_eq!(built.code, Some(0), "{from}: {built:?}");
+        assert_eq!(built.stderr, "", "{from}");
+        let read = |name: &str| std::fs::read(recorded.path(name)).unwrap();
+        assert_eq!(read("built.json"), read("baseline.json"), "{from}");
+    }
+}
+
+#[test]
+fn recorded_traffic_is_stable_against_its_own_baseline() {
+    let recorded = Recorded::new();
+    let run = recorded.drift("data", &[]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(run.stderr, "");
+    assert!(run.stdout.contains("window 2014-01-01 00:00 – 12:40 (UTC), 306 rows"), "{run:?}");
+    assert!(run.stdout.ends_with("verdict: stable\n"), "{run:?}");
+}
+
+#[test]
+fn windows_of_recorded_traffic_are_those_of_its_rows() {
+    let recorded = Recorded::new();
+    for window in ["1h", "50", "1d"] {
+        let more = ["--window", window, "--format", "json"];
+        let (from_archive, from_rows) =
+            (recorded.drift("data", &more), recorded.drift("rows.csv", &more));
+        assert!(from_archive.stdout.contains("\"start\": \"2014-01-01T00:00:00Z\""), "{window}");
+        assert_eq!(from_archive.stdout, from_rows.stdout, "{window}");
+        assert_eq!(from_archive.code, from_rows.code, "{window}");
+    }
+}
+
+#[test]
+fn outputs_of_an_archive_are_not_chosen() {
+    let recorded = Recorded::new();
+    let run = recorded.build("data", &["--outputs", "weather"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("data is an archive, which says of its own what is"), "{run:?}");
+}
+
+#[test]
+fn an_archive_without_rows_is_told_apart_from_no_archive() {
+    let recorded = Recorded { weather: Weather::with_baseline() };
+    let run = recorded.drift(".", &[]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains(".: is a directory without an archive"), "{run:?}");
+    recorded.archive(std::iter::once(entry(0, Rows::new(), Rows::new())));
+    for run in [recorded.drift("data", &[]), recorded.build("data", &[])] {
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains("no exchange was decoded into rows"), "{run:?}");
+    }
+}
