@@ -5,12 +5,10 @@
 //! Numbers reach the visitor as `f64` alone. A property test holds it to `serde_json`'s verdict on
 //! every document.
 //!
-//! Measured on 2026-11-23 on a loaded machine, time of the whole decoder beside that of
-//! `serde_json::Value`: records 0.37 to 0.39, frames 0.76 to 0.80, tensors 0.99 to 1.13. So it is not
-//! yet quicker on numbers than `serde_json`'s own reader, whose visitors alone took 0.6 to 0.85; what
-//! it has for now is `NaN`, exact numbers, and errors that tell a cut body from a wrong one.
+//! What it costs beside `serde_json::Value` is measured in `benches/decode.rs`.
 
 use super::number::number;
+use super::word::{plain_bytes, word};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use std::fmt;
@@ -74,6 +72,14 @@ impl<'de, 's> Reader<'de, 's> {
     /// The next byte that is no white space, not consumed.
     #[inline]
     fn next_byte(&mut self) -> Read<u8> {
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte > b' ' => Ok(*byte),
+            _ => self.after_white_space(),
+        }
+    }
+
+    #[inline(never)]
+    fn after_white_space(&mut self) -> Read<u8> {
         loop {
             match self.bytes.get(self.at) {
                 Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
@@ -96,23 +102,29 @@ impl<'de, 's> Reader<'de, 's> {
         })
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as for `number` itself")]
+    #[inline(always)]
     fn number(&mut self) -> Read<f64> {
-        let rest = &self.bytes[self.at..];
-        if let Some((value, len)) = number(rest) {
-            self.at += len;
-            // A zero that leads other digits is the one thing the prefix does not show.
-            return match self.bytes.get(self.at) {
-                Some(b'0'..=b'9') => Err(JsonError::Syntax),
-                _ => Ok(value),
-            };
+        match number(&self.bytes[self.at..]) {
+            Some((value, len)) => {
+                self.at += len;
+                Ok(value)
+            }
+            None => self.no_number(),
         }
-        if rest.get(1) == Some(&b'I') {
+    }
+
+    #[cold]
+    fn no_number(&mut self) -> Read<f64> {
+        let rest = &self.bytes[self.at..];
+        let digits = rest.strip_prefix(b"-").unwrap_or(rest);
+        if let [b'I', ..] = digits {
             return self.literal("-Infinity").map(|()| f64::NEG_INFINITY);
         }
+        let zero_leads = matches!(digits, [b'0', b'0'..=b'9', ..]);
         let cut =
             rest.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
-        Err(if cut { JsonError::Truncated } else { JsonError::Syntax })
+        Err(if cut && !zero_leads { JsonError::Truncated } else { JsonError::Syntax })
     }
 
     /// Consumes the opening quote and what follows up to the closing one; says whether it was escaped.
@@ -120,43 +132,44 @@ impl<'de, 's> Reader<'de, 's> {
     fn string(&mut self) -> Read<Text<'de>> {
         self.at += 1;
         let start = self.at;
+        if self.end_of_plain()? == b'\\' {
+            return self.escaped_string(start);
+        }
+        let text = self.text.get(start..self.at).ok_or(JsonError::Syntax)?;
+        self.at += 1;
+        Ok(Text::Borrowed(text))
+    }
+
+    /// Goes to the quote or the backslash that comes next, and does not consume it.
+    #[inline]
+    fn end_of_plain(&mut self) -> Read<u8> {
         loop {
-            match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    let text = self.text.get(start..self.at - 1).ok_or(JsonError::Syntax)?;
-                    return Ok(Text::Borrowed(text));
-                }
-                Some(b'\\') => return self.escaped_string(start),
-                Some(0..=0x1F) => return Err(JsonError::Syntax),
-                Some(_) => self.at += 1,
-                None => return Err(JsonError::Truncated),
+            let count = plain_bytes(word(self.bytes, self.at));
+            self.at += count;
+            if count < 8 {
+                break;
             }
+        }
+        match self.bytes.get(self.at) {
+            Some(byte @ (b'"' | b'\\')) => Ok(*byte),
+            Some(_) => Err(JsonError::Syntax),
+            None => Err(JsonError::Truncated),
         }
     }
 
+    #[cold]
     fn escaped_string(&mut self, mut start: usize) -> Read<Text<'de>> {
         self.unescaped.clear();
         loop {
-            match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    self.unescaped
-                        .push_str(self.text.get(start..self.at).ok_or(JsonError::Syntax)?);
-                    self.at += 1;
-                    return Ok(Text::Unescaped);
-                }
-                Some(b'\\') => {
-                    self.unescaped
-                        .push_str(self.text.get(start..self.at).ok_or(JsonError::Syntax)?);
-                    self.at += 1;
-                    let character = self.escape()?;
-                    self.unescaped.push(character);
-                    start = self.at;
-                }
-                Some(0..=0x1F) => return Err(JsonError::Syntax),
-                Some(_) => self.at += 1,
-                None => return Err(JsonError::Truncated),
+            let end = self.end_of_plain()?;
+            self.unescaped.push_str(self.text.get(start..self.at).ok_or(JsonError::Syntax)?);
+            self.at += 1;
+            if end == b'"' {
+                return Ok(Text::Unescaped);
             }
+            let character = self.escape()?;
+            self.unescaped.push(character);
+            start = self.at;
         }
     }
 
@@ -221,14 +234,17 @@ impl<'de, 's> Reader<'de, 's> {
         if byte != b',' {
             return Err(JsonError::Syntax);
         }
+        // That the list does not end here is for the element to find: no value starts with `close`.
         self.at += 1;
-        if self.next_byte()? == close { Err(JsonError::Syntax) } else { Ok(true) }
+        Ok(true)
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8) -> Read<()> {
         if self.next_byte()? == byte { Ok(()) } else { Err(JsonError::Syntax) }
     }
 
+    #[inline]
     fn colon(&mut self) -> Read<()> {
         self.expect(b':')?;
         self.at += 1;
@@ -241,7 +257,8 @@ impl<'de, 's> Reader<'de, 's> {
             b'{' => self.skip_list(b'}'),
             b'[' => self.skip_list(b']'),
             b'"' => self.string().map(drop),
-            _ => self.scalar().map(drop),
+            b'-' | b'0'..=b'9' => self.number().map(drop),
+            _ => self.word().map(drop),
         }
     }
 
@@ -260,38 +277,23 @@ impl<'de, 's> Reader<'de, 's> {
         Ok(())
     }
 
-    #[inline]
-    fn scalar(&mut self) -> Read<Scalar> {
+    /// A value that is spelled as a word.
+    fn word(&mut self) -> Read<Word> {
         Ok(match self.next_byte()? {
-            b'-' | b'0'..=b'9' => Scalar::Number(self.number()?),
-            b't' => self.literal("true").map(|()| Scalar::Bool(true))?,
-            b'f' => self.literal("false").map(|()| Scalar::Bool(false))?,
-            b'n' => self.literal("null").map(|()| Scalar::Null)?,
-            b'N' => self.literal("NaN").map(|()| Scalar::Number(f64::NAN))?,
-            b'I' => self.literal("Infinity").map(|()| Scalar::Number(f64::INFINITY))?,
+            b't' => self.literal("true").map(|()| Word::Bool(true))?,
+            b'f' => self.literal("false").map(|()| Word::Bool(false))?,
+            b'n' => self.literal("null").map(|()| Word::Null)?,
+            b'N' => self.literal("NaN").map(|()| Word::Number(f64::NAN))?,
+            b'I' => self.literal("Infinity").map(|()| Word::Number(f64::INFINITY))?,
             _ => return Err(JsonError::Syntax),
         })
     }
 }
 
-enum Text<'de> {
-    Borrowed(&'de str),
-    /// In the reader's `unescaped`.
-    Unescaped,
-}
-
-enum Scalar {
-    Null,
-    Bool(bool),
-    Number(f64),
-}
-
-impl<'de> Deserializer<'de> for &mut Reader<'de, '_> {
-    type Error = JsonError;
-
-    #[inline]
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        match self.next_byte()? {
+impl<'de> Reader<'de, '_> {
+    #[inline(never)]
+    fn visit_other<V: Visitor<'de>>(&mut self, byte: u8, visitor: V) -> Read<V::Value> {
+        match byte {
             b'[' => {
                 self.enter()?;
                 let mut list = List { reader: self, first: true, done: false };
@@ -304,15 +306,54 @@ impl<'de> Deserializer<'de> for &mut Reader<'de, '_> {
                 let value = visitor.visit_map(&mut list)?;
                 if list.done { Ok(value) } else { Err(JsonError::Refused) }
             }
-            b'"' => match self.string()? {
-                Text::Borrowed(text) => visitor.visit_borrowed_str(text),
-                Text::Unescaped => visitor.visit_str(self.unescaped),
+            b'"' => self.read_string(visitor),
+            _ => match self.word()? {
+                Word::Number(number) => visitor.visit_f64(number),
+                Word::Bool(value) => visitor.visit_bool(value),
+                Word::Null => visitor.visit_unit(),
             },
-            _ => match self.scalar()? {
-                Scalar::Number(number) => visitor.visit_f64(number),
-                Scalar::Bool(value) => visitor.visit_bool(value),
-                Scalar::Null => visitor.visit_unit(),
-            },
+        }
+    }
+
+    #[inline]
+    fn read_string<V: Visitor<'de>>(&mut self, visitor: V) -> Read<V::Value> {
+        match self.string()? {
+            Text::Borrowed(text) => visitor.visit_borrowed_str(text),
+            Text::Unescaped => visitor.visit_str(self.unescaped),
+        }
+    }
+}
+
+enum Text<'de> {
+    Borrowed(&'de str),
+    /// In the reader's `unescaped`.
+    Unescaped,
+}
+
+enum Word {
+    Null,
+    Bool(bool),
+    Number(f64),
+}
+
+impl<'de> Deserializer<'de> for &mut Reader<'de, '_> {
+    type Error = JsonError;
+
+    /// Small enough to be a part of every loop over elements; what is no number is called.
+    #[expect(clippy::inline_always, reason = "a part of the loop over elements, as `number` is")]
+    #[inline(always)]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        match self.next_byte()? {
+            b'-' | b'0'..=b'9' => visitor.visit_f64(self.number()?),
+            byte => self.visit_other(byte, visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        match self.next_byte()? {
+            b'"' => self.read_string(visitor),
+            _ => self.deserialize_any(visitor),
         }
     }
 
@@ -322,7 +363,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de, '_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char string bytes byte_buf option unit
         unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
     }
 }

@@ -27,6 +27,7 @@ mod rows;
 mod shape;
 mod signature;
 mod table;
+mod word;
 
 pub use decoder::{Decoder, Settings};
 pub use dialect::{Dialect, Protocol};

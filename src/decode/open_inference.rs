@@ -237,10 +237,15 @@ struct FlatSeed<'t> {
 
 impl FlatSeed<'_> {
     #[inline]
-    fn push<E: Error>(self, cell: Cell<'_>) -> Result<(), E> {
+    fn check_size<E: Error>(&mut self) -> Result<(), E> {
         if self.data.len() >= self.table.limits().max_cells {
             return Err(stopped(self.table.stop(Problem::TooManyCells)));
         }
+        Ok(())
+    }
+
+    fn push<E: Error>(mut self, cell: Cell<'_>) -> Result<(), E> {
+        self.check_size()?;
         self.data.push(cell);
         Ok(())
     }
@@ -249,7 +254,8 @@ impl FlatSeed<'_> {
 impl<'de> DeserializeSeed<'de> for FlatSeed<'_> {
     type Value = ();
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a part of the loop over elements, as `number` is")]
+    #[inline(always)]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
@@ -263,8 +269,10 @@ impl<'de> Visitor<'de> for FlatSeed<'_> {
     }
 
     #[inline]
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.push(Cell::Number(value))
+    fn visit_f64<E: Error>(mut self, value: f64) -> Result<(), E> {
+        self.check_size()?;
+        self.data.push_number(value);
+        Ok(())
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {

@@ -64,6 +64,7 @@ impl Rows {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
     name: Arc<str>,
+    /// None at all while every cell is a number.
     tags: Vec<Tag>,
     numbers: Vec<f64>,
     text: String,
@@ -100,21 +101,21 @@ impl Column {
     }
 
     pub fn len(&self) -> usize {
-        self.tags.len()
+        if self.tags.is_empty() { self.numbers.len() } else { self.tags.len() }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.tags.is_empty()
+        self.len() == 0
     }
 
     pub fn push(&mut self, cell: Cell<'_>) {
         match cell {
-            Cell::Null => self.tags.push(Tag::Null),
             Cell::Number(number) => self.push_number(number),
-            Cell::Bool(true) => self.tags.push(Tag::True),
-            Cell::Bool(false) => self.tags.push(Tag::False),
+            Cell::Null => self.push_tag(Tag::Null),
+            Cell::Bool(true) => self.push_tag(Tag::True),
+            Cell::Bool(false) => self.push_tag(Tag::False),
             Cell::Text(text) => {
-                self.tags.push(Tag::Text);
+                self.push_tag(Tag::Text);
                 self.text.push_str(text);
                 self.text_ends.push(self.text.len());
             }
@@ -123,20 +124,34 @@ impl Column {
 
     #[inline]
     pub fn push_number(&mut self, number: f64) {
-        self.tags.push(Tag::Number);
+        if !self.tags.is_empty() {
+            self.tags.push(Tag::Number);
+        }
         self.numbers.push(number);
+    }
+
+    fn push_tag(&mut self, tag: Tag) {
+        self.tagged().push(tag);
+    }
+
+    /// The tags, of which there is now one for each cell.
+    fn tagged(&mut self) -> &mut Vec<Tag> {
+        if self.tags.is_empty() {
+            self.tags.resize(self.numbers.len(), Tag::Number);
+        }
+        &mut self.tags
     }
 
     /// All cells as numbers, if every cell is one: the shape tensors have.
     pub fn as_numbers(&self) -> Option<&[f64]> {
-        (self.numbers.len() == self.tags.len()).then_some(&self.numbers)
+        self.tags.is_empty().then_some(&self.numbers)
     }
 
     pub fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
         let mut numbers = self.numbers.iter().copied();
         let mut ends = self.text_ends.iter().copied();
         let mut text_start = 0;
-        self.tags.iter().map(move |tag| match tag {
+        (0..self.len()).map(move |row| match self.tags.get(row).unwrap_or(&Tag::Number) {
             Tag::Null => Cell::Null,
             Tag::False => Cell::Bool(false),
             Tag::True => Cell::Bool(true),
@@ -153,7 +168,9 @@ impl Column {
         let before = self.numbers.len();
         self.numbers.extend(numbers);
         let added = self.numbers.len() - before;
-        self.tags.resize(self.tags.len() + added, Tag::Number);
+        if !self.tags.is_empty() {
+            self.tags.resize(self.tags.len() + added, Tag::Number);
+        }
     }
 
     /// Exchanges the cells of two columns; each keeps its name.
@@ -164,6 +181,7 @@ impl Column {
 
     /// Makes booleans of numbers: 0 is false.
     pub(super) fn numbers_to_booleans(&mut self) {
+        self.tagged();
         let mut numbers = self.numbers.drain(..);
         for tag in self.tags.iter_mut().filter(|tag| **tag == Tag::Number) {
             let truth = numbers.next().is_some_and(|number| number != 0.0);
@@ -183,7 +201,9 @@ impl Column {
 
     /// Fills up with nulls; a column that is longer stays as it is.
     pub(super) fn pad_to(&mut self, len: usize) {
-        self.tags.resize(len.max(self.tags.len()), Tag::Null);
+        if len > self.len() {
+            self.tagged().resize(len, Tag::Null);
+        }
     }
 
     /// Removes every cell, and keeps the memory.

@@ -188,7 +188,8 @@ pub(super) struct CellSeed<'t> {
 impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
     type Value = ();
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a part of the loop over elements, as `number` is")]
+    #[inline(always)]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
@@ -203,7 +204,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
     #[inline]
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.table.put(self.node, Cell::Number(value)).map_err(stopped)
+        self.table.put_number(self.node, value).map_err(stopped)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
@@ -252,7 +253,8 @@ struct ItemSeed<'t> {
 impl<'de> DeserializeSeed<'de> for ItemSeed<'_> {
     type Value = ();
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a part of the loop over elements, as `number` is")]
+    #[inline(always)]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let node = self.table.item(self.parent, self.index).map_err(stopped)?;
         deserializer.deserialize_any(CellSeed { table: self.table, node })

@@ -165,17 +165,31 @@ impl Table {
     }
 
     /// Puts a cell of the current row. Of several for one place, the first counts.
-    #[inline]
     pub(super) fn put(&mut self, id: NodeId, cell: Cell<'_>) -> Result<(), Stopped> {
+        if let Some(column) = self.column_without_cell(id)? {
+            column.push(cell);
+        }
+        Ok(())
+    }
+
+    /// As [`put`](Self::put) does, for the cells that most are.
+    #[inline]
+    pub(super) fn put_number(&mut self, id: NodeId, number: f64) -> Result<(), Stopped> {
+        if let Some(column) = self.column_without_cell(id)? {
+            column.push_number(number);
+        }
+        Ok(())
+    }
+
+    /// The column of a place, if the current row's cell is what comes next in it.
+    #[inline]
+    fn column_without_cell(&mut self, id: NodeId) -> Result<Option<&mut Column>, Stopped> {
         let row = self.row;
         let column = self.column(id)?;
         if column.len() < row {
             column.pad_to(row);
         }
-        if column.len() == row {
-            column.push(cell);
-        }
-        Ok(())
+        Ok((column.len() == row).then_some(column))
     }
 
     /// The column of a place, which so becomes one of this payload's.

@@ -6,4 +6,5 @@
 )]
 
 mod fixtures;
+mod predictions;
 mod properties;
