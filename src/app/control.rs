@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, timeout};
 
 const TICK: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
@@ -117,7 +117,10 @@ impl Ticker {
     /// Until `stop`, and once more then: serving threads have handed over their last interval.
     async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
-        let mut ticks = interval(TICK);
+        self.tick();
+        // Serving threads hand over at the full second since start. Halfway between, each tick finds one
+        // interval a thread; in step with them it would find none, then two.
+        let mut ticks = interval_at(Instant::now() + TICK / 2, TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut running = true;
         while running {

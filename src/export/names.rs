@@ -227,6 +227,7 @@ mod table {
         ARCHIVE_SIZE = gauge("taffrail.archive.size", "By", &[], "Bytes the archive holds.");
         ARCHIVE_FILES = gauge("taffrail.archive.files", "{file}", &[], "Files the archive holds.");
         ARCHIVE_EXPIRED_FILES = counter("taffrail.archive.expired_files", "{file}", &[], "Files removed to stay under archive.max_bytes.");
+        ARCHIVE_ABANDONED_FILES = counter("taffrail.archive.abandoned_files", "{file}", &[], "Files that a killed process had left unfinished, and with them their exchanges; removed at the start.");
         ARCHIVE_HEALTHY = gauge("taffrail.archive.healthy", "", &[], "0 from a failed write until one succeeds.");
 
         EXPORT_REQUESTS = counter("taffrail.export.requests", "{request}", &[key::EXPORTER, key::SIGNAL, key::OUTCOME], "Attempts to hand telemetry over: ok or failed.");

@@ -29,7 +29,7 @@ pub struct Outlets {
 }
 
 impl Hub {
-    /// Publishes into `published`, which readers hold already.
+    /// Publishes into `published`, which readers hold already, and does so at once.
     pub fn new(
         watch: Watch,
         published: &Arc<ArcSwap<Snapshot>>,
@@ -37,13 +37,16 @@ impl Hub {
         counters: &Arc<Counters>,
         outlets: Outlets,
     ) -> Self {
-        Self {
+        let first = watch.snapshot();
+        let hub = Self {
             watch: Mutex::new(watch),
             published: Arc::clone(published),
             routes: Arc::clone(routes),
             counters: Arc::clone(counters),
             outlets,
-        }
+        };
+        hub.publish(first);
+        hub
     }
 
     /// A panic under the lock loses the batch it happened in, not the watch.
@@ -81,14 +84,18 @@ impl Hub {
     /// Closes due windows, tells of changed verdicts, and publishes.
     pub(super) fn tick(&self, now: Timestamp) {
         let totals = self.counters.totals();
-        let (changes, mut snapshot) = {
+        let (changes, snapshot) = {
             let mut watch = self.watch();
             (watch.advance(now, totals), watch.snapshot())
         };
-        snapshot.archive = self.outlets.archive.as_ref().map(archive::Writer::state);
-        self.published.store(Arc::new(snapshot));
+        self.publish(snapshot);
         for change in &changes {
             (self.outlets.on_verdict)(change);
         }
+    }
+
+    fn publish(&self, mut snapshot: Snapshot) {
+        snapshot.archive = self.outlets.archive.as_ref().map(archive::Writer::state);
+        self.published.store(Arc::new(snapshot));
     }
 }

@@ -5,14 +5,18 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
 import subprocess
+import sys
+import sysconfig
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -20,8 +24,10 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PARTS = pathlib.Path(__file__).resolve().parent
 BINARY = pathlib.Path(os.environ.get("TAFFRAIL_BIN", ROOT / "target/release/taffrail"))
+ROTEL = sysconfig.get_path("purelib") + "/rotel/rotel-agent"
 VENVS = pathlib.Path(os.environ.get("TAFFRAIL_VENVS", ROOT / ".venv"))
 
+INFER = "/v2/models/stub/infer"
 # Not the model's: the time of the answer, and what a request without an id is given.
 UNCOMPARED_HEADERS = {"date", "x-request-id"}
 
@@ -75,6 +81,8 @@ class Process:
                 env={**os.environ, **(env or {})},
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # A write over a limit of file sizes is then an error like any other of the disk.
+                restore_signals=False,
                 start_new_session=True,
             )
 
@@ -131,11 +139,11 @@ def processes(tmp_path_factory):
 class Sidecar(Process):
     """`taffrail run` on free ports, ready to serve."""
 
-    def __init__(self, directory, upstream, *arguments, env=None):
+    def __init__(self, directory, upstream, *arguments, data=None, env=None):
         self.port, self.admin_port = free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.admin = f"http://127.0.0.1:{self.admin_port}"
-        self.data = pathlib.Path(directory) / "data"
+        self.data = pathlib.Path(data or directory / "data")
         command = [BINARY, "run", "--upstream", upstream, "--listen", self.address]
         command += ["--admin", f"127.0.0.1:{self.admin_port}", "--data-dir", self.data]
         super().__init__("taffrail", [*command, *arguments], directory, env)
@@ -147,6 +155,10 @@ class Sidecar(Process):
     def total(self, metric, **labels):
         """Sum of all series of a Prometheus metric that carry these labels; 0 if there is none."""
         return sum(value for found, value in series(self.metrics(), metric) if labels.items() <= found.items())
+
+    def resident_bytes(self):
+        status = pathlib.Path(f"/proc/{self.child.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
 
     def drain(self):
         code = self.stop()
@@ -161,15 +173,24 @@ def series(text, metric):
             yield dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2] or "")), float(match[3])
 
 
+def check_archive(directory, exchanges=None):
+    """DuckDB, pandas and `archive verify` agree on what is there."""
+    claims = [sys.executable, PARTS / "archive_readers.py", directory]
+    claims += [] if exchanges is None else ["--exchanges", str(exchanges)]
+    for command in (claims, [BINARY, "archive", "verify", directory]):
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.fixture
 def sidecar(tmp_path):
     """Starts sidecars; at the end each must drain on SIGTERM and exit 0, unless it already did."""
     started = []
 
-    def start(upstream, *arguments, env=None):
+    def start(upstream, *arguments, **options):
         directory = tmp_path / f"sidecar-{len(started)}"
         directory.mkdir()
-        started.append(Sidecar(directory, upstream, *arguments, env=env))
+        started.append(Sidecar(directory, upstream, *arguments, **options))
         return started[-1]
 
     yield start
@@ -182,8 +203,36 @@ def sidecar(tmp_path):
             one.discard()
 
 
+class Agent:
+    """rotel, a real OTLP agent, at ports that stay its own while it is away."""
+
+    def __init__(self, processes):
+        self.processes = processes
+        self.grpc, self.http = free_port(), free_port()
+        self.endpoint = f"http://127.0.0.1:{self.http}"
+        self.process = None
+
+    def start(self):
+        command = [ROTEL, "start", "--exporter", "blackhole", "--debug-log-verbosity", "detailed"]
+        command += ["--otlp-grpc-endpoint", f"127.0.0.1:{self.grpc}"]
+        command += ["--otlp-http-endpoint", f"127.0.0.1:{self.http}"]
+        for kind in ("traces", "metrics", "logs"):
+            command += ["--debug-log", kind]
+        self.process = self.processes("rotel", command)
+        wait_until(lambda: "Starting Rotel" in self.output(), "rotel is up", 20)
+        return self
+
+    def output(self):
+        return self.process.output()
+
+
+@pytest.fixture
+def agent(processes):
+    return Agent(processes)
+
+
 class Answer:
-    """One response as it came: status, reason, headers in their order and spelling, body."""
+    """One response as it came: status, reason, headers in their order, body."""
 
     def __init__(self, response):
         self.status, self.reason = response.status, response.reason
@@ -191,8 +240,9 @@ class Answer:
         self.body = response.read()
 
     def comparable(self):
-        headers = [(name, value) for name, value in self.headers if name.lower() not in UNCOMPARED_HEADERS]
-        return self.status, self.reason, headers, self.body
+        """Names of fields in small letters: they have no case (RFC 9110, section 5.1)."""
+        headers = [(name.lower(), value) for name, value in self.headers]
+        return self.status, self.reason, [one for one in headers if one[0] not in UNCOMPARED_HEADERS], self.body
 
     def header(self, name):
         return next((value for found, value in self.headers if found.lower() == name), None)
@@ -206,6 +256,50 @@ def exchange(address, method, path, body=None, headers=None):
         return Answer(connection.getresponse())
     finally:
         connection.close()
+
+
+class Load:
+    """Clients that each ask again as soon as they are answered, for as long as the block lasts."""
+
+    def __init__(self, address, body, clients=2):
+        self.address, self.body = address, body
+        self.statuses, self.broken = Counter(), []
+        self.stopping = threading.Event()
+        self.clients = [threading.Thread(target=self.ask, daemon=True) for _ in range(clients)]
+
+    def __enter__(self):
+        for client in self.clients:
+            client.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for client in self.clients:
+            client.join()
+
+    def ask(self):
+        host, port = self.address.rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        try:
+            while not self.stopping.is_set():
+                connection.request("POST", INFER, self.body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+                self.statuses[answer.status] += 1
+        except (OSError, http.client.HTTPException) as error:
+            self.broken.append(error)
+        finally:
+            connection.close()
+
+    def answered(self):
+        return self.statuses.total()
+
+
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A sidecar that is killed cuts its connections; that is no fault of the server."""
 
 
 class Upstream:
@@ -248,8 +342,7 @@ class Upstream:
                 self.end_headers()
                 self.wfile.write(body)
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = QuietServer(("127.0.0.1", 0), Handler)
         self.address = f"127.0.0.1:{self.server.server_port}"
         self.url = f"http://{self.address}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -289,4 +382,27 @@ def ask(sidecar, body, request_id=None):
     headers = {"Content-Type": "application/json"}
     if request_id:
         headers["x-request-id"] = request_id
-    return exchange(sidecar.address, "POST", "/v2/models/stub/infer", body, headers)
+    return exchange(sidecar.address, "POST", INFER, body, headers)
+
+
+def gaussian_rows(count, shift, numbers):
+    """Rows of two features, `a` around `shift` and `b` around 5, by name."""
+    return {
+        "a": [numbers.gauss(shift, 1) for _ in range(count)],
+        "b": [numbers.gauss(5, 2) for _ in range(count)],
+    }
+
+
+def write_csv(path, columns):
+    rows = [",".join(map(repr, row)) for row in zip(*columns.values(), strict=True)]
+    path.write_text("\n".join([",".join(columns), *rows, ""]))
+    return path
+
+
+@pytest.fixture
+def baseline(tmp_path):
+    """Of a thousand rows of `gaussian_rows` around 0."""
+    train = write_csv(tmp_path / "train.csv", gaussian_rows(1000, 0.0, random.Random(1)))
+    out = tmp_path / "baseline.json"
+    subprocess.run([BINARY, "baseline", "build", "--from", train, "--out", out], check=True, timeout=60)
+    return out

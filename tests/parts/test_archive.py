@@ -2,7 +2,7 @@
 
 import duckdb
 import pandas
-from conftest import ask, infer_body
+from conftest import ask, check_archive, infer_body
 
 EXCHANGES = 50
 
@@ -17,6 +17,7 @@ def test_duckdb_and_pandas_read_every_exchange(upstream, sidecar):
     assert files, f"no Parquet file under {through.data}"
     frame = pandas.concat([pandas.read_parquet(file) for file in files], ignore_index=True)
     assert len(frame) == EXCHANGES
+    check_archive(through.data, EXCHANGES)
 
     ids = column_holding(frame, "id-7")
     request = column_holding(frame, bodies["id-7"])

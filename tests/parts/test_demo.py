@@ -52,18 +52,35 @@ def test_summer_is_stable_then_winter_drifts_and_accuracy_falls(demo):
     wait_until(lambda: accuracy(demo.page) < max(filter(None, accuracies)) - 0.02, "accuracy falls", 60, pause=0.5)
 
 
-def test_chromium_shows_the_page(demo):
-    picture = pathlib_of(demo) / "page.png"
+@pytest.fixture(scope="module")
+def seen(demo):
+    """What Chromium saw of the page, by view."""
     env = {**os.environ, "NODE_PATH": str(VENVS / "node/node_modules")}
-    command = ["node", PARTS / "shot.js", demo.page, picture, "temp_max"]
-    done = subprocess.run(command, check=False, env=env, capture_output=True, text=True, timeout=120)
+    command = ["node", PARTS / "shot.js", demo.page, folder_of(demo), "temp_max"]
+    done = subprocess.run(command, check=False, env=env, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
-    assert seen["errors"] == []
-    assert all(request.startswith((demo.page, "data:")) for request in seen["requests"]), seen["requests"]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("view", ["light", "dark", "phone", "scriptless"])
+def test_chromium_shows_the_page(demo, seen, view):
+    view, picture = seen[view], folder_of(demo) / f"{view}.png"
+    assert (view["errors"], view["failures"]) == ([], [])
+    assert all(request.startswith(f"{demo.page}/") for request in view["requests"]), view["requests"]
     for word in ("precipitation", "weather", "seattle-weather"):
-        assert word in seen["shown"], f"{word} is not on the page"
+        assert word in view["shown"], f"{word} is not on the page"
+    assert view["overflow"] <= 0, "the page is no wider than the window"
     assert distinct_bytes_of_rows(picture) > 100, "the picture is nearly blank"
+
+
+def test_the_page_is_dark_where_that_is_asked_for(seen):
+    light, dark = (sum(map(int, re.findall(r"\d+", seen[view]["background"])[:3])) for view in ("light", "dark"))
+    assert light > 600 > 200 > dark
+
+
+def test_the_page_stays_live_with_and_without_its_script(seen):
+    assert (seen["light"]["refreshed"], seen["light"]["live"]) == ("/fragment", "Live")
+    assert (seen["scriptless"]["refreshed"], seen["scriptless"]["live"]) == ("/", "Refreshed every 5 s")
 
 
 def test_ports_that_are_taken_are_said(demo, tmp_path):
@@ -86,7 +103,7 @@ def test_ctrl_c_drains_and_exits_0(demo):
         assert probe.connect_ex((host, int(port))) != 0
 
 
-def pathlib_of(process):
+def folder_of(process):
     return process.log.parent
 
 

@@ -110,6 +110,9 @@ fn archive(moment: &Moment<'_>) -> Markup {
                         (figure_line("On disk", &figure::bytes(archive.bytes)))
                         (figure_line("Files expired", &figure::count(archive.expired_files)))
                         (loss_line("Exchanges lost", archive.lost_exchanges))
+                        @if archive.abandoned_files > 0 {
+                            (loss_line("Files a killed process left", archive.abandoned_files))
+                        }
                     }
                     @if let Some(error) = &archive.last_error {
                         p.trouble { (badge(Tone::Bad, "Failing")) " " (error) }

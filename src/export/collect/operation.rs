@@ -61,7 +61,7 @@ fn decode(sources: &Sources<'_>) -> [Family; 2] {
     [Family::count(&names::DECODE_EXCHANGES, sources.snapshot.decoded_exchanges), rows]
 }
 
-fn archive(state: &ArchiveState) -> [Family; 5] {
+fn archive(state: &ArchiveState) -> [Family; 6] {
     let mut exchanges = Family::new(&names::ARCHIVE_EXCHANGES);
     exchanges.push(vec![named(key::OUTCOME, "written")], Value::Counter(state.exchanges));
     exchanges.push(vec![named(key::OUTCOME, "lost")], Value::Counter(state.lost_exchanges));
@@ -71,6 +71,7 @@ fn archive(state: &ArchiveState) -> [Family; 5] {
         Family::gauge(&names::ARCHIVE_SIZE, state.bytes as f64),
         Family::gauge(&names::ARCHIVE_FILES, state.files as f64),
         Family::count(&names::ARCHIVE_EXPIRED_FILES, state.expired_files),
+        Family::count(&names::ARCHIVE_ABANDONED_FILES, state.abandoned_files),
         Family::gauge(&names::ARCHIVE_HEALTHY, healthy),
     ]
 }

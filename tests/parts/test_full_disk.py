@@ -1,0 +1,111 @@
+"""A disk that is full costs archived exchanges, each of them counted, and touches no traffic."""
+
+import pathlib
+import resource
+import subprocess
+import tempfile
+
+import pytest
+from conftest import Load, ask, check_archive, infer_body, wait_until
+
+ROTATE = ("--archive-rotate-interval", "1s")
+BODY = infer_body(a=[number / 7 for number in range(2000)])
+
+
+class SmallDisk:
+    """A file system of 4 MiB, filled to the brim by a file beside the data. Needs the right to mount."""
+
+    def __init__(self, tmp_path):
+        self.mount = tmp_path / "disk"
+        self.mount.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", self.mount]
+        subprocess.run(command, check=True, capture_output=True, timeout=10)
+        self.data = self.mount / "data"
+        self.ballast = self.mount / "ballast"
+
+    @classmethod
+    def is_possible(cls):
+        with tempfile.TemporaryDirectory() as directory:
+            try:
+                cls(pathlib.Path(directory)).close()
+            except (OSError, subprocess.CalledProcessError):
+                return False
+            return True
+
+    def fill(self, _):
+        with open(self.ballast, "wb", buffering=0) as ballast:
+            try:
+                while ballast.write(bytes(4096)):
+                    pass
+            except OSError:
+                return
+
+    def empty(self, _):
+        self.ballast.unlink()
+
+    def close(self):
+        subprocess.run(["umount", "--lazy", self.mount], check=True, timeout=10)
+
+
+class FileSizeLimit:
+    """What any user can have: a bound on the size of files that the process may write, set from outside
+    while it runs. It leaves room for the log, which is a file too."""
+
+    ROOM = 4096
+
+    def __init__(self, tmp_path):
+        self.data = tmp_path / "data"
+
+    def fill(self, sidecar):
+        self.limit(sidecar, self.ROOM)
+
+    def empty(self, sidecar):
+        self.limit(sidecar, resource.RLIM_INFINITY)
+
+    @staticmethod
+    def limit(sidecar, soft):
+        resource.prlimit(sidecar.child.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
+
+    def close(self):
+        pass
+
+
+DISKS = [FileSizeLimit, *([SmallDisk] if SmallDisk.is_possible() else [])]
+
+
+@pytest.fixture(params=DISKS, ids=lambda kind: kind.__name__)
+def disk(request, tmp_path):
+    made = request.param(tmp_path)
+    yield made
+    made.close()
+
+
+def test_traffic_flows_losses_are_counted_and_it_recovers(disk, upstream, sidecar):
+    through = sidecar(upstream.url, *ROTATE, data=disk.data)
+
+    def healthy():
+        return through.total("taffrail_archive_healthy") == 1
+
+    def exchanges(outcome):
+        return through.total("taffrail_archive_exchanges_total", outcome=outcome)
+
+    assert ask(through, BODY).status == 200
+    wait_until(lambda: exchanges("written") == 1, "a first file is written", 20)
+    with Load(through.address, BODY) as load:
+        disk.fill(through)
+        wait_until(lambda: not healthy(), "the archive says that it fails", 30)
+        wait_until(lambda: exchanges("lost") > 100, "losses are counted", 60)
+        assert "cannot be written" in through.output()
+        before = load.answered()
+        wait_until(lambda: load.answered() > before + 200, "traffic flows", 30)
+        disk.empty(through)
+        wait_until(healthy, "the archive recovers", 60)
+        written = exchanges("written")
+        wait_until(lambda: exchanges("written") > written, "and is written again", 30)
+    assert (load.broken, set(load.statuses)) == ([], {200})
+    kept = load.answered() + 1
+    wait_until(lambda: exchanges("written") + exchanges("lost") == kept, "each is written or lost", 30)
+    recorded = exchanges("written")
+    assert through.total("taffrail_capture_exchanges_total", outcome="dropped") == 0
+    through.drain()
+    check_archive(disk.data, int(recorded))
