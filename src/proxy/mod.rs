@@ -14,6 +14,7 @@ mod forward;
 mod headers;
 mod reply;
 mod server;
+mod service;
 mod target;
 mod thread;
 pub mod upstream;

@@ -1,10 +1,10 @@
 //! Whom a request is for: `Host`, `:authority` and absolute-form, which have to agree.
 //!
-//! In: a request's head as it came. Out: the one authority it names. A request that two readers
+//! In: a request's head as it came. Out: the one authority it names, if it names one. A request that two readers
 //! could route differently is refused (RFC 9112 section 3.2), and the upstream sees nothing of it.
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Uri, Version, header, request};
+use http::{HeaderValue, Method, Request, Uri, Version, header};
 use thiserror::Error;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -33,12 +33,11 @@ impl Refusal {
     }
 }
 
-/// The authority a request names; `None` where HTTP/1.0 named none.
-pub(super) fn check(head: &request::Parts) -> Result<Option<HeaderValue>, Refusal> {
-    if head.method == Method::CONNECT {
+pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+    if request.method() == Method::CONNECT {
         return Err(Refusal::Connect);
     }
-    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err(Refusal::SeveralHosts);
@@ -46,16 +45,24 @@ pub(super) fn check(head: &request::Parts) -> Result<Option<HeaderValue>, Refusa
     if host.is_some_and(|host| !is_host(host.as_bytes())) {
         return Err(Refusal::InvalidHost);
     }
-    match (host, head.uri.authority()) {
-        (Some(host), None) => Ok(Some(host.clone())),
-        (Some(host), Some(authority)) if is_same(host, authority) => Ok(Some(host.clone())),
+    match (host, request.uri().authority()) {
+        (Some(_), None) => Ok(()),
+        (Some(host), Some(authority)) if is_same(host, authority) => Ok(()),
         (Some(_), Some(_)) => Err(Refusal::HostMismatch),
-        (None, Some(authority)) if head.version == Version::HTTP_2 => {
-            HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| Refusal::InvalidHost)
-        }
-        (None, _) if head.version <= Version::HTTP_10 => Ok(None),
+        (None, Some(_)) if request.version() == Version::HTTP_2 => Ok(()),
+        (None, _) if request.version() <= Version::HTTP_10 => Ok(()),
         (None, _) => Err(Refusal::MissingHost),
     }
+}
+
+/// The authority that a checked request names; `None` where HTTP/1.0 named none.
+pub(super) fn host<B>(request: &Request<B>) -> Option<HeaderValue> {
+    if let Some(host) = request.headers().get(header::HOST) {
+        return Some(host.clone());
+    }
+    let authority = request.uri().authority().filter(|_| request.version() == Version::HTTP_2)?;
+    // An authority is made of characters that a header may carry.
+    HeaderValue::from_str(authority.as_str()).ok()
 }
 
 /// An empty value is allowed: a target without authority has an empty Host.
@@ -103,8 +110,8 @@ mod tests {
         for host in hosts {
             request = request.header(header::HOST, *host);
         }
-        let (head, ()) = request.body(()).unwrap().into_parts();
-        check(&head).map(|host| host.map(|host| host.to_str().unwrap().to_owned()))
+        let request = request.body(()).unwrap();
+        check(&request).map(|()| host(&request).map(|host| host.to_str().unwrap().to_owned()))
     }
 
     #[test]
