@@ -118,7 +118,8 @@ impl OpenExchange {
         self.progress.borrow_mut().handed_over = Some(Instant::now());
     }
 
-    /// The upstream's head has come. Names the exchange in it, unless the upstream did.
+    /// The upstream's head has come. Names the exchange in it: labels join on
+    /// the id that the client is told, so another one of the upstream's own gives way.
     pub fn answered<B>(&self, response: &mut Response<B>) {
         self.replied(response, None);
         self.progress.borrow_mut().head = Some(Instant::now());
@@ -132,8 +133,7 @@ impl OpenExchange {
         if let Some(kept) = &mut progress.kept {
             kept.response = self.tap.message(response.headers());
         }
-        let entry = response.headers_mut().entry(X_REQUEST_ID);
-        entry.or_insert_with(|| self.id.header_value().clone());
+        response.headers_mut().insert(X_REQUEST_ID, self.id.header_value().clone());
     }
 
     /// How the request's body ended; `None` while it flows.
