@@ -10,7 +10,7 @@ mod bind;
 mod body;
 mod drain;
 mod expect;
-mod forward;
+mod fit;
 mod headers;
 mod reply;
 mod server;

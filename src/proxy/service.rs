@@ -10,8 +10,9 @@ mod record;
 
 use super::body::ResponseBody;
 use super::expect;
-use super::forward::forward;
+use super::fit;
 use super::headers;
+use super::reply::NoAnswer;
 use super::server::Server;
 use check::Checked;
 use client::ClientSide;
@@ -33,7 +34,7 @@ pub(super) fn exchanges(
     Future: 'static,
 > {
     let upstream = Rc::clone(&server.upstream);
-    let asked = Rc::clone(&upstream);
+    let [asked, fitting] = [Rc::clone(&upstream), Rc::clone(&upstream)];
     let drain = Rc::clone(&server.drain);
     ServiceBuilder::new()
         .layer_fn(move |inner| ClientSide::new(inner, Rc::clone(&drain)))
@@ -42,5 +43,7 @@ pub(super) fn exchanges(
         .layer_fn(Checked::new)
         .map_request(headers::cleaned)
         .map_response(headers::cleaned_answer)
-        .service_fn(move |request| forward(Rc::clone(&upstream), request))
+        .map_request(move |request| fit::fitted(request, &fitting))
+        .map_err(NoAnswer::from)
+        .service_fn(move |request| Rc::clone(&upstream).send(request))
 }

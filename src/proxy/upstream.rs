@@ -86,14 +86,14 @@ impl Upstream {
         self.pool.tick(now);
     }
 
+    /// Over the protocol that the request's version says.
     pub(super) async fn send(
-        &self,
+        self: Rc<Self>,
         request: Request<RequestBody>,
-        protocol: Protocol,
     ) -> Result<Response<Leased>, UpstreamError> {
-        match protocol {
-            Protocol::Http1 => self.send_http1(request).await,
-            Protocol::Http2 => self.send_http2(request).await,
+        match request.version() {
+            Version::HTTP_2 => self.send_http2(request).await,
+            _ => self.send_http1(request).await,
         }
     }
 
@@ -118,7 +118,9 @@ impl Upstream {
                 }
             }
         }
-        let mut sender = connect::http1(&self.address, self.config.connect_timeout).await?;
+        // Boxed, as each request would else carry room for what few do.
+        let connecting = connect::http1(&self.address, self.config.connect_timeout);
+        let mut sender = Box::pin(connecting).await?;
         let exchange = handed_over(&request);
         match self.within_limit(sender.try_send_request(request)).await? {
             Ok(response) => Ok(self.answer(response, sender)),
@@ -150,7 +152,7 @@ impl Upstream {
                 },
             }
         }
-        let mut sender = self.shared_sender().await?;
+        let mut sender = Box::pin(self.shared_sender()).await?;
         let exchange = handed_over(&request);
         match self.within_limit(sender.try_send_request(request)).await? {
             Ok(response) => Ok(shared(response)),

@@ -1,25 +1,23 @@
-//! The innermost step: a request, checked and cleaned, goes to the model in the model's protocol.
+//! A request, checked and cleaned, put into the protocol that the model is spoken to in.
 
-use super::body::{Leased, RequestBody};
+use super::body::RequestBody;
 use super::headers;
-use super::reply::NoAnswer;
 use super::target;
 use super::upstream::{Protocol, Upstream};
 use http::uri::Authority;
-use http::{HeaderName, HeaderValue, Request, Response, Uri, Version, header};
+use http::{HeaderName, HeaderValue, Request, Uri, Version, header};
 use http_body::Body as _;
-use std::rc::Rc;
 
-pub(super) async fn forward(
-    upstream: Rc<Upstream>,
+/// Its version says which protocol that is.
+pub(super) fn fitted(
     mut request: Request<RequestBody>,
-) -> Result<Response<Leased>, NoAnswer> {
-    let protocol = upstream.protocol_for(request.version());
-    match protocol {
-        Protocol::Http1 => fit_http1(&mut request, &upstream),
-        Protocol::Http2 => fit_http2(&mut request, &upstream),
+    upstream: &Upstream,
+) -> Request<RequestBody> {
+    match upstream.protocol_for(request.version()) {
+        Protocol::Http1 => fit_http1(&mut request, upstream),
+        Protocol::Http2 => fit_http2(&mut request, upstream),
     }
-    Ok(upstream.send(request, protocol).await?)
+    request
 }
 
 fn fit_http1(request: &mut Request<RequestBody>, upstream: &Upstream) {
