@@ -67,11 +67,22 @@ pub(super) fn host<B>(request: &Request<B>) -> Option<HeaderValue> {
 
 /// An empty value is allowed: a target without authority has an empty Host.
 fn is_host(value: &[u8]) -> bool {
-    value.is_empty()
-        || std::str::from_utf8(value)
-            .ok()
-            .and_then(|text| text.parse::<Authority>().ok())
-            .is_some_and(|authority| !authority.as_str().contains(['@', ',']))
+    value.is_empty() || is_plain_host(value) || is_parsed_host(value)
+}
+
+fn is_parsed_host(value: &[u8]) -> bool {
+    let authority = Authority::try_from(value).ok();
+    authority.is_some_and(|authority| !authority.as_str().contains(['@', ',']))
+}
+
+/// A name or an IPv4 address, maybe with a port: what nearly every Host is, told without the
+/// allocation that parsing makes.
+fn is_plain_host(value: &[u8]) -> bool {
+    let mut parts = value.splitn(2, |byte| *byte == b':');
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let has_name = parts.next().is_some_and(|name| !name.is_empty() && name.iter().all(is_name));
+    let is_port = |port: &[u8]| matches!(port.len(), 1..=5) && port.iter().all(u8::is_ascii_digit);
+    has_name && parts.next().is_none_or(is_port)
 }
 
 fn is_same(host: &HeaderValue, authority: &Authority) -> bool {
@@ -104,6 +115,7 @@ pub(super) fn absolute(path: PathAndQuery, authority: Authority) -> Uri {
 mod tests {
     use super::*;
     use http::Request;
+    use proptest::prelude::*;
 
     fn outcome(version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Refusal> {
         let mut request = Request::builder().version(version).uri(uri);
@@ -125,6 +137,13 @@ mod tests {
             assert_eq!(h1(&[invalid]), Err(Refusal::InvalidHost), "{invalid}");
         }
         assert_eq!(outcome(Version::HTTP_10, "/", &[]), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_host_is_one_that_parses(text in "[a-zA-Z0-9.:@,-]{0,12}") {
+            prop_assert!(!is_plain_host(text.as_bytes()) || is_parsed_host(text.as_bytes()));
+        }
     }
 
     #[test]
