@@ -93,6 +93,12 @@ impl Source {
     }
 }
 
+/// The body of an answer, with the HTTP/1 connection it comes over.
+pub(super) struct Leased {
+    pub(super) source: Source,
+    pub(super) lease: Option<Lease>,
+}
+
 /// A tapped response body that gives its upstream connection back once it was read to the end.
 pub(super) struct ResponseBody {
     tapped: tap::Body<Source>,

@@ -4,7 +4,10 @@
 //! the upstream has said 100; if it answers at once instead, the client never hears 100. Clients wait
 //! for about a second and then send unasked, so after that nothing is held any longer.
 
-use http::{HeaderMap, Request, StatusCode, header};
+use super::body::Source;
+use super::upstream::{Protocol, Upstream};
+use http::{HeaderMap, Request, StatusCode, Version, header};
+use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +18,25 @@ use tokio::time::Sleep;
 /// As long as curl waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-pub(super) fn is_expected(headers: &HeaderMap) -> bool {
+/// Over HTTP/1 on both sides, a body that waits to be asked for is not asked for before the
+/// upstream does.
+pub(super) fn held_until_wanted(
+    request: Request<Incoming>,
+    upstream: &Upstream,
+) -> Request<Source> {
+    let came_over = request.version();
+    let is_http1 =
+        came_over == Version::HTTP_11 && upstream.protocol_for(came_over) == Protocol::Http1;
+    if !is_http1 || !is_expected(request.headers()) {
+        return request.map(|body| Source::of(body, came_over));
+    }
+    let (hold, release) = Hold::new();
+    let mut request = request.map(|body| Source::Held(body, Box::new(hold)));
+    release.when_told(&mut request);
+    request
+}
+
+fn is_expected(headers: &HeaderMap) -> bool {
     let expectation = headers.get(header::EXPECT).map(|value| value.as_bytes().trim_ascii());
     expectation.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
 }
@@ -28,7 +49,7 @@ pub(super) struct Hold {
 
 impl Hold {
     /// A hold, and what lets it go when `request` is told to continue.
-    pub(super) fn new() -> (Self, Release) {
+    fn new() -> (Self, Release) {
         let gate = Arc::new(Gate::default());
         let patience = Box::pin(tokio::time::sleep(PATIENCE));
         (Self { gate: Arc::clone(&gate), patience }, Release(gate))
@@ -43,10 +64,10 @@ impl Hold {
     }
 }
 
-pub(super) struct Release(Arc<Gate>);
+struct Release(Arc<Gate>);
 
 impl Release {
-    pub(super) fn when_told<B>(self, request: &mut Request<B>) {
+    fn when_told<B>(self, request: &mut Request<B>) {
         hyper::ext::on_informational(request, move |interim| {
             if interim.status() == StatusCode::CONTINUE {
                 self.0.open();

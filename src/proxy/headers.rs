@@ -4,8 +4,9 @@
 //! to `trailers`, the one value that can be honoured end to end. `Transfer-Encoding` is left to the
 //! HTTP implementation, which frames by it.
 
+use super::body::Leased;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use smallvec::SmallVec;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -14,14 +15,27 @@ const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 /// What the sender said of the connection that the fields came over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Afterwards {
+enum Afterwards {
     KeepOpen,
     Close,
 }
 
 type Names = SmallVec<[HeaderName; 4]>;
 
-pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Afterwards {
+pub(super) fn cleaned<B>(mut request: Request<B>) -> Request<B> {
+    strip_hop_by_hop(request.headers_mut());
+    request
+}
+
+/// A connection that the upstream will close is not given back.
+pub(super) fn cleaned_answer(mut answer: Response<Leased>) -> Response<Leased> {
+    if strip_hop_by_hop(answer.headers_mut()) == Afterwards::Close {
+        answer.body_mut().lease = None;
+    }
+    answer
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) -> Afterwards {
     if !headers.keys().any(is_hop_by_hop) {
         return Afterwards::KeepOpen;
     }

@@ -6,7 +6,27 @@ use crate::capture::{Fault, RequestId};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
-use std::error::Error;
+use std::error::Error as StdError;
+use thiserror::Error;
+
+/// Why the model gave no answer.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub(super) enum NoAnswer {
+    /// It was not asked.
+    Refused(#[from] Refusal),
+    Failed(#[from] UpstreamError),
+}
+
+impl NoAnswer {
+    /// What is counted against the path; a refused request is not.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Failed(error) => Some(error.fault()),
+        }
+    }
+}
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -22,8 +42,16 @@ struct Failure<'a> {
     request_id: &'a str,
 }
 
+/// What the client is told instead.
+pub(super) fn to(reason: &NoAnswer, upstream: &str, id: &RequestId) -> Response<Bytes> {
+    match reason {
+        NoAnswer::Refused(refusal) => refused(*refusal, id),
+        NoAnswer::Failed(error) => failed(error, upstream, id),
+    }
+}
+
 /// The upstream did not answer: 502, 504, or 400 when it was the request's body that broke.
-pub(super) fn failed(error: &UpstreamError, upstream: &str, id: &RequestId) -> Response<Bytes> {
+fn failed(error: &UpstreamError, upstream: &str, id: &RequestId) -> Response<Bytes> {
     let fault = error.fault();
     let status = fault.status().unwrap_or(StatusCode::BAD_REQUEST);
     let report = Failure {
@@ -40,7 +68,7 @@ pub(super) fn failed(error: &UpstreamError, upstream: &str, id: &RequestId) -> R
 }
 
 /// The request could be read two ways, or asks for what is not served; its connection ends.
-pub(super) fn refused(refusal: Refusal, id: &RequestId) -> Response<Bytes> {
+fn refused(refusal: Refusal, id: &RequestId) -> Response<Bytes> {
     let status = match refusal {
         Refusal::Connect => StatusCode::NOT_IMPLEMENTED,
         _ => StatusCode::BAD_REQUEST,
@@ -70,7 +98,7 @@ fn close(response: &mut Response<Bytes>) {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
-fn chain(error: &dyn Error) -> String {
+fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -1,10 +1,11 @@
 //! One client connection: HTTP/1.1 or h2c, told apart by its first bytes.
 
 use super::drain::{Drain, Member, Phase};
-use super::forward::forward;
+use super::service::exchanges;
 use super::upstream::Upstream;
 use crate::tap::Tap;
-use http::Version;
+use http::{Request, Version};
+use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -14,6 +15,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use tokio::net::TcpStream;
+use tower::Service as _;
 
 /// Bounds what one slow reader makes us hold: a stream's window, and all streams' of a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -38,9 +40,11 @@ impl Server {
     pub(super) async fn serve(self: Rc<Self>, stream: TcpStream, member: Member) {
         let _open = OpenConnection::new(&self.tap);
         let is_h2 = Cell::new(false);
-        let service = service_fn(|request| {
+        let exchanges = exchanges(Rc::clone(&self));
+        let service = service_fn(|request: Request<Incoming>| {
             is_h2.set(request.version() == Version::HTTP_2);
-            forward(Rc::clone(&self), request)
+            // Every layer is ready at all times; asking would move the request twice more.
+            exchanges.clone().call(request)
         });
         let mut connection = pin!(self.protocol.serve_connection(TokioIo::new(stream), service));
         let is_due = || match member.phase() {

@@ -1,10 +1,10 @@
 //! Whom a request is for: `Host`, `:authority` and absolute-form, which have to agree.
 //!
-//! In: a request's head as it came. Out: the one authority it names. A request that two readers
+//! In: a request's head as it came. Out: the one authority it names, if it names one. A request that two readers
 //! could route differently is refused (RFC 9112 section 3.2), and the upstream sees nothing of it.
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Uri, Version, header, request};
+use http::{HeaderValue, Method, Request, Uri, Version, header};
 use thiserror::Error;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -33,12 +33,11 @@ impl Refusal {
     }
 }
 
-/// The authority a request names; `None` where HTTP/1.0 named none.
-pub(super) fn check(head: &request::Parts) -> Result<Option<HeaderValue>, Refusal> {
-    if head.method == Method::CONNECT {
+pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+    if request.method() == Method::CONNECT {
         return Err(Refusal::Connect);
     }
-    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err(Refusal::SeveralHosts);
@@ -46,25 +45,44 @@ pub(super) fn check(head: &request::Parts) -> Result<Option<HeaderValue>, Refusa
     if host.is_some_and(|host| !is_host(host.as_bytes())) {
         return Err(Refusal::InvalidHost);
     }
-    match (host, head.uri.authority()) {
-        (Some(host), None) => Ok(Some(host.clone())),
-        (Some(host), Some(authority)) if is_same(host, authority) => Ok(Some(host.clone())),
+    match (host, request.uri().authority()) {
+        (Some(_), None) => Ok(()),
+        (Some(host), Some(authority)) if is_same(host, authority) => Ok(()),
         (Some(_), Some(_)) => Err(Refusal::HostMismatch),
-        (None, Some(authority)) if head.version == Version::HTTP_2 => {
-            HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| Refusal::InvalidHost)
-        }
-        (None, _) if head.version <= Version::HTTP_10 => Ok(None),
+        (None, Some(_)) if request.version() == Version::HTTP_2 => Ok(()),
+        (None, _) if request.version() <= Version::HTTP_10 => Ok(()),
         (None, _) => Err(Refusal::MissingHost),
     }
 }
 
+/// The authority that a checked request names; `None` where HTTP/1.0 named none.
+pub(super) fn host<B>(request: &Request<B>) -> Option<HeaderValue> {
+    if let Some(host) = request.headers().get(header::HOST) {
+        return Some(host.clone());
+    }
+    let authority = request.uri().authority().filter(|_| request.version() == Version::HTTP_2)?;
+    // An authority is made of characters that a header may carry.
+    HeaderValue::from_str(authority.as_str()).ok()
+}
+
 /// An empty value is allowed: a target without authority has an empty Host.
 fn is_host(value: &[u8]) -> bool {
-    value.is_empty()
-        || std::str::from_utf8(value)
-            .ok()
-            .and_then(|text| text.parse::<Authority>().ok())
-            .is_some_and(|authority| !authority.as_str().contains(['@', ',']))
+    value.is_empty() || is_plain_host(value) || is_parsed_host(value)
+}
+
+fn is_parsed_host(value: &[u8]) -> bool {
+    let authority = Authority::try_from(value).ok();
+    authority.is_some_and(|authority| !authority.as_str().contains(['@', ',']))
+}
+
+/// A name or an IPv4 address, maybe with a port: what nearly every Host is, told without the
+/// allocation that parsing makes.
+fn is_plain_host(value: &[u8]) -> bool {
+    let mut parts = value.splitn(2, |byte| *byte == b':');
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let has_name = parts.next().is_some_and(|name| !name.is_empty() && name.iter().all(is_name));
+    let is_port = |port: &[u8]| matches!(port.len(), 1..=5) && port.iter().all(u8::is_ascii_digit);
+    has_name && parts.next().is_none_or(is_port)
 }
 
 fn is_same(host: &HeaderValue, authority: &Authority) -> bool {
@@ -97,14 +115,15 @@ pub(super) fn absolute(path: PathAndQuery, authority: Authority) -> Uri {
 mod tests {
     use super::*;
     use http::Request;
+    use proptest::prelude::*;
 
     fn outcome(version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Refusal> {
         let mut request = Request::builder().version(version).uri(uri);
         for host in hosts {
             request = request.header(header::HOST, *host);
         }
-        let (head, ()) = request.body(()).unwrap().into_parts();
-        check(&head).map(|host| host.map(|host| host.to_str().unwrap().to_owned()))
+        let request = request.body(()).unwrap();
+        check(&request).map(|()| host(&request).map(|host| host.to_str().unwrap().to_owned()))
     }
 
     #[test]
@@ -118,6 +137,13 @@ mod tests {
             assert_eq!(h1(&[invalid]), Err(Refusal::InvalidHost), "{invalid}");
         }
         assert_eq!(outcome(Version::HTTP_10, "/", &[]), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_host_is_one_that_parses(text in "[a-zA-Z0-9.:@,-]{0,12}") {
+            prop_assert!(!is_plain_host(text.as_bytes()) || is_parsed_host(text.as_bytes()));
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub use connect::probe;
 pub use error::UpstreamError;
 pub(super) use pool::Lease;
 
-use super::body::{RequestBody, Source};
+use super::body::{Leased, RequestBody, Source};
 use crate::config;
 use crate::tap::{Body, OpenExchange, Side};
 use connect::Address;
@@ -43,12 +43,6 @@ pub(super) struct Upstream {
 pub(super) enum Protocol {
     Http1,
     Http2,
-}
-
-pub(super) struct Answer {
-    pub(super) response: Response<Incoming>,
-    /// The HTTP/1 connection it comes over.
-    pub(super) lease: Option<Lease>,
 }
 
 type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
@@ -92,18 +86,21 @@ impl Upstream {
         self.pool.tick(now);
     }
 
+    /// Over the protocol that the request's version says.
     pub(super) async fn send(
-        &self,
+        self: Rc<Self>,
         request: Request<RequestBody>,
-        protocol: Protocol,
-    ) -> Result<Answer, UpstreamError> {
-        match protocol {
-            Protocol::Http1 => self.send_http1(request).await,
-            Protocol::Http2 => self.send_http2(request).await,
+    ) -> Result<Response<Leased>, UpstreamError> {
+        match request.version() {
+            Version::HTTP_2 => self.send_http2(request).await,
+            _ => self.send_http1(request).await,
         }
     }
 
-    async fn send_http1(&self, mut request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+    async fn send_http1(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<Leased>, UpstreamError> {
         while let Some(mut sender) = self.pool.take() {
             let exchange = handed_over(&request);
             let spare = spare(&request);
@@ -121,7 +118,9 @@ impl Upstream {
                 }
             }
         }
-        let mut sender = connect::http1(&self.address, self.config.connect_timeout).await?;
+        // Boxed, as each request would else carry room for what few do.
+        let connecting = connect::http1(&self.address, self.config.connect_timeout);
+        let mut sender = Box::pin(connecting).await?;
         let exchange = handed_over(&request);
         match self.within_limit(sender.try_send_request(request)).await? {
             Ok(response) => Ok(self.answer(response, sender)),
@@ -133,26 +132,30 @@ impl Upstream {
         &self,
         response: Response<Incoming>,
         sender: http1::SendRequest<RequestBody>,
-    ) -> Answer {
-        Answer { response, lease: Some(Lease::new(Rc::clone(&self.pool), sender)) }
+    ) -> Response<Leased> {
+        let lease = Some(Lease::new(Rc::clone(&self.pool), sender));
+        response.map(|body| Leased { source: Source::Http1(body), lease })
     }
 
-    async fn send_http2(&self, mut request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+    async fn send_http2(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<Leased>, UpstreamError> {
         let known = self.shared.borrow().clone();
         if let Some(mut sender) = known.filter(|sender| !sender.is_closed()) {
             let exchange = handed_over(&request);
             match self.within_limit(sender.try_send_request(request)).await? {
-                Ok(response) => return Ok(Answer { response, lease: None }),
+                Ok(response) => return Ok(shared(response)),
                 Err(mut refused) => match refused.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(error::classify(refused.into_error(), &exchange)),
                 },
             }
         }
-        let mut sender = self.shared_sender().await?;
+        let mut sender = Box::pin(self.shared_sender()).await?;
         let exchange = handed_over(&request);
         match self.within_limit(sender.try_send_request(request)).await? {
-            Ok(response) => Ok(Answer { response, lease: None }),
+            Ok(response) => Ok(shared(response)),
             Err(refused) => Err(error::classify(refused.into_error(), &exchange)),
         }
     }
@@ -176,6 +179,10 @@ impl Upstream {
                 .map_err(|_| UpstreamError::ResponseTimeout(limit)),
         }
     }
+}
+
+fn shared(response: Response<Incoming>) -> Response<Leased> {
+    response.map(|body| Leased { source: Source::Http2(body), lease: None })
 }
 
 fn handed_over(request: &Request<RequestBody>) -> Rc<OpenExchange> {

@@ -4,12 +4,12 @@
 use super::identity::X_REQUEST_ID;
 use super::{Side, Tap};
 use crate::capture::{
-    BodyEnd, CapturedBody, Exchange, Fault, Headers, Message, RequestId, RouteId, Timing, Trace,
+    BodyEnd, CapturedBody, Exchange, Fault, Message, RequestId, RouteId, Timing, Trace,
 };
 use crate::latency::{Observation, Outcome};
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, StatusCode, Uri, header, request, response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -51,26 +51,26 @@ struct Flow {
 
 impl Tap {
     /// A request's head has arrived. Its id and trace context are settled in its headers.
-    pub fn open(self: &Rc<Self>, head: &mut request::Parts) -> Rc<OpenExchange> {
+    pub fn open<B>(self: &Rc<Self>, request: &mut Request<B>) -> Rc<OpenExchange> {
         let started = Instant::now();
-        let id = self.ids.identify(&mut head.headers);
-        let trace = self.tracing.continue_in(&mut head.headers);
-        let route = self.routes.classify(head.uri.path());
-        let kept = self.sample(head, &id, route, trace);
+        let id = self.ids.identify(request.headers_mut());
+        let trace = self.tracing.continue_in(request.headers_mut());
+        let route = self.routes.classify(request.uri().path());
+        let kept = self.sample(request, &id, route, trace);
         self.recorder.borrow().request_started();
         Rc::new(OpenExchange {
             tap: Rc::clone(self),
             started,
             route,
-            method: head.method.clone(),
+            method: request.method().clone(),
             id,
             progress: RefCell::new(Progress { kept, ..Progress::default() }),
         })
     }
 
-    fn sample(
+    fn sample<B>(
         &self,
-        head: &request::Parts,
+        request: &Request<B>,
         id: &RequestId,
         route: RouteId,
         trace: Option<Trace>,
@@ -87,15 +87,24 @@ impl Tap {
             started_at: SystemTime::now(),
             timing: Timing::default(),
             route,
-            method: head.method.clone(),
-            target: target(&head.uri),
+            method: request.method().clone(),
+            target: target(request.uri()),
             status: None,
             fault: None,
             trace,
             sample_rate,
-            request: message(&head.headers, self.settings.kept_headers(&head.headers)),
+            request: self.message(request.headers()),
             response: Message::default(),
         }))
+    }
+
+    fn message(&self, headers: &HeaderMap) -> Message {
+        Message {
+            content_type: headers.get(header::CONTENT_TYPE).cloned(),
+            content_encoding: headers.get(header::CONTENT_ENCODING).cloned(),
+            headers: self.settings.kept_headers(headers),
+            body: CapturedBody::default(),
+        }
     }
 }
 
@@ -109,22 +118,22 @@ impl OpenExchange {
         self.progress.borrow_mut().handed_over = Some(Instant::now());
     }
 
-    /// The upstream's head has come. Names the exchange in it, unless the upstream did.
-    pub fn answered(&self, head: &mut response::Parts) {
-        self.replied(head, None);
+    /// The upstream's head has come. Names the exchange in it: labels join on
+    /// the id that the client is told, so another one of the upstream's own gives way.
+    pub fn answered<B>(&self, response: &mut Response<B>) {
+        self.replied(response, None);
         self.progress.borrow_mut().head = Some(Instant::now());
     }
 
     /// The proxy itself answers, because of `fault` or because the request was refused.
-    pub fn replied(&self, head: &mut response::Parts, fault: Option<Fault>) {
+    pub fn replied<B>(&self, response: &mut Response<B>, fault: Option<Fault>) {
         let mut progress = self.progress.borrow_mut();
-        progress.status = Some(head.status);
+        progress.status = Some(response.status());
         progress.fault = fault;
         if let Some(kept) = &mut progress.kept {
-            kept.response = message(&head.headers, self.tap.settings.kept_headers(&head.headers));
+            kept.response = self.tap.message(response.headers());
         }
-        let entry = head.headers.entry(X_REQUEST_ID);
-        entry.or_insert_with(|| self.id.header_value().clone());
+        response.headers_mut().insert(X_REQUEST_ID, self.id.header_value().clone());
     }
 
     /// How the request's body ended; `None` while it flows.
@@ -224,15 +233,6 @@ fn keep(body: &mut CapturedBody, data: &Bytes, max_bytes: usize) {
         body.push(&Bytes::copy_from_slice(data), max_bytes);
     } else {
         body.push(data, max_bytes);
-    }
-}
-
-fn message(headers: &HeaderMap, kept: Headers) -> Message {
-    Message {
-        content_type: headers.get(header::CONTENT_TYPE).cloned(),
-        content_encoding: headers.get(header::CONTENT_ENCODING).cloned(),
-        headers: kept,
-        body: CapturedBody::default(),
     }
 }
 

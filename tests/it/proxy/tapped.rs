@@ -107,6 +107,31 @@ fn a_request_id_is_made_when_there_is_none_and_sent_both_ways() {
 }
 
 #[test]
+fn the_client_is_told_the_id_that_labels_join_on_whatever_the_upstream_says() {
+    let upstream = Upstream::answering(|request| {
+        let sent = request.field("x-request-id").unwrap();
+        let head = match request.text().as_str() {
+            "echo" => format!("HTTP/1.1 200 OK\r\nx-first: 1\r\nx-request-id: {sent}\r\nx-last: 2"),
+            _ => "HTTP/1.1 200 OK\r\nx-first: 1\r\nx-request-id: a\r\nx-last: 2\r\nx-request-id: b"
+                .into(),
+        };
+        sized(&head, b"")
+    });
+    let sidecar = before(upstream.address).start();
+    let mut client = sidecar.client();
+    let mut told = Vec::new();
+    for body in ["echo", "own"] {
+        let response = client.send(sized(POST, body.as_bytes())).receive();
+        let names: Vec<_> = response.fields().iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!(names, ["x-first", "x-request-id", "x-last", "content-length"], "{body}");
+        told.push(response.field("x-request-id").unwrap().to_owned());
+    }
+    let record = sidecar.stop();
+    let joined: Vec<_> = record.exchanges.iter().map(|exchange| exchange.id.text()).collect();
+    assert_eq!(told, joined);
+}
+
+#[test]
 fn a_trace_is_continued_when_tracing_is_on_and_untouched_when_off() {
     let upstream = Upstream::answering(|request| {
         let sent = request.field("traceparent").unwrap_or("none");

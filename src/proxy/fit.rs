@@ -1,0 +1,53 @@
+//! A request, checked and cleaned, put into the protocol that the model is spoken to in.
+
+use super::body::RequestBody;
+use super::headers;
+use super::target;
+use super::upstream::{Protocol, Upstream};
+use http::uri::Authority;
+use http::{HeaderName, HeaderValue, Request, Uri, Version, header};
+use http_body::Body as _;
+
+/// Its version says which protocol that is.
+pub(super) fn fitted(
+    mut request: Request<RequestBody>,
+    upstream: &Upstream,
+) -> Request<RequestBody> {
+    match upstream.protocol_for(request.version()) {
+        Protocol::Http1 => fit_http1(&mut request, upstream),
+        Protocol::Http2 => fit_http2(&mut request, upstream),
+    }
+    request
+}
+
+fn fit_http1(request: &mut Request<RequestBody>, upstream: &Upstream) {
+    if !request.headers().contains_key(header::HOST) {
+        let host = target::host(request).unwrap_or_else(|| upstream.host().clone());
+        headers::put_host_first(request.headers_mut(), host);
+    }
+    let base = upstream.base_path();
+    if request.uri().authority().is_some() || base.path() != "/" {
+        *request.uri_mut() = Uri::from(target::path(request.uri(), base));
+    }
+    let is_framed = request.headers().contains_key(header::CONTENT_LENGTH);
+    if request.version() == Version::HTTP_2 && !request.body().is_end_stream() && !is_framed {
+        // hyper takes it for granted that GET has no body, unless it is told.
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+    }
+    *request.version_mut() = Version::HTTP_11;
+}
+
+fn fit_http2(request: &mut Request<RequestBody>, upstream: &Upstream) {
+    let host = target::host(request);
+    let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let authority = authority.unwrap_or_else(|| upstream.authority().clone());
+    let path = target::path(request.uri(), upstream.base_path());
+    *request.uri_mut() = target::absolute(path, authority);
+    let is_of_http1 =
+        |name: &HeaderName| *name == header::HOST || *name == header::TRANSFER_ENCODING;
+    if request.headers().keys().any(is_of_http1) {
+        headers::retain(request.headers_mut(), |name| !is_of_http1(name));
+    }
+    *request.version_mut() = Version::HTTP_2;
+}

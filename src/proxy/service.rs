@@ -1,0 +1,49 @@
+//! The way of one exchange, as layers around the forwarding.
+//!
+//! In: a request as it came over a client's connection. Out: a response, always: what the model said,
+//! or why there is nothing it said. Every layer and every future has a concrete type, so that none of
+//! this allocates.
+
+mod check;
+mod client;
+mod record;
+
+use super::body::ResponseBody;
+use super::expect;
+use super::fit;
+use super::headers;
+use super::reply::NoAnswer;
+use super::server::Server;
+use check::Checked;
+use client::ClientSide;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use record::Recorded;
+use std::convert::Infallible;
+use std::rc::Rc;
+use tower::{Service, ServiceBuilder};
+
+/// What answers requests, built once a connection and cloned for each of its requests.
+pub(super) fn exchanges(
+    server: Rc<Server>,
+) -> impl Clone
++ Service<
+    Request<Incoming>,
+    Response = Response<ResponseBody>,
+    Error = Infallible,
+    Future: 'static,
+> {
+    let upstream = Rc::clone(&server.upstream);
+    let [asked, fitting] = [Rc::clone(&upstream), Rc::clone(&upstream)];
+    let drain = Rc::clone(&server.drain);
+    ServiceBuilder::new()
+        .layer_fn(move |inner| ClientSide::new(inner, Rc::clone(&drain)))
+        .map_request(move |request| expect::held_until_wanted(request, &asked))
+        .layer_fn(move |inner| Recorded::new(inner, Rc::clone(&server)))
+        .layer_fn(Checked::new)
+        .map_request(headers::cleaned)
+        .map_response(headers::cleaned_answer)
+        .map_request(move |request| fit::fitted(request, &fitting))
+        .map_err(NoAnswer::from)
+        .service_fn(move |request| Rc::clone(&upstream).send(request))
+}
