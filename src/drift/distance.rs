@@ -7,7 +7,7 @@
 //! | PSI | Σ (q − p) ln(q / p), shares under 1e-4 taken as 1e-4 | Siddiqi, *Credit Risk Scorecards*, 2006 |
 //! | Jensen–Shannon | √(½ KL₂(p‖m) + ½ KL₂(q‖m)), m = ½(p + q); in [0, 1] | Endres and Schindelin, IEEE Trans. Inf. Theory 49, 2003; `scipy.spatial.distance.jensenshannon(base=2)` |
 //! | Hellinger | √(½ Σ (√p − √q)²); in [0, 1] | Le Cam and Yang, *Asymptotics in Statistics*, 2000 |
-//! | χ² | Σ (O − E)² / E with O the window's rows in a bin and E = p n, p under 1e-4 taken as 1e-4 | Pearson 1900; `scipy.stats.chisquare` where p is above the floor |
+//! | χ² | Σ (O − E)² / E with O the window's rows in a bin and E = p n, a p of 0 taken as 1e-4 | Pearson 1900; `scipy.stats.chisquare` where no p is 0 |
 //! | L∞ | max \|p − q\|; in [0, 1] | |
 //! | KS | max \|F − G\|, F and G the distribution functions | Smirnov 1948; `scipy.stats.ks_2samp` |
 //! | Wasserstein | ∫ \|F − G\| ÷ σ of the reference | Vallender 1974; `scipy.stats.wasserstein_distance` |
@@ -24,7 +24,7 @@ use super::baseline::{Content, NumericReference};
 use super::report::Distances;
 use crate::sketch::{FeatureCounts, NumericCounts};
 
-/// Shares below it count as this much in PSI and in χ².
+/// Shares below it count as this much in PSI, and shares of 0 in χ².
 pub(super) const FLOOR: f64 = 1e-4;
 
 /// Between the reported bins of a reference and a window; none if either has no rows.
@@ -68,7 +68,7 @@ fn psi_term(p: f64, q: f64) -> f64 {
 }
 
 fn chi_squared_term(p: f64, q: f64, rows: f64) -> f64 {
-    let expected = p.max(FLOOR) * rows;
+    let expected = if p > 0.0 { p } else { FLOOR } * rows;
     (q * rows - expected).powi(2) / expected
 }
 
@@ -138,6 +138,13 @@ mod tests {
     #[test]
     fn no_rows_have_no_distance() {
         assert_eq!(by_share(&[1, 2], &[0, 0]), Distances::default());
+    }
+
+    #[test]
+    fn a_bin_rarer_than_the_floor_is_no_distance_by_itself() {
+        let rows = [537, 438, 9_000, 1];
+        let distances = by_share(&rows, &rows);
+        assert!(distances.iter().all(|(_, distance)| distance.abs() < 1e-12), "{distances:?}");
     }
 
     proptest! {
