@@ -80,7 +80,7 @@ impl Server {
 fn protocol() -> auto::Builder<LocalExecutor> {
     let mut protocol = auto::Builder::new(LocalExecutor);
     // The model says what time it is, or does not.
-    protocol.http1().auto_date_header(false);
+    protocol.http1().auto_date_header(false).preserve_header_case(true);
     protocol
         .http2()
         .auto_date_header(false)

@@ -48,7 +48,7 @@ pub(super) async fn http1(
     limit: Duration,
 ) -> Result<http1::SendRequest<RequestBody>, UpstreamError> {
     let stream = TokioIo::new(connect(address, limit).await?);
-    let handshake = http1::Builder::new().handshake(stream).await;
+    let handshake = http1::Builder::new().preserve_header_case(true).handshake(stream).await;
     let (sender, connection) = handshake.map_err(UpstreamError::Handshake)?;
     drive(connection);
     Ok(sender)

@@ -64,6 +64,27 @@ fn fields_keep_their_order_and_doubles_both_ways() {
 }
 
 #[test]
+fn names_of_fields_keep_their_letters_both_ways() {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let keep = Arc::clone(&seen);
+    let upstream = Upstream::answering(move |request| {
+        keep.lock().unwrap().clone_from(&request.head);
+        sized("HTTP/1.1 200 OK\r\nX-ReQuEsT-Cost: 1\r\nContent-Type: text/plain", b"ok")
+    });
+    let sidecar = before(upstream.address).start();
+    let request =
+        "GET / HTTP/1.1\r\nHost: model\r\nX-TENANT: a\r\nx-Tenant: b\r\nX-Request-ID: r\r\n\r\n";
+    let response = sidecar.client().send(request).receive();
+    let seen = seen.lock().unwrap();
+    for field in ["Host: model", "X-TENANT: a", "x-Tenant: b", "X-Request-ID: r"] {
+        assert!(seen.contains(field), "{seen}");
+    }
+    for field in ["X-ReQuEsT-Cost: 1", "Content-Type: text/plain"] {
+        assert!(response.head.contains(field), "{}", response.head);
+    }
+}
+
+#[test]
 fn unknown_methods_and_odd_reason_phrases_pass() {
     let upstream = Upstream::answering(|request| {
         assert!(request.head.starts_with("BREW /pot HTTP/1.1"));
