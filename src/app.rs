@@ -238,6 +238,7 @@ fn serving_thread(
     };
     proxy::Thread {
         listener,
+        client: config.client,
         upstream: config.upstream.clone(),
         routes: Arc::clone(&shared.routes),
         tap,

@@ -12,27 +12,50 @@ pub enum Fault {
     UpstreamConnectTimeout,
     /// No response head within `upstream.response_timeout`.
     UpstreamResponseTimeout,
+    /// The exchange was not over within `upstream.request_timeout`.
+    RequestTimeout,
     /// The upstream closed or reset before a response's head was whole.
     UpstreamReset,
     /// The upstream's answer was not HTTP.
     UpstreamProtocol,
     /// The upstream broke off in the middle of a response's body.
     UpstreamBodyAborted,
-    /// The client broke off while sending its body.
+    /// What the client sent was not HTTP, or could be read two ways.
+    ClientProtocol,
+    /// The client did not finish a request's head within `client.header_timeout`.
+    ClientHeaderTimeout,
+    /// The client broke off while sending its body, or its body was not valid HTTP.
     ClientBodyAborted,
     /// The client went away before the response was whole.
     ClientGone,
 }
 
 impl Fault {
+    pub const ALL: [Self; 11] = [
+        Self::UpstreamConnect,
+        Self::UpstreamConnectTimeout,
+        Self::UpstreamResponseTimeout,
+        Self::RequestTimeout,
+        Self::UpstreamReset,
+        Self::UpstreamProtocol,
+        Self::UpstreamBodyAborted,
+        Self::ClientProtocol,
+        Self::ClientHeaderTimeout,
+        Self::ClientBodyAborted,
+        Self::ClientGone,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UpstreamConnect => "upstream_connect",
             Self::UpstreamConnectTimeout => "upstream_connect_timeout",
             Self::UpstreamResponseTimeout => "upstream_response_timeout",
+            Self::RequestTimeout => "request_timeout",
             Self::UpstreamReset => "upstream_reset",
             Self::UpstreamProtocol => "upstream_protocol",
             Self::UpstreamBodyAborted => "upstream_body_aborted",
+            Self::ClientProtocol => "client_protocol",
+            Self::ClientHeaderTimeout => "client_header_timeout",
             Self::ClientBodyAborted => "client_body_aborted",
             Self::ClientGone => "client_gone",
         }
@@ -44,10 +67,14 @@ impl Fault {
             Self::UpstreamConnect | Self::UpstreamReset | Self::UpstreamProtocol => {
                 Some(StatusCode::BAD_GATEWAY)
             }
-            Self::UpstreamConnectTimeout | Self::UpstreamResponseTimeout => {
-                Some(StatusCode::GATEWAY_TIMEOUT)
-            }
-            Self::UpstreamBodyAborted | Self::ClientBodyAborted | Self::ClientGone => None,
+            Self::UpstreamConnectTimeout
+            | Self::UpstreamResponseTimeout
+            | Self::RequestTimeout => Some(StatusCode::GATEWAY_TIMEOUT),
+            Self::ClientHeaderTimeout => Some(StatusCode::REQUEST_TIMEOUT),
+            Self::UpstreamBodyAborted
+            | Self::ClientProtocol
+            | Self::ClientBodyAborted
+            | Self::ClientGone => None,
         }
     }
 }

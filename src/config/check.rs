@@ -3,7 +3,7 @@
 //! In each section all keys are read before the first `?`, so that one fault hides no other.
 
 use super::checked::{
-    Admin, Archive, BaselineSource, Capture, Config, Drain, Drift, Features, Labels, Model,
+    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Features, Labels, Model,
     PayloadProtocol, Pointers, Secret, Upstream, UpstreamProtocol,
 };
 use super::export;
@@ -28,6 +28,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         reader.problem("admin.address", message);
     }
     let admin = admin(reader, admin_address);
+    let client = client(reader);
     let upstream = upstream(reader);
     let model = model(reader);
     let routes = routes(reader);
@@ -44,6 +45,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         listen: listen?,
         threads: threads?,
         admin: admin?,
+        client: client?,
         upstream: upstream?,
         model: model?,
         routes: routes?,
@@ -88,6 +90,33 @@ fn admin(reader: &mut Reader<'_>, address: Option<SocketAddr>) -> Option<Admin> 
     Some(Admin { address: address?, token })
 }
 
+/// What the parser of heads has room for.
+const MOST_HEADERS: u64 = 256;
+/// One line of a head needs this much; more than the most, nobody means.
+const LEAST_HEADER_BYTES: u64 = 1024;
+
+fn client(reader: &mut Reader<'_>) -> Option<Client> {
+    let max_connections = reader.count("client.max_connections", 1);
+    let max_streams = reader.count("client.max_streams", 1);
+    let max_headers = reader.count::<u64>("client.max_headers", 1);
+    if max_headers.is_some_and(|count| count > MOST_HEADERS) {
+        let text = reader.text("client.max_headers");
+        reader.problem("client.max_headers", format!("{text:?} is more than {MOST_HEADERS}"));
+        return None;
+    }
+    let max_header_bytes = reader.size("client.max_header_bytes", LEAST_HEADER_BYTES);
+    let header_timeout = reader.duration("client.header_timeout");
+    let idle_timeout = reader.duration("client.idle_timeout");
+    Some(Client {
+        max_connections: max_connections?,
+        max_streams: max_streams?,
+        max_headers: max_headers?.try_into().ok()?,
+        max_header_bytes: max_header_bytes?,
+        header_timeout: header_timeout?,
+        idle_timeout: idle_timeout?,
+    })
+}
+
 fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {
     let url = if reader.is_given("upstream.url") {
         reader.url("upstream.url")
@@ -103,6 +132,8 @@ fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {
     let protocol = reader.one_of("upstream.protocol", &named(UPSTREAM_PROTOCOLS, &protocols));
     let connect_timeout = reader.duration("upstream.connect_timeout");
     let response_timeout = reader.duration_or_none("upstream.response_timeout");
+    let request_timeout = reader.duration_or_none("upstream.request_timeout");
+    let max_connection_age = reader.duration_or_none("upstream.max_connection_age");
     let max_idle_connections = reader.count("upstream.max_idle_connections", 0);
     let idle_timeout = reader.duration("upstream.idle_timeout");
     let (authority, base_path) = target(&url?)?;
@@ -112,6 +143,8 @@ fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {
         protocol: protocol?,
         connect_timeout: connect_timeout?,
         response_timeout: response_timeout?,
+        request_timeout: request_timeout?,
+        max_connection_age: max_connection_age?,
         max_idle_connections: max_idle_connections?,
         idle_timeout: idle_timeout?,
     })

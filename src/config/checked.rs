@@ -13,6 +13,7 @@ pub struct Config {
     /// Serving threads.
     pub threads: NonZeroUsize,
     pub admin: Admin,
+    pub client: Client,
     pub upstream: Upstream,
     pub model: Model,
     /// Route templates beside the known ones.
@@ -58,6 +59,22 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// What a client may ask of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Client {
+    /// Of the whole process, over all threads; one more is refused.
+    pub max_connections: usize,
+    /// Streams of one HTTP/2 connection at a time.
+    pub max_streams: u32,
+    pub max_headers: usize,
+    /// Of a request's whole head.
+    pub max_header_bytes: usize,
+    /// For a request's head, and from connecting to the first.
+    pub header_timeout: Duration,
+    /// Between two exchanges.
+    pub idle_timeout: Duration,
+}
+
 #[derive(Debug, Clone)]
 pub struct Upstream {
     /// Host and port, as connected to.
@@ -68,9 +85,13 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// Until the response's head; `None` waits for as long as the client does.
     pub response_timeout: Option<Duration>,
+    /// Until the exchange is over, its body included; `None` for as long as it is alive.
+    pub request_timeout: Option<Duration>,
     /// Idle connections kept a serving thread.
     pub max_idle_connections: usize,
     pub idle_timeout: Duration,
+    /// An older connection is not used again; `None` uses it for as long as it lives.
+    pub max_connection_age: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

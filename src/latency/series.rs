@@ -20,17 +20,6 @@ const METHODS: [Method; 9] = [
 
 const OTHER_METHOD: &[u8] = b"_OTHER";
 
-const FAULTS: [Fault; 8] = [
-    Fault::UpstreamConnect,
-    Fault::UpstreamConnectTimeout,
-    Fault::UpstreamResponseTimeout,
-    Fault::UpstreamReset,
-    Fault::UpstreamProtocol,
-    Fault::UpstreamBodyAborted,
-    Fault::ClientBodyAborted,
-    Fault::ClientGone,
-];
-
 /// One series: cheap to compare, and small enough to search many of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
@@ -43,12 +32,12 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn new(route: RouteId, method: &Method, outcome: Outcome) -> Self {
         let method = METHODS.iter().position(|known| known == method).unwrap_or(METHODS.len());
-        let fault = outcome.fault.and_then(|fault| FAULTS.iter().position(|known| *known == fault));
+        let fault = outcome.fault.and_then(|fault| Fault::ALL.iter().position(|known| *known == fault));
         Self {
             route,
             method: small(method),
             status: outcome.status.map_or(0, |status| status.as_u16()),
-            fault: small(fault.map_or(FAULTS.len(), |position| position)),
+            fault: small(fault.map_or(Fault::ALL.len(), |position| position)),
         }
     }
 
@@ -72,7 +61,7 @@ impl Key {
     pub(super) fn outcome(self) -> Outcome {
         Outcome {
             status: StatusCode::from_u16(self.status).ok(),
-            fault: FAULTS.get(usize::from(self.fault)).copied(),
+            fault: Fault::ALL.get(usize::from(self.fault)).copied(),
         }
     }
 }

@@ -1,128 +1,212 @@
 //! The bodies of an exchange: a peer's as it streams in, or one of the proxy's own.
 
-use super::expect::Hold;
-use super::upstream::Lease;
+use super::h1;
+use super::upstream::Pool;
 use crate::tap;
 use bytes::Bytes;
-use http::Version;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use std::future::Future as _;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use thiserror::Error;
+use tokio::time::Sleep;
 
 /// The body of a request on its way to the model.
-pub(super) type RequestBody = tap::Body<Source>;
-
-pub(super) enum Source {
-    Http1(Incoming),
-    Http2(Incoming),
-    /// Over HTTP/1, and not wanted before the hold is gone.
-    Held(Incoming, Box<Hold>),
-    /// At once, and then over.
-    Own(Option<Bytes>),
-}
+pub(super) type RequestBody = tap::Body<Asked>;
 
 #[derive(Debug, Error)]
 pub(super) enum BodyError {
-    #[error("the body could not be read to its end")]
-    Broken(#[source] hyper::Error),
+    #[error(transparent)]
+    Http1(#[from] h1::BadBody),
+    #[error("the stream broke before the body's end")]
+    Http2(#[source] hyper::Error),
     #[error("the stream was reset before the body's end")]
     Reset,
+    #[error("the exchange took longer than {0:?} (upstream.request_timeout)")]
+    Timeout(Duration),
 }
 
-impl Source {
-    pub(super) fn of(incoming: Incoming, version: Version) -> Self {
-        match version {
-            Version::HTTP_2 => Self::Http2(incoming),
-            _ => Self::Http1(incoming),
-        }
-    }
+/// A client's request body.
+pub(super) enum Asked {
+    Http1(h1::ClientBody),
+    Http2(Incoming),
 }
 
-impl http_body::Body for Source {
+impl http_body::Body for Asked {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let incoming = match &mut *self {
-            Self::Http1(incoming) | Self::Http2(incoming) => incoming,
-            Self::Held(incoming, hold) => {
-                ready!(hold.poll(cx));
-                incoming
+        match self.get_mut() {
+            Self::Http1(body) => {
+                Pin::new(body).poll_frame(cx).map(|polled| Some(polled?.map_err(Into::into)))
             }
-            Self::Own(bytes) => {
-                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
-            }
-        };
-        let polled = ready!(Pin::new(incoming).poll_frame(cx));
-        Poll::Ready(match polled {
-            // hyper takes a stream that was reset with NO_ERROR for one that ended.
-            None if self.is_reset() => Some(Err(BodyError::Reset)),
-            None => None,
-            Some(frame) => Some(frame.map_err(BodyError::Broken)),
-        })
+            Self::Http2(body) => poll_http2(body, cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1(incoming) | Self::Http2(incoming) | Self::Held(incoming, _) => {
-                incoming.is_end_stream()
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
+impl h1::Asking for RequestBody {
+    fn written(&self) -> Option<&h1::Written> {
+        match self.inner() {
+            Asked::Http1(body) => Some(body.written()),
+            Asked::Http2(_) => None,
+        }
+    }
+
+    fn interim(&self, head: &Bytes, cx: &mut Context<'_>) {
+        match self.inner() {
+            Asked::Http1(body) => body.interim(head, cx),
+            // hyper's server has no way to send one on a stream.
+            Asked::Http2(_) => {}
+        }
+    }
+
+    fn open_tunnel(&mut self) {
+        if let Asked::Http1(body) = self.inner_mut() {
+            body.open_tunnel();
+            self.begin_tunnel();
+        }
+    }
+
+    fn asks_upgrade(&self) -> bool {
+        matches!(self.inner(), Asked::Http1(body) if body.asks_upgrade())
+    }
+}
+
+/// hyper takes a stream that was reset with `NO_ERROR` for one that ended.
+fn poll_http2(
+    body: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    Poll::Ready(match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+        None if !body.is_end_stream() => Some(Err(BodyError::Reset)),
+        None => None,
+        Some(frame) => Some(frame.map_err(BodyError::Http2)),
+    })
+}
+
+/// The body of an answer: the model's, or one of the proxy's own.
+pub(super) enum Told {
+    /// With the pool that its connection goes back to.
+    Http1(h1::Answer<RequestBody>, Rc<Pool>),
+    Http2(Incoming),
+    /// At once, and then over.
+    Own(Option<Bytes>),
+}
+
+impl Told {
+    pub(super) fn http1(answer: h1::Answer<RequestBody>, pool: Rc<Pool>) -> Self {
+        let mut told = Self::Http1(answer, pool);
+        told.give_back();
+        told
+    }
+
+    /// Hands the connection to whoever comes next, if it is done with this exchange.
+    fn give_back(&mut self) {
+        if let Self::Http1(answer, pool) = self
+            && let Some(connection) = answer.give_back()
+        {
+            pool.put(connection);
+        }
+    }
+}
+
+impl http_body::Body for Told {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        match this {
+            Self::Http1(answer, _) => {
+                let polled = ready!(answer.poll_frame(cx));
+                this.give_back();
+                Poll::Ready(polled.map(|frame| frame.map_err(Into::into)))
             }
+            Self::Http2(body) => poll_http2(body, cx),
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(answer, _) => answer.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
             Self::Own(bytes) => bytes.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http1(incoming) | Self::Http2(incoming) | Self::Held(incoming, _) => {
-                incoming.size_hint()
-            }
+            Self::Http1(answer, _) => answer.size_hint(),
+            Self::Http2(body) => body.size_hint(),
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
 }
 
-impl Source {
-    /// Of a body that has no more frames.
-    fn is_reset(&self) -> bool {
-        matches!(self, Self::Http2(incoming) if !incoming.is_end_stream())
-    }
-}
-
-/// The body of an answer, with the HTTP/1 connection it comes over.
-pub(super) struct Leased {
-    pub(super) source: Source,
-    pub(super) lease: Option<Lease>,
-}
-
-/// A tapped response body that gives its upstream connection back once it was read to the end.
+/// The tapped body of an answer, on its way to the client.
 pub(super) struct ResponseBody {
-    tapped: tap::Body<Source>,
-    lease: Option<Lease>,
-    /// The length that the head declares, of a body that is empty: an answer to HEAD, a 304, or 0.
-    /// hyper leaves the field as it is only if the body claims to have that length.
-    claimed: Option<u64>,
+    tapped: tap::Body<Told>,
+    limit: Option<Limit>,
+}
+
+/// When the whole exchange has to be over.
+pub(super) struct Limit {
+    sleep: Pin<Box<Sleep>>,
+    length: Duration,
+}
+
+impl Limit {
+    /// `length` from now.
+    pub(super) fn new(length: Duration) -> Self {
+        Self { sleep: Box::pin(tokio::time::sleep(length)), length }
+    }
+
+    pub(super) fn length(&self) -> Duration {
+        self.length
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sleep.as_mut().poll(cx)
+    }
 }
 
 impl ResponseBody {
-    pub(super) fn new(tapped: tap::Body<Source>, lease: Option<Lease>) -> Self {
-        Self { tapped, lease, claimed: None }
+    pub(super) fn new(tapped: tap::Body<Told>, limit: Option<Limit>) -> Self {
+        Self { tapped, limit }
     }
+}
 
-    /// What the head says of the length of an empty body, for an HTTP/1 client.
-    pub(super) fn claim(&mut self, length: Option<u64>) {
-        self.claimed = length;
-    }
-
-    /// While the request still flows its connection is of no use to another.
-    fn give_back(&mut self) {
-        let Some(lease) = self.lease.take() else { return };
-        if self.tapped.exchange().is_request_whole() {
-            lease.give_back();
+impl h1::Telling for ResponseBody {
+    fn written(&self) -> Option<&h1::Written> {
+        match self.tapped.inner() {
+            Told::Http1(answer, _) => Some(answer.written()),
+            Told::Http2(_) | Told::Own(_) => None,
         }
     }
 }
@@ -132,32 +216,26 @@ impl http_body::Body for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.claimed = None;
-        let polled = ready!(Pin::new(&mut self.tapped).poll_frame(cx));
-        match &polled {
-            Some(Ok(_)) if !self.tapped.is_end_stream() => {}
-            Some(Ok(_)) | None => self.give_back(),
-            Some(Err(_)) => self.lease = None,
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.tapped).poll_frame(cx);
+        if polled.is_pending()
+            && let Some(limit) = &mut this.limit
+        {
+            ready!(limit.poll(cx));
+            this.tapped.exchange().timed_out();
+            return Poll::Ready(Some(Err(BodyError::Timeout(limit.length))));
         }
-        Poll::Ready(polled)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.claimed.is_none() && self.tapped.is_end_stream()
+        self.tapped.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.claimed.map_or_else(|| self.tapped.size_hint(), SizeHint::with_exact)
-    }
-}
-
-impl Drop for ResponseBody {
-    fn drop(&mut self) {
-        if self.tapped.is_end_stream() {
-            self.give_back();
-        }
+        self.tapped.size_hint()
     }
 }

@@ -1,12 +1,15 @@
 //! A request, checked and cleaned, put into the protocol that the model is spoken to in.
 
-use super::body::RequestBody;
+use super::body::{Asked, RequestBody};
 use super::headers;
 use super::target;
 use super::upstream::{Protocol, Upstream};
 use http::uri::Authority;
-use http::{HeaderName, HeaderValue, Request, Uri, Version, header};
-use http_body::Body as _;
+use http::{HeaderName, Request, Uri, Version, header};
+
+/// Fields that HTTP/2 has no place for, and which the proxy has left so far.
+const OF_HTTP1: [HeaderName; 4] =
+    [header::HOST, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE];
 
 /// Its version says which protocol that is.
 pub(super) fn fitted(
@@ -28,12 +31,9 @@ fn fit_http1(request: &mut Request<RequestBody>, upstream: &Upstream) {
     let base = upstream.base_path();
     if request.uri().authority().is_some() || base.path() != "/" {
         *request.uri_mut() = Uri::from(target::path(request.uri(), base));
-    }
-    let is_framed = request.headers().contains_key(header::CONTENT_LENGTH);
-    if request.version() == Version::HTTP_2 && !request.body().is_end_stream() && !is_framed {
-        // hyper takes it for granted that GET has no body, unless it is told.
-        let chunked = HeaderValue::from_static("chunked");
-        request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+        if let Asked::Http1(body) = request.body_mut().inner_mut() {
+            body.retargeted();
+        }
     }
     *request.version_mut() = Version::HTTP_11;
 }
@@ -44,8 +44,11 @@ fn fit_http2(request: &mut Request<RequestBody>, upstream: &Upstream) {
     let authority = authority.unwrap_or_else(|| upstream.authority().clone());
     let path = target::path(request.uri(), upstream.base_path());
     *request.uri_mut() = target::absolute(path, authority);
-    let is_of_http1 =
-        |name: &HeaderName| *name == header::HOST || *name == header::TRANSFER_ENCODING;
+    if let Asked::Http1(body) = request.body_mut().inner_mut() {
+        body.continue_when_polled();
+        body.stay_with_http();
+    }
+    let is_of_http1 = |name: &HeaderName| OF_HTTP1.contains(name);
     if request.headers().keys().any(is_of_http1) {
         headers::retain(request.headers_mut(), |name| !is_of_http1(name));
     }

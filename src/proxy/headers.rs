@@ -4,55 +4,61 @@
 //! to `trailers`, the one value that can be honoured end to end. `Transfer-Encoding` is left to the
 //! HTTP implementation, which frames by it.
 
-use super::body::Leased;
+use super::body::{RequestBody, Told};
+use super::h1::Asking as _;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use smallvec::SmallVec;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
-/// What the sender said of the connection that the fields came over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Afterwards {
-    KeepOpen,
-    Close,
-}
-
 type Names = SmallVec<[HeaderName; 4]>;
 
-pub(super) fn cleaned<B>(mut request: Request<B>) -> Request<B> {
-    strip_hop_by_hop(request.headers_mut());
+pub(super) fn cleaned(mut request: Request<RequestBody>) -> Request<RequestBody> {
+    let upgrade = if request.body().asks_upgrade() { Upgrade::Asked } else { Upgrade::None };
+    strip_hop_by_hop(request.headers_mut(), upgrade);
     request
 }
 
-/// A connection that the upstream will close is not given back.
-pub(super) fn cleaned_answer(mut answer: Response<Leased>) -> Response<Leased> {
-    if strip_hop_by_hop(answer.headers_mut()) == Afterwards::Close {
-        answer.body_mut().lease = None;
-    }
+pub(super) fn cleaned_answer(mut answer: Response<Told>) -> Response<Told> {
+    let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    strip_hop_by_hop(answer.headers_mut(), if is_switch { Upgrade::Asked } else { Upgrade::None });
     answer
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap) -> Afterwards {
+/// Whether the message is about another protocol for the connection, which both peers then speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upgrade {
+    None,
+    Asked,
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: Upgrade) {
     if !headers.keys().any(is_hop_by_hop) {
-        return Afterwards::KeepOpen;
+        return;
     }
     let named = named_by_connection(headers);
     let wants_trailers = has_token(headers, &TE, "trailers");
-    let afterwards = if has_token(headers, &CONNECTION, "close") {
-        Afterwards::Close
-    } else {
-        Afterwards::KeepOpen
-    };
     retain(headers, |name| {
-        name == TE && wants_trailers || !is_hop_by_hop(name) && !named.contains(name)
+        name == TE && wants_trailers
+            || upgrade == Upgrade::Asked && (name == UPGRADE || name == CONNECTION)
+            || !is_hop_by_hop(name) && !named.contains(name)
     });
     if wants_trailers {
         headers.insert(TE, TRAILERS);
     }
-    afterwards
+    if upgrade == Upgrade::Asked && !is_only_upgrade(headers) {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    }
+}
+
+/// `Connection` may say `keep-alive` too, which is between its sender and us.
+fn is_only_upgrade(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONNECTION).iter();
+    let is_upgrade = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"upgrade");
+    values.next().is_some_and(is_upgrade) && values.next().is_none()
 }
 
 /// Keeps the fields that `is_kept`, in their order. `HeaderMap::remove` would move the last field
@@ -140,18 +146,30 @@ mod tests {
             ("upgrade", "h2c"),
             ("x-third", "4"),
         ]);
-        assert_eq!(strip_hop_by_hop(&mut headers), Afterwards::KeepOpen);
+        strip_hop_by_hop(&mut headers, Upgrade::None);
         assert_eq!(names(&headers), ["host", "x-first", "x-second", "x-third"]);
         assert_eq!(headers.get_all("x-first").iter().collect::<Vec<_>>(), ["1", "3"]);
     }
 
     #[test]
+    fn an_upgrade_passes_and_nothing_else_of_the_connection() {
+        let mut headers = map(&[
+            ("connection", "keep-alive, Upgrade, x-a"),
+            ("x-a", "1"),
+            ("upgrade", "websocket"),
+            ("keep-alive", "timeout=5"),
+        ]);
+        strip_hop_by_hop(&mut headers, Upgrade::Asked);
+        assert_eq!(headers, map(&[("connection", "Upgrade"), ("upgrade", "websocket")]));
+    }
+
+    #[test]
     fn te_shrinks_to_trailers_or_nothing() {
         let mut headers = map(&[("te", "gzip, trailers;q=0.5"), ("connection", "te, close")]);
-        assert_eq!(strip_hop_by_hop(&mut headers), Afterwards::Close);
+        strip_hop_by_hop(&mut headers, Upgrade::None);
         assert_eq!(headers, map(&[("te", "trailers")]));
         let mut headers = map(&[("te", "gzip")]);
-        strip_hop_by_hop(&mut headers);
+        strip_hop_by_hop(&mut headers, Upgrade::None);
         assert!(headers.is_empty());
     }
 
@@ -159,7 +177,7 @@ mod tests {
     fn connection_cannot_name_away_the_framing() {
         let mut headers = map(&[("connection", "content-length, host"), ("content-length", "3")]);
         headers.insert(HOST, HeaderValue::from_static("a"));
-        strip_hop_by_hop(&mut headers);
+        strip_hop_by_hop(&mut headers, Upgrade::None);
         assert_eq!(names(&headers), ["content-length", "host"]);
     }
 

@@ -9,9 +9,11 @@
 mod bind;
 mod body;
 mod drain;
-mod expect;
 mod fit;
+mod h1;
+mod h2;
 mod headers;
+mod io;
 mod reply;
 mod server;
 mod service;

@@ -1,5 +1,6 @@
 //! Answers of the proxy's own, where there is none of the model's: small JSON that says what failed.
 
+use super::h1::{BadFraming, BadHead, NoRequest};
 use super::target::Refusal;
 use super::upstream::UpstreamError;
 use crate::capture::{Fault, RequestId};
@@ -39,7 +40,8 @@ struct Failure<'a> {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<&'a str>,
-    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 /// What the client is told instead.
@@ -58,7 +60,7 @@ fn failed(error: &UpstreamError, upstream: &str, id: &RequestId) -> Response<Byt
         r#type: fault.as_str(),
         message: chain(error),
         upstream: Some(upstream),
-        request_id: &id.text(),
+        request_id: Some(&id.text()),
     };
     let mut response = respond(status, report);
     if fault == Fault::ClientBodyAborted {
@@ -77,11 +79,49 @@ fn refused(refusal: Refusal, id: &RequestId) -> Response<Bytes> {
         r#type: refusal.as_str(),
         message: refusal.to_string(),
         upstream: None,
-        request_id: &id.text(),
+        request_id: Some(&id.text()),
     };
     let mut response = respond(status, report);
     close(&mut response);
     response
+}
+
+/// What came was no request: there is nothing to name or to record.
+pub(super) fn to_no_request(reason: NoRequest) -> Response<Bytes> {
+    let (status, message) = match reason {
+        NoRequest::Bad(bad) => (status_of(bad), bad.to_string()),
+        NoRequest::Late => {
+            let message = "the request's head took longer than client.header_timeout";
+            (StatusCode::REQUEST_TIMEOUT, message.to_owned())
+        }
+    };
+    refusal(status, fault_of(reason), message)
+}
+
+pub(super) const fn fault_of(reason: NoRequest) -> Fault {
+    match reason {
+        NoRequest::Bad(_) => Fault::ClientProtocol,
+        NoRequest::Late => Fault::ClientHeaderTimeout,
+    }
+}
+
+/// No exchange begins, and the connection ends.
+pub(super) fn refusal(status: StatusCode, fault: Fault, message: String) -> Response<Bytes> {
+    let report = Failure { r#type: fault.as_str(), message, upstream: None, request_id: None };
+    let mut response = respond(status, report);
+    close(&mut response);
+    response
+}
+
+fn status_of(bad: BadHead) -> StatusCode {
+    match bad {
+        BadHead::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        BadHead::TooManyFields(_) | BadHead::TooLong(_) => {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        }
+        BadHead::Framing(BadFraming::UnknownEncoding) => StatusCode::NOT_IMPLEMENTED,
+        _ => StatusCode::BAD_REQUEST,
+    }
 }
 
 fn respond(status: StatusCode, error: Failure<'_>) -> Response<Bytes> {

@@ -1,94 +1,118 @@
-//! One client connection: HTTP/1.1 or h2c, told apart by its first bytes.
+//! One client connection: HTTP/1.1 or HTTP/2, told apart by its first bytes.
 
-use super::drain::{Drain, Member, Phase};
+use super::body::Asked;
+use super::drain::{Drain, Member};
+use super::h1::{self, ClientBody, NoRequest, Settings};
+use super::h2;
+use super::io::Io;
+use super::reply;
 use super::service::exchanges;
 use super::upstream::Upstream;
+use crate::config;
 use crate::tap::Tap;
-use http::{Request, Version};
-use hyper::body::Incoming;
-use hyper::rt::Executor;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto;
-use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use tokio::net::TcpStream;
-use tower::Service as _;
+use tower::ServiceBuilder;
 
-/// Bounds what one slow reader makes us hold: a stream's window, and all streams' of a connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-const MAX_STREAMS: u32 = 256;
-const MAX_SEND_BUFFER: usize = 256 * 1024;
+/// What a client of HTTP/2 begins with (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const ROOM: usize = 16 * 1024;
 
 /// What every connection of one serving thread shares.
 pub(super) struct Server {
     pub(super) upstream: Rc<Upstream>,
     pub(super) tap: Rc<Tap>,
     pub(super) drain: Rc<Drain>,
-    protocol: auto::Builder<LocalExecutor>,
+    http1: Settings,
+    http2: h2::Server,
 }
 
 impl Server {
-    pub(super) fn new(upstream: Rc<Upstream>, tap: Rc<Tap>, drain: Rc<Drain>) -> Self {
-        Self { upstream, tap, drain, protocol: protocol() }
+    pub(super) fn new(
+        client: &config::Client,
+        upstream: Rc<Upstream>,
+        tap: Rc<Tap>,
+        drain: Rc<Drain>,
+    ) -> Self {
+        let limits = h1::Limits { fields: client.max_headers, bytes: client.max_header_bytes };
+        let http1 = Settings {
+            limits,
+            header_timeout: client.header_timeout,
+            idle_timeout: client.idle_timeout,
+        };
+        Self { upstream, tap, drain, http1, http2: h2::Server::new(client) }
     }
 
     /// Serves exchanges until the client leaves or the drain ends the connection.
     pub(super) async fn serve(self: Rc<Self>, stream: TcpStream, member: Member) {
         let _open = OpenConnection::new(&self.tap);
-        let is_h2 = Cell::new(false);
-        let exchanges = exchanges(Rc::clone(&self));
-        let service = service_fn(|request: Request<Incoming>| {
-            is_h2.set(request.version() == Version::HTTP_2);
-            // Every layer is ready at all times; asking would move the request twice more.
-            exchanges.clone().call(request)
-        });
-        let mut connection = pin!(self.protocol.serve_connection(TokioIo::new(stream), service));
-        let is_due = || match member.phase() {
-            Phase::Serving => false,
-            // HTTP/1 is told by a header of the next response, so that no request is lost to a
-            // close that crosses it.
-            Phase::Draining => is_h2.get(),
-            Phase::Closing => true,
-        };
-        let mut is_ending = false;
-        let mut is_known = false;
-        let ended = poll_fn(|cx| {
-            if !std::mem::replace(&mut is_known, true) {
-                member.wake_by(cx.waker());
+        poll_fn(|cx| {
+            member.wake_by(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
+        let io = Io::from(stream);
+        let mut input = BytesMut::new();
+        match self.protocol(&io, &mut input, &member).await {
+            None => {}
+            Some(Protocol::Http1) => {
+                let service = ServiceBuilder::new()
+                    .map_request(|request: Request<ClientBody>| request.map(Asked::Http1))
+                    .service(exchanges(Rc::clone(&self)));
+                let refuse = |reason| self.refuse(reason);
+                h1::serve(io, input, service, refuse, &self.http1, &member).await;
             }
-            loop {
-                if !is_ending && is_due() {
-                    is_ending = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                let polled = connection.as_mut().poll(cx);
-                if polled.is_ready() || is_ending || !is_due() {
-                    return polled;
-                }
+            Some(Protocol::Http2) => {
+                let service = exchanges(Rc::clone(&self));
+                // Boxed, as connections of HTTP/1 would else carry room for it.
+                Box::pin(self.http2.serve(io, input, service, &member)).await;
             }
-        });
-        if let Err(error) = ended.await {
-            tracing::debug!(error, "a client connection ended early");
         }
+    }
+
+    /// An exchange that never began is counted like any other.
+    fn refuse(&self, reason: NoRequest) -> Response<Bytes> {
+        let reply = reply::to_no_request(reason);
+        self.tap.refused(reply.status(), reply::fault_of(reason));
+        reply
+    }
+
+    /// `None` if the client leaves, or waits for too long, before it can be told.
+    async fn protocol(&self, io: &Io, input: &mut BytesMut, member: &Member) -> Option<Protocol> {
+        member.arm(self.http1.header_timeout);
+        let told = poll_fn(|cx| {
+            loop {
+                let known = input.len().min(PREFACE.len());
+                if input[..known] != PREFACE[..known] {
+                    return Poll::Ready(Some(Protocol::Http1));
+                }
+                if known == PREFACE.len() {
+                    return Poll::Ready(Some(Protocol::Http2));
+                }
+                match io.poll_fill(input, ROOM, cx) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Pending if member.is_overdue() || member.is_closing() => {
+                        return Poll::Ready(None);
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
+        let told = told.await;
+        member.disarm();
+        told
     }
 }
 
-fn protocol() -> auto::Builder<LocalExecutor> {
-    let mut protocol = auto::Builder::new(LocalExecutor);
-    // The model says what time it is, or does not.
-    protocol.http1().auto_date_header(false).preserve_header_case(true);
-    protocol
-        .http2()
-        .auto_date_header(false)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_send_buf_size(MAX_SEND_BUFFER);
-    protocol
+#[derive(Debug, Clone, Copy)]
+enum Protocol {
+    Http1,
+    Http2,
 }
 
 /// Counts a connection for as long as it lives.
@@ -104,19 +128,5 @@ impl<'a> OpenConnection<'a> {
 impl Drop for OpenConnection<'_> {
     fn drop(&mut self) {
         self.0.connection_closed();
-    }
-}
-
-/// Runs what hyper spawns on this thread.
-#[derive(Clone, Copy)]
-pub(super) struct LocalExecutor;
-
-impl<F> Executor<F> for LocalExecutor
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    fn execute(&self, future: F) {
-        drop(tokio::task::spawn_local(future));
     }
 }

@@ -8,8 +8,7 @@ mod check;
 mod client;
 mod record;
 
-use super::body::ResponseBody;
-use super::expect;
+use super::body::{Asked, ResponseBody};
 use super::fit;
 use super::headers;
 use super::reply::NoAnswer;
@@ -17,7 +16,6 @@ use super::server::Server;
 use check::Checked;
 use client::ClientSide;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use record::Recorded;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -27,18 +25,13 @@ use tower::{Service, ServiceBuilder};
 pub(super) fn exchanges(
     server: Rc<Server>,
 ) -> impl Clone
-+ Service<
-    Request<Incoming>,
-    Response = Response<ResponseBody>,
-    Error = Infallible,
-    Future: 'static,
-> {
++ Service<Request<Asked>, Response = Response<ResponseBody>, Error = Infallible, Future: 'static>
+{
     let upstream = Rc::clone(&server.upstream);
-    let [asked, fitting] = [Rc::clone(&upstream), Rc::clone(&upstream)];
+    let fitting = Rc::clone(&upstream);
     let drain = Rc::clone(&server.drain);
     ServiceBuilder::new()
         .layer_fn(move |inner| ClientSide::new(inner, Rc::clone(&drain)))
-        .map_request(move |request| expect::held_until_wanted(request, &asked))
         .layer_fn(move |inner| Recorded::new(inner, Rc::clone(&server)))
         .layer_fn(Checked::new)
         .map_request(headers::cleaned)

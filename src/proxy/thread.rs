@@ -1,6 +1,6 @@
 //! A serving thread: one listener, one single-threaded runtime, everything on it owned by it.
 
-use super::drain::{Drain, Member, Phase};
+use super::drain::{Drain, Member, Phase, TICK};
 use super::server::Server;
 use super::upstream::Upstream;
 use crate::capture::{Queue, RouteTable};
@@ -15,7 +15,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-const TICK: Duration = Duration::from_secs(1);
 /// When no connection can be accepted, out of descriptors say, until the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -35,6 +34,7 @@ pub enum Shutdown {
 /// All that one serving thread is made of.
 pub struct Thread {
     pub listener: std::net::TcpListener,
+    pub client: config::Client,
     pub upstream: config::Upstream,
     pub routes: Arc<RouteTable>,
     pub tap: Settings,
@@ -52,10 +52,10 @@ impl Thread {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default())?;
-        let Self { listener, upstream, routes, tap, queue, recorder, tracing, shutdown } = self;
+        let Self { listener, client, upstream, routes, tap, queue, recorder, tracing, shutdown } = self;
         let tap = Rc::new(Tap::new(tap, routes, queue, recorder, tracing));
         let upstream = Rc::new(Upstream::new(upstream));
-        let server = Server::new(upstream, tap, Rc::new(Drain::new()));
+        let server = Server::new(&client, upstream, tap, Rc::new(Drain::new()));
         runtime.block_on(run(Rc::new(server), listener, shutdown))
     }
 }
@@ -143,5 +143,6 @@ async fn tick(server: Rc<Server>) {
         let now = ticks.tick().await;
         server.tap.flush();
         server.upstream.tick(now.into());
+        server.drain.tick(now.into());
     }
 }

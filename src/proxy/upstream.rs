@@ -2,7 +2,7 @@
 //!
 //! In: a request ready to be sent. Out: the head of the answer, its body still streaming, or what
 //! failed. A pooled connection that the model closed before it answered costs nobody an error: a
-//! request that never left is sent on another, and one that may be repeated is repeated once.
+//! request that it did not read is sent on another, and so is one that may be repeated, once.
 
 mod connect;
 mod error;
@@ -10,22 +10,20 @@ mod pool;
 
 pub use connect::probe;
 pub use error::UpstreamError;
-pub(super) use pool::Lease;
+pub(super) use pool::Pool;
 
-use super::body::{Leased, RequestBody, Source};
+use super::body::{RequestBody, Told};
+use super::h1::{self, Failed, Idle, Reached, Unanswered};
 use crate::config;
-use crate::tap::{Body, OpenExchange, Side};
+use crate::tap::OpenExchange;
 use connect::Address;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Request, Response, Version};
-use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
-use pool::Pool;
+use hyper::client::conn::{TrySendError, http2};
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 pub(super) struct Upstream {
@@ -45,16 +43,21 @@ pub(super) enum Protocol {
     Http2,
 }
 
-type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+type Sent = Result<Response<hyper::body::Incoming>, TrySendError<Request<RequestBody>>>;
 
 impl Upstream {
     pub(super) fn new(config: config::Upstream) -> Self {
         let host = HeaderValue::from_str(config.authority.as_str());
+        let limits = pool::Limits {
+            connections: config.max_idle_connections,
+            idle: config.idle_timeout,
+            age: config.max_connection_age,
+        };
         Self {
             address: Address::of(&config.authority),
             // An authority is made of characters that a header may carry.
             host: host.unwrap_or_else(|_| HeaderValue::from_static("upstream")),
-            pool: Rc::new(Pool::new(config.max_idle_connections, config.idle_timeout)),
+            pool: Rc::new(Pool::new(limits)),
             shared: RefCell::new(None),
             connecting: Mutex::new(()),
             config,
@@ -71,6 +74,10 @@ impl Upstream {
 
     pub(super) fn base_path(&self) -> &PathAndQuery {
         &self.config.base_path
+    }
+
+    pub(super) fn request_timeout(&self) -> Option<Duration> {
+        self.config.request_timeout
     }
 
     pub(super) fn protocol_for(&self, came_over: Version) -> Protocol {
@@ -90,73 +97,72 @@ impl Upstream {
     pub(super) async fn send(
         self: Rc<Self>,
         request: Request<RequestBody>,
-    ) -> Result<Response<Leased>, UpstreamError> {
+    ) -> Result<Response<Told>, UpstreamError> {
         match request.version() {
-            Version::HTTP_2 => self.send_http2(request).await,
+            // Boxed, as each request would else carry room for what few do.
+            Version::HTTP_2 => Box::pin(self.send_http2(request)).await,
             _ => self.send_http1(request).await,
         }
     }
 
     async fn send_http1(
         &self,
-        mut request: Request<RequestBody>,
-    ) -> Result<Response<Leased>, UpstreamError> {
-        while let Some(mut sender) = self.pool.take() {
-            let exchange = handed_over(&request);
-            let spare = spare(&request);
-            match self.within_limit(sender.try_send_request(request)).await? {
-                Ok(response) => return Ok(self.answer(response, sender)),
-                Err(mut refused) => {
-                    if let Some(unsent) = refused.take_message() {
-                        // It never left: the next connection may be better.
-                        request = unsent;
-                        continue;
+        request: Request<RequestBody>,
+    ) -> Result<Response<Told>, UpstreamError> {
+        let mut request = Unanswered::new(request);
+        while let Some(connection) = self.pool.take() {
+            match self.try_http1(connection, request).await? {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => {
+                    let may_repeat = may_repeat(&failed);
+                    let Failed { error, request: mut unanswered, .. } = failed;
+                    if !may_repeat || !unanswered.rewind() {
+                        return Err(error.into());
                     }
-                    let error = error::classify(refused.into_error(), &exchange);
-                    request = spare.filter(|_| error.is_reset()).ok_or(error)?;
+                    request = unanswered;
                     break;
                 }
             }
         }
-        // Boxed, as each request would else carry room for what few do.
-        let connecting = connect::http1(&self.address, self.config.connect_timeout);
-        let mut sender = Box::pin(connecting).await?;
-        let exchange = handed_over(&request);
-        match self.within_limit(sender.try_send_request(request)).await? {
-            Ok(response) => Ok(self.answer(response, sender)),
-            Err(refused) => Err(error::classify(refused.into_error(), &exchange)),
-        }
+        request.forget();
+        let opened = self.pool.now();
+        let connecting = connect::tcp(&self.address, self.config.connect_timeout);
+        let io = Box::pin(connecting).await?;
+        let sent = self.try_http1(Idle::new(io, opened), request).await?;
+        sent.map_err(|failed| failed.error.into())
     }
 
-    fn answer(
+    async fn try_http1(
         &self,
-        response: Response<Incoming>,
-        sender: http1::SendRequest<RequestBody>,
-    ) -> Response<Leased> {
-        let lease = Some(Lease::new(Rc::clone(&self.pool), sender));
-        response.map(|body| Leased { source: Source::Http1(body), lease })
+        connection: Idle,
+        request: Unanswered<RequestBody>,
+    ) -> Result<Result<Response<Told>, Failed<RequestBody>>, UpstreamError> {
+        request.body().exchange().handed_over();
+        let sent = self.within_limit(h1::send(connection, request)).await?;
+        Ok(sent.map(|answer| answer.map(|body| Told::http1(body, Rc::clone(&self.pool)))))
     }
 
     async fn send_http2(
         &self,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<Leased>, UpstreamError> {
+    ) -> Result<Response<Told>, UpstreamError> {
         let known = self.shared.borrow().clone();
         if let Some(mut sender) = known.filter(|sender| !sender.is_closed()) {
             let exchange = handed_over(&request);
             match self.within_limit(sender.try_send_request(request)).await? {
-                Ok(response) => return Ok(shared(response)),
+                Ok(response) => return Ok(response.map(Told::Http2)),
                 Err(mut refused) => match refused.take_message() {
                     Some(unsent) => request = unsent,
-                    None => return Err(error::classify(refused.into_error(), &exchange)),
+                    None => return Err(error::of_http2(refused.into_error(), &exchange)),
                 },
             }
         }
-        let mut sender = Box::pin(self.shared_sender()).await?;
+        let mut sender = self.shared_sender().await?;
         let exchange = handed_over(&request);
-        match self.within_limit(sender.try_send_request(request)).await? {
-            Ok(response) => Ok(shared(response)),
-            Err(refused) => Err(error::classify(refused.into_error(), &exchange)),
+        let sent: Sent = self.within_limit(sender.try_send_request(request)).await?;
+        match sent {
+            Ok(response) => Ok(response.map(Told::Http2)),
+            Err(refused) => Err(error::of_http2(refused.into_error(), &exchange)),
         }
     }
 
@@ -171,7 +177,7 @@ impl Upstream {
         Ok(sender)
     }
 
-    async fn within_limit(&self, sent: impl Future<Output = Sent>) -> Result<Sent, UpstreamError> {
+    async fn within_limit<T>(&self, sent: impl Future<Output = T>) -> Result<T, UpstreamError> {
         match self.config.response_timeout {
             None => Ok(sent.await),
             Some(limit) => tokio::time::timeout(limit, sent)
@@ -181,28 +187,21 @@ impl Upstream {
     }
 }
 
-fn shared(response: Response<Incoming>) -> Response<Leased> {
-    response.map(|body| Leased { source: Source::Http2(body), lease: None })
-}
-
 fn handed_over(request: &Request<RequestBody>) -> Rc<OpenExchange> {
     let exchange = Rc::clone(request.body().exchange());
     exchange.handed_over();
     exchange
 }
 
-/// A second copy of a request that may be repeated: idempotent, and without a body.
-fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let is_repeatable = is_idempotent(request.method()) && request.body().is_end_stream();
-    is_repeatable.then(|| {
-        let mut spare = Request::new(());
-        spare.method_mut().clone_from(request.method());
-        spare.uri_mut().clone_from(request.uri());
-        *spare.version_mut() = request.version();
-        spare.headers_mut().clone_from(request.headers());
-        let exchange = Rc::clone(request.body().exchange());
-        spare.map(|()| Body::new(Source::Own(None), exchange, Side::Request))
-    })
+/// Of a request that a kept connection did not answer: whether another may be tried.
+fn may_repeat(failed: &Failed<RequestBody>) -> bool {
+    let is_of_connection = matches!(failed.error, h1::SendError::Broken(_) | h1::SendError::Closed);
+    is_of_connection
+        && match failed.reached {
+            Reached::Unread => true,
+            Reached::Unknown => is_idempotent(failed.request.method()),
+            Reached::Answered => false,
+        }
 }
 
 /// Methods that may be sent twice without asking (RFC 9110 section 9.2.2).

@@ -35,6 +35,20 @@ impl<B: http_body::Body> Body<B> {
         body
     }
 
+    pub fn inner(&self) -> &B {
+        &self.inner
+    }
+
+    pub fn inner_mut(&mut self) -> &mut B {
+        &mut self.inner
+    }
+
+    /// The connection switches protocols: the body begins anew, and is no payload.
+    pub fn begin_tunnel(&mut self) {
+        self.state = State::Flowing;
+        self.exchange.tunnel_began(self.side);
+    }
+
     pub fn exchange(&self) -> &Rc<OpenExchange> {
         &self.exchange
     }

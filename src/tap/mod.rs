@@ -15,8 +15,9 @@ pub use open::OpenExchange;
 pub use sample::Settings;
 pub use trace::Tracing;
 
-use crate::capture::{Queue, RouteTable};
-use crate::latency::Recorder;
+use crate::capture::{Fault, Queue, RouteId, RouteTable, Timing};
+use crate::latency::{Observation, Outcome, Recorder};
+use http::{Method, StatusCode};
 use identity::RequestIds;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -46,6 +47,18 @@ impl Tap {
     /// Hands latency over to the collector; for about once a second.
     pub fn flush(&self) {
         self.recorder.borrow_mut().flush();
+    }
+
+    /// A client was answered `status` before an exchange could begin. It is recorded without a route.
+    pub fn refused(&self, status: StatusCode, fault: Fault) {
+        self.recorder.borrow_mut().record(&Observation {
+            route: RouteId::OTHER,
+            method: &Method::from_bytes(b"_OTHER").unwrap_or_default(),
+            outcome: Outcome { status: Some(status), fault: Some(fault) },
+            timing: Timing::default(),
+            request_bytes: 0,
+            response_bytes: 0,
+        });
     }
 
     pub fn connection_opened(&self) {

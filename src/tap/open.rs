@@ -37,6 +37,8 @@ struct Progress {
     fault: Option<Fault>,
     request: Flow,
     response: Flow,
+    /// Switched to another protocol, whose bytes are no payload.
+    is_tunnel: bool,
     /// What analysis will get, if this exchange was sampled.
     kept: Option<Box<Exchange>>,
 }
@@ -136,19 +138,29 @@ impl OpenExchange {
         response.headers_mut().insert(X_REQUEST_ID, self.id.header_value().clone());
     }
 
+    /// The exchange is ended by its limit in time.
+    pub fn timed_out(&self) {
+        self.progress.borrow_mut().fault.get_or_insert(Fault::RequestTimeout);
+    }
+
     /// How the request's body ended; `None` while it flows.
     pub fn request_end(&self) -> Option<BodyEnd> {
         self.progress.borrow().request.end
     }
 
-    /// The whole request has left for the upstream.
-    pub fn is_request_whole(&self) -> bool {
-        self.request_end() == Some(BodyEnd::Complete)
+    /// The connection switched protocols: what goes by from now on is counted and not kept.
+    pub(super) fn tunnel_began(&self, side: Side) {
+        let mut progress = self.progress.borrow_mut();
+        progress.is_tunnel = true;
+        progress.flow(side).end = None;
     }
 
     pub(super) fn saw(&self, side: Side, data: &Bytes) {
         let progress = &mut *self.progress.borrow_mut();
         progress.flow(side).bytes += data.len() as u64;
+        if progress.is_tunnel {
+            return;
+        }
         if let Some(kept) = &mut progress.kept {
             keep(body_of(kept, side), data, self.tap.settings.max_body_bytes);
         }

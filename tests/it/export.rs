@@ -44,6 +44,8 @@ fn settings(collector: SocketAddr) -> Settings {
         protocol: config::UpstreamProtocol::Auto,
         connect_timeout: Duration::from_secs(1),
         response_timeout: None,
+        request_timeout: None,
+        max_connection_age: None,
         max_idle_connections: 8,
         idle_timeout: LONG,
     };

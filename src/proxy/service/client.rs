@@ -3,8 +3,7 @@
 use crate::proxy::body::ResponseBody;
 use crate::proxy::drain::{Drain, Phase};
 use crate::proxy::headers;
-use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
-use http_body::Body as _;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::pin::Pin;
@@ -77,16 +76,8 @@ fn fit_http2(headers: &mut HeaderMap) {
 }
 
 fn fit_http1(response: &mut Response<ResponseBody>, phase: Phase) {
-    *response.version_mut() = Version::HTTP_11;
-    if response.body().is_end_stream() {
-        let declared = declared_length(response.headers());
-        response.body_mut().claim(declared);
-    }
-    if phase > Phase::Serving {
+    let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if phase > Phase::Serving && !is_tunnel {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-}
-
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

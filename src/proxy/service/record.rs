@@ -1,8 +1,9 @@
 //! Opens the exchange: names the request, taps both bodies, and answers where the model did not.
 
-use crate::proxy::body::{Leased, RequestBody, ResponseBody, Source};
+use crate::proxy::body::{Asked, Limit, RequestBody, ResponseBody, Told};
 use crate::proxy::reply::{self, NoAnswer};
 use crate::proxy::server::Server;
+use crate::proxy::upstream::UpstreamError;
 use crate::tap::{Body, OpenExchange, Side};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -25,9 +26,9 @@ impl<S> Recorded<S> {
     }
 }
 
-impl<S> Service<Request<Source>> for Recorded<S>
+impl<S> Service<Request<Asked>> for Recorded<S>
 where
-    S: Service<Request<RequestBody>, Response = Response<Leased>, Error = NoAnswer>,
+    S: Service<Request<RequestBody>, Response = Response<Told>, Error = NoAnswer>,
 {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
@@ -38,10 +39,16 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Source>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Asked>) -> Self::Future {
         let exchange = self.server.tap.open(&mut request);
         let request = request.map(|body| Body::new(body, Rc::clone(&exchange), Side::Request));
-        Recording { inner: self.inner.call(request), exchange, server: Rc::clone(&self.server) }
+        let limit = self.server.upstream.request_timeout().map(Limit::new);
+        Recording {
+            inner: self.inner.call(request),
+            exchange,
+            server: Rc::clone(&self.server),
+            limit,
+        }
     }
 }
 
@@ -51,31 +58,41 @@ pin_project! {
         inner: F,
         exchange: Rc<OpenExchange>,
         server: Rc<Server>,
+        limit: Option<Limit>,
     }
 }
 
 impl<F> Future for Recording<F>
 where
-    F: Future<Output = Result<Response<Leased>, NoAnswer>>,
+    F: Future<Output = Result<Response<Told>, NoAnswer>>,
 {
     type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let outcome = ready!(this.inner.poll(cx));
+        let outcome = match this.inner.poll(cx) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => {
+                let Some(limit) = this.limit else { return Poll::Pending };
+                ready!(limit.poll(cx));
+                Err(UpstreamError::RequestTimeout(limit.length()).into())
+            }
+        };
         let exchange = Rc::clone(this.exchange);
         Poll::Ready(Ok(match outcome {
-            Ok(answer) => answered(answer, exchange),
+            Ok(answer) => answered(answer, exchange, this.limit.take()),
             Err(reason) => unanswered(&reason, this.server, exchange),
         }))
     }
 }
 
-fn answered(mut answer: Response<Leased>, exchange: Rc<OpenExchange>) -> Response<ResponseBody> {
+fn answered(
+    mut answer: Response<Told>,
+    exchange: Rc<OpenExchange>,
+    limit: Option<Limit>,
+) -> Response<ResponseBody> {
     exchange.answered(&mut answer);
-    answer.map(|Leased { source, lease }| {
-        ResponseBody::new(Body::new(source, exchange, Side::Response), lease)
-    })
+    answer.map(|body| ResponseBody::new(Body::new(body, exchange, Side::Response), limit))
 }
 
 fn unanswered(
@@ -91,7 +108,7 @@ fn unanswered(
     let mut reply = reply::to(reason, upstream, exchange.id());
     exchange.replied(&mut reply, fault);
     reply.map(|bytes| {
-        let tapped = Body::new(Source::Own(Some(bytes)), exchange, Side::Response);
+        let tapped = Body::new(Told::Own(Some(bytes)), exchange, Side::Response);
         ResponseBody::new(tapped, None)
     })
 }

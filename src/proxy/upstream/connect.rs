@@ -1,21 +1,17 @@
-//! New connections to the upstream, each driven by a task of this thread.
+//! New connections to the upstream.
 
 use super::UpstreamError;
 use crate::config;
 use crate::proxy::body::RequestBody;
-use crate::proxy::server::LocalExecutor;
+use crate::proxy::h2;
+use crate::proxy::io::Io;
 use http::uri::Authority;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::TokioIo;
-use std::future::Future;
+use hyper::client::conn::http2;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
 const DEFAULT_PORT: u16 = 80;
-/// As on the client's side: what a slow reader makes us hold.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 pub(super) enum Address {
     Ip(SocketAddr),
@@ -43,30 +39,15 @@ pub async fn probe(upstream: &config::Upstream) -> Result<(), UpstreamError> {
     connect(&address, upstream.connect_timeout).await.map(drop)
 }
 
-pub(super) async fn http1(
-    address: &Address,
-    limit: Duration,
-) -> Result<http1::SendRequest<RequestBody>, UpstreamError> {
-    let stream = TokioIo::new(connect(address, limit).await?);
-    let handshake = http1::Builder::new().preserve_header_case(true).handshake(stream).await;
-    let (sender, connection) = handshake.map_err(UpstreamError::Handshake)?;
-    drive(connection);
-    Ok(sender)
+pub(super) async fn tcp(address: &Address, limit: Duration) -> Result<Io, UpstreamError> {
+    connect(address, limit).await.map(Io::from)
 }
 
 pub(super) async fn http2(
     address: &Address,
     limit: Duration,
 ) -> Result<http2::SendRequest<RequestBody>, UpstreamError> {
-    let stream = TokioIo::new(connect(address, limit).await?);
-    let handshake = http2::Builder::new(LocalExecutor)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .handshake(stream)
-        .await;
-    let (sender, connection) = handshake.map_err(UpstreamError::Handshake)?;
-    drive(connection);
-    Ok(sender)
+    h2::connect(tcp(address, limit).await?).await
 }
 
 async fn connect(address: &Address, limit: Duration) -> Result<TcpStream, UpstreamError> {
@@ -82,18 +63,6 @@ async fn connect(address: &Address, limit: Duration) -> Result<TcpStream, Upstre
         .await
         .map_err(|_| UpstreamError::ConnectTimeout(limit))?
         .map_err(UpstreamError::Connect)
-}
-
-/// The exchanges on a connection learn of its errors themselves.
-fn drive(connection: impl Future<Output = hyper::Result<()>> + 'static) {
-    drop(tokio::task::spawn_local(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "an upstream connection ended"
-            );
-        }
-    }));
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
 //! Why the upstream gave no answer, and whose doing that was.
 
 use crate::capture::{BodyEnd, Fault};
+use crate::proxy::body::BodyError;
+use crate::proxy::h1::SendError;
 use crate::tap::OpenExchange;
+use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 use thiserror::Error;
+
+type Cause = Box<dyn StdError + Send + Sync>;
 
 #[derive(Debug, Error)]
 pub enum UpstreamError {
@@ -16,12 +21,14 @@ pub enum UpstreamError {
     Handshake(#[source] hyper::Error),
     #[error("the upstream did not answer within {0:?} (upstream.response_timeout)")]
     ResponseTimeout(Duration),
+    #[error("the exchange took longer than {0:?} (upstream.request_timeout)")]
+    RequestTimeout(Duration),
     #[error("the upstream closed the connection before it answered")]
-    Reset(#[source] hyper::Error),
+    Reset(#[source] Cause),
     #[error("the upstream's answer was not valid HTTP")]
-    Protocol(#[source] hyper::Error),
+    Protocol(#[source] Cause),
     #[error("the request's body broke off or was not valid HTTP")]
-    RequestBody(#[source] hyper::Error),
+    RequestBody(#[source] Cause),
 }
 
 impl UpstreamError {
@@ -30,24 +37,34 @@ impl UpstreamError {
             Self::Connect(_) => Fault::UpstreamConnect,
             Self::ConnectTimeout(_) => Fault::UpstreamConnectTimeout,
             Self::ResponseTimeout(_) => Fault::UpstreamResponseTimeout,
+            Self::RequestTimeout(_) => Fault::RequestTimeout,
             Self::Handshake(_) | Self::Reset(_) => Fault::UpstreamReset,
             Self::Protocol(_) => Fault::UpstreamProtocol,
             Self::RequestBody(_) => Fault::ClientBodyAborted,
         }
     }
+}
 
-    pub(super) fn is_reset(&self) -> bool {
-        matches!(self, Self::Reset(_))
+impl From<SendError<BodyError>> for UpstreamError {
+    fn from(error: SendError<BodyError>) -> Self {
+        match error {
+            SendError::Broken(_) | SendError::Closed => Self::Reset(error.into()),
+            SendError::CutShort
+            | SendError::BadHead(_)
+            | SendError::UnaskedUpgrade
+            | SendError::TooManyInterim => Self::Protocol(error.into()),
+            SendError::Body(_) | SendError::BodyLength => Self::RequestBody(error.into()),
+        }
     }
 }
 
 /// hyper reports a broken request body and a broken connection alike; the tap knows which it was.
-pub(super) fn classify(error: hyper::Error, exchange: &OpenExchange) -> UpstreamError {
+pub(super) fn of_http2(error: hyper::Error, exchange: &OpenExchange) -> UpstreamError {
     if exchange.request_end() == Some(BodyEnd::Aborted) {
-        UpstreamError::RequestBody(error)
+        UpstreamError::RequestBody(error.into())
     } else if error.is_parse() {
-        UpstreamError::Protocol(error)
+        UpstreamError::Protocol(error.into())
     } else {
-        UpstreamError::Reset(error)
+        UpstreamError::Reset(error.into())
     }
 }

@@ -1,71 +1,65 @@
 //! Idle HTTP/1 connections of one serving thread, last used first.
 
-use crate::proxy::body::RequestBody;
-use hyper::client::conn::http1::SendRequest;
+use crate::proxy::h1::Idle;
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-pub(super) struct Pool {
-    idle: RefCell<Vec<Idle>>,
-    max_idle: usize,
-    idle_timeout: Duration,
-    /// Told about once a second: close enough for idle times, and cheaper than asking.
+pub(in crate::proxy) struct Pool {
+    idle: RefCell<Vec<Rested>>,
+    limits: Limits,
+    /// Told about once a second: close enough for these limits, and cheaper than asking.
     now: Cell<Instant>,
 }
 
-struct Idle {
-    sender: SendRequest<RequestBody>,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) connections: usize,
+    pub(super) idle: Duration,
+    /// Since it was made; so a name's new addresses are found. `None` keeps one for good.
+    pub(super) age: Option<Duration>,
+}
+
+struct Rested {
+    connection: Idle,
     since: Instant,
 }
 
 impl Pool {
-    pub(super) fn new(max_idle: usize, idle_timeout: Duration) -> Self {
-        let now = Cell::new(Instant::now());
-        Self { idle: RefCell::default(), max_idle, idle_timeout, now }
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { idle: RefCell::default(), limits, now: Cell::new(Instant::now()) }
     }
 
     /// The connection used last, which is the least likely to have been closed.
-    pub(super) fn take(&self) -> Option<SendRequest<RequestBody>> {
-        let mut idle = self.idle.borrow_mut();
-        while let Some(last) = idle.pop() {
-            if !last.sender.is_closed() {
-                return Some(last.sender);
-            }
-        }
-        None
+    pub(super) fn take(&self) -> Option<Idle> {
+        let idle = &mut *self.idle.borrow_mut();
+        std::iter::from_fn(|| idle.pop())
+            .map(|rested| rested.connection)
+            .find(|connection| !connection.is_stale())
     }
 
+    pub(in crate::proxy) fn put(&self, connection: Idle) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < self.limits.connections && !self.is_old(&connection) {
+            idle.push(Rested { connection, since: self.now.get() });
+        }
+    }
+
+    /// Lets go of what is too old, was idle for too long, or was closed by the upstream.
     pub(super) fn tick(&self, now: Instant) {
         self.now.set(now);
-        let is_fresh = |idle: &Idle| {
-            !idle.sender.is_closed()
-                && now.saturating_duration_since(idle.since) < self.idle_timeout
-        };
-        self.idle.borrow_mut().retain(is_fresh);
+        self.idle.borrow_mut().retain(|Rested { connection, since }| {
+            now.saturating_duration_since(*since) < self.limits.idle
+                && !self.is_old(connection)
+                && !connection.is_stale()
+        });
     }
 
-    fn put(&self, sender: SendRequest<RequestBody>) {
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.max_idle && !sender.is_closed() {
-            idle.push(Idle { sender, since: self.now.get() });
-        }
-    }
-}
-
-/// A connection in use. Dropping it instead of giving it back closes the connection.
-pub(in crate::proxy) struct Lease {
-    pool: Rc<Pool>,
-    sender: SendRequest<RequestBody>,
-}
-
-impl Lease {
-    pub(super) fn new(pool: Rc<Pool>, sender: SendRequest<RequestBody>) -> Self {
-        Self { pool, sender }
+    pub(super) fn now(&self) -> Instant {
+        self.now.get()
     }
 
-    /// The response was read to its end: another exchange may have the connection.
-    pub(in crate::proxy) fn give_back(self) {
-        self.pool.put(self.sender);
+    fn is_old(&self, connection: &Idle) -> bool {
+        let age = self.now.get().saturating_duration_since(connection.opened);
+        self.limits.age.is_some_and(|limit| age >= limit)
     }
 }

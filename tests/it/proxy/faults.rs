@@ -136,12 +136,14 @@ fn a_client_that_breaks_off_its_body_is_told_apart_from_the_model() {
     let (report, closed) = mpsc::sync_channel(1);
     let upstream = Upstream::play(move |mut peer| {
         drop(peer.receive_head().unwrap());
-        drop(peer.receive_rest());
+        report.send(()).unwrap();
+        assert_eq!(peer.receive_rest(), b"abc");
         report.send(()).unwrap();
     });
     let sidecar = before(upstream.address).start();
     let mut client = sidecar.client();
     client.send("POST /score HTTP/1.1\r\nhost: m\r\ncontent-length: 100\r\n\r\nabc");
+    closed.recv_timeout(PATIENCE).unwrap();
     client.close();
     closed.recv_timeout(PATIENCE).unwrap();
     let exchange = sidecar.stop().exchanges.remove(0);
@@ -163,8 +165,10 @@ fn the_probe_says_whether_anyone_listens() {
         protocol: config::UpstreamProtocol::Auto,
         connect_timeout: PATIENCE,
         response_timeout: None,
+        request_timeout: None,
         max_idle_connections: 1,
         idle_timeout: PATIENCE,
+        max_connection_age: None,
     };
     let upstream = Upstream::answering(|_| sized("HTTP/1.1 200 OK", b""));
     assert!(run(proxy::upstream::probe(&at(upstream.address))).is_ok());

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Setup {
+    client: config::Client,
     upstream: config::Upstream,
     sample: f64,
     max_body_bytes: usize,
@@ -49,10 +50,21 @@ pub(crate) fn before(upstream: SocketAddr) -> Setup {
         protocol: UpstreamProtocol::Auto,
         connect_timeout: Duration::from_secs(5),
         response_timeout: None,
+        request_timeout: None,
         max_idle_connections: 8,
         idle_timeout: Duration::from_secs(60),
+        max_connection_age: None,
+    };
+    let client = config::Client {
+        max_connections: 1000,
+        max_streams: 256,
+        max_headers: 100,
+        max_header_bytes: 64 << 10,
+        header_timeout: PATIENCE,
+        idle_timeout: PATIENCE,
     };
     Setup {
+        client,
         upstream,
         sample: 1.0,
         max_body_bytes: 1 << 20,
@@ -63,6 +75,11 @@ pub(crate) fn before(upstream: SocketAddr) -> Setup {
 }
 
 impl Setup {
+    pub(crate) fn client(mut self, change: impl FnOnce(&mut config::Client)) -> Self {
+        change(&mut self.client);
+        self
+    }
+
     pub(crate) fn upstream(mut self, change: impl FnOnce(&mut config::Upstream)) -> Self {
         change(&mut self.upstream);
         self
@@ -103,6 +120,7 @@ impl Setup {
         let (shutdown, watching) = watch::channel(Shutdown::Serving);
         let thread = proxy::Thread {
             listener,
+            client: self.client,
             upstream: self.upstream,
             routes,
             tap: tap::Settings {

@@ -1,0 +1,137 @@
+//! A body as it comes in, by its framing.
+//!
+//! In: a connection's bytes. Out: frames, each at most what one read brings, and a clear end: whole,
+//! cut short, or not what its framing said. Nothing is read before the frame before it was taken.
+
+use super::chunk::{BadChunk, Chunks, Step};
+use super::framing::Framing;
+use crate::proxy::io::Io;
+use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+use std::io;
+use std::task::{Context, Poll, ready};
+use thiserror::Error;
+
+/// What a read makes room for, at least and at most. The most is what one slow reader makes us hold.
+pub(super) const LEAST_ROOM: usize = 16 * 1024;
+const MOST_ROOM: usize = 128 * 1024;
+
+#[derive(Debug, Error)]
+pub(in crate::proxy) enum BadBody {
+    #[error("the connection broke in the middle of a body")]
+    Broken(#[source] io::Error),
+    #[error("the connection ended in the middle of a body")]
+    CutShort,
+    #[error(transparent)]
+    Chunk(#[from] BadChunk),
+}
+
+#[derive(Debug)]
+pub(super) struct Incoming {
+    state: State,
+    room: usize,
+}
+
+#[derive(Debug)]
+enum State {
+    /// This many bytes are still to come.
+    Length(u64),
+    Chunked(Chunks),
+    UntilClose,
+    Over,
+}
+
+impl Incoming {
+    pub(super) fn new(framing: Framing) -> Self {
+        let state = match framing {
+            Framing::Empty | Framing::Length(0) => State::Over,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Chunked(Chunks::new()),
+            Framing::UntilClose => State::UntilClose,
+        };
+        Self { state, room: LEAST_ROOM }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        match &self.state {
+            State::Over => true,
+            State::Chunked(chunks) => chunks.is_over(),
+            State::Length(_) | State::UntilClose => false,
+        }
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match self.state {
+            State::Length(length) => SizeHint::with_exact(length),
+            State::Over => SizeHint::with_exact(0),
+            State::Chunked(_) | State::UntilClose => SizeHint::new(),
+        }
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        io: &Io,
+        input: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BadBody>>> {
+        loop {
+            match self.next(input) {
+                Ok(Next::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Next::Over) => return Poll::Ready(None),
+                Ok(Next::More) => {}
+                Err(fault) => return Poll::Ready(Some(Err(fault))),
+            }
+            match ready!(io.poll_fill(input, self.wanted(), cx)) {
+                Ok(0) if matches!(self.state, State::UntilClose) => self.state = State::Over,
+                Ok(0) => return Poll::Ready(Some(Err(BadBody::CutShort))),
+                Ok(count) => self.learn(count),
+                Err(error) => return Poll::Ready(Some(Err(BadBody::Broken(error)))),
+            }
+        }
+    }
+
+    fn next(&mut self, input: &mut BytesMut) -> Result<Next, BadBody> {
+        match &mut self.state {
+            State::Over => Ok(Next::Over),
+            State::Chunked(chunks) => Ok(match chunks.step(input)? {
+                Step::Data(data) => Next::Frame(Frame::data(data)),
+                Step::Trailers(trailers) => Next::Frame(Frame::trailers(trailers)),
+                Step::Over => Next::Over,
+                Step::More => Next::More,
+            }),
+            State::Length(_) | State::UntilClose if input.is_empty() => Ok(Next::More),
+            State::UntilClose => Ok(Next::Frame(Frame::data(input.split().freeze()))),
+            State::Length(rest) => {
+                let length = usize::try_from(*rest).map_or(input.len(), |n| n.min(input.len()));
+                *rest -= length as u64;
+                if *rest == 0 {
+                    self.state = State::Over;
+                }
+                Ok(Next::Frame(Frame::data(input.split_to(length).freeze())))
+            }
+        }
+    }
+
+    /// Room for what is known to come, else for twice of what came last.
+    fn wanted(&self) -> usize {
+        let expected = match &self.state {
+            State::Length(rest) => *rest,
+            State::Chunked(chunks) => chunks.expected(),
+            State::UntilClose | State::Over => 0,
+        };
+        let expected = usize::try_from(expected).unwrap_or(MOST_ROOM);
+        expected.max(self.room).clamp(LEAST_ROOM, MOST_ROOM)
+    }
+
+    fn learn(&mut self, count: usize) {
+        if count >= self.room {
+            self.room = (self.room * 2).min(MOST_ROOM);
+        }
+    }
+}
+
+enum Next {
+    Frame(Frame<Bytes>),
+    Over,
+    More,
+}

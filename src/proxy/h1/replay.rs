@@ -1,0 +1,101 @@
+//! A request's body that can be sent a second time, as long as what was sent is still at hand.
+//!
+//! Frames are kept by reference count until an answer comes or they exceed a bound. So a request
+//! whose connection turns out to be stale goes out again on a fresh one, byte for byte.
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use smallvec::SmallVec;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+const MOST_KEPT_BYTES: usize = 64 * 1024;
+
+pub(super) struct Replay<B> {
+    inner: B,
+    /// Sent before, in this order; `None` once that can no longer be repeated.
+    sent: Option<SmallVec<[Bytes; 2]>>,
+    sent_bytes: usize,
+    /// How many of `sent` have gone out this time.
+    again: usize,
+}
+
+impl<B> Replay<B> {
+    pub(super) fn new(inner: B) -> Self {
+        Self { inner, sent: Some(SmallVec::new()), sent_bytes: 0, again: 0 }
+    }
+
+    pub(super) fn inner(&self) -> &B {
+        &self.inner
+    }
+
+    pub(super) fn inner_mut(&mut self) -> &mut B {
+        &mut self.inner
+    }
+
+    /// No second time will be needed.
+    pub(super) fn forget(&mut self) {
+        if self.sent.as_ref().is_none_or(|sent| self.again >= sent.len()) {
+            self.sent = None;
+        }
+    }
+
+    /// Begins anew; false if that is not possible.
+    pub(super) fn rewind(&mut self) -> bool {
+        self.again = 0;
+        self.sent.is_some()
+    }
+
+    fn next_again(&mut self) -> Option<Bytes> {
+        let frame = self.sent.as_ref()?.get(self.again)?.clone();
+        self.again += 1;
+        Some(frame)
+    }
+
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        let Some(sent) = &mut self.sent else { return };
+        match frame.data_ref() {
+            Some(data) if self.sent_bytes + data.len() <= MOST_KEPT_BYTES => {
+                self.sent_bytes += data.len();
+                sent.push(data.clone());
+                self.again = sent.len();
+            }
+            // Trailers, or too much.
+            _ => self.sent = None,
+        }
+    }
+
+    fn is_repeating(&self) -> bool {
+        self.sent.as_ref().is_some_and(|sent| self.again < sent.len())
+    }
+}
+
+impl<B> Body for Replay<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if let Some(frame) = self.next_again() {
+            return Poll::Ready(Some(Ok(Frame::data(frame))));
+        }
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.keep(frame);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.is_repeating() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.is_repeating() { SizeHint::new() } else { self.inner.size_hint() }
+    }
+}

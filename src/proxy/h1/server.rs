@@ -1,0 +1,352 @@
+//! A client's connection: one exchange after another, until either side has had enough.
+//!
+//! In: bytes of a client. Out: its requests to a service, whose answers go back in order. A request's
+//! body is read as the service asks for it, also while the answer already flows. A client that goes
+//! away drops what was being done for it. Nothing here waits without a limit that the settings give,
+//! except for an exchange that is alive.
+
+use super::body::{ClientBody, Expectation};
+use super::encode::{self, Client};
+use super::framing::Framing;
+use super::head::{self, BadHead, Limits, Persistence, RequestHead};
+use super::incoming::{Incoming, LEAST_ROOM};
+use super::outgoing::{OnFault, Outgoing, Unsent};
+use super::written::Written;
+use crate::proxy::drain::{Member, Phase};
+use crate::proxy::io::Io;
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body::Body;
+use http_body_util::Full;
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io::IoSlice;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tower::Service;
+
+/// Of requests that came before their turn; the kernel holds the rest.
+const MOST_PIPELINED_BYTES: usize = 64 * 1024;
+/// After the last answer, what a client still sends is read and thrown away for so long, and so much
+/// of it: closing at once would let the kernel take the answer back from it.
+const LINGER: Duration = Duration::from_secs(2);
+const MOST_LINGERED_BYTES: usize = 16 << 20;
+
+#[derive(Debug, Clone, Copy)]
+pub(in crate::proxy) struct Settings {
+    pub(in crate::proxy) limits: Limits,
+    /// From the first byte of a head to its last; also from connecting to the first head.
+    pub(in crate::proxy) header_timeout: Duration,
+    /// Between two exchanges.
+    pub(in crate::proxy) idle_timeout: Duration,
+}
+
+/// Why a client gets an answer without having asked a whole question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum NoRequest {
+    Bad(BadHead),
+    /// It took longer than `client.header_timeout`.
+    Late,
+}
+
+/// What the codec asks of an answer's body beside its frames.
+pub(in crate::proxy) trait Telling: Body<Data = Bytes> + Unpin {
+    /// How the answer's head was written, if it came over HTTP/1.
+    fn written(&self) -> Option<&Written>;
+}
+
+impl Telling for Full<Bytes> {
+    fn written(&self) -> Option<&Written> {
+        None
+    }
+}
+
+/// The connection, shared by this loop and the body of the request under way.
+pub(super) struct Wire {
+    pub(super) io: Io,
+    pub(super) input: RefCell<BytesMut>,
+    /// Interim answers that could not be written at once.
+    interim: RefCell<BytesMut>,
+    pub(super) body_is_over: Cell<bool>,
+}
+
+impl Wire {
+    pub(super) fn push_interim(&self, head: &[u8], cx: &mut Context<'_>) {
+        let interim = &mut *self.interim.borrow_mut();
+        interim.extend_from_slice(head);
+        while !interim.is_empty() {
+            match self.io.poll_write(&[IoSlice::new(interim)], cx) {
+                Poll::Ready(Ok(count)) => drop(interim.split_to(count)),
+                // The rest goes with the answer. A broken connection is found by whoever reads it.
+                Poll::Ready(Err(_)) | Poll::Pending => break,
+            }
+        }
+        let _ = self.io.poll_flush(cx);
+    }
+
+    /// Whether the client has left while it was being served. Requests that come early are kept.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> bool {
+        if !self.body_is_over.get() {
+            return false;
+        }
+        let input = &mut *self.input.borrow_mut();
+        while input.len() < MOST_PIPELINED_BYTES {
+            match self.io.poll_fill(input, LEAST_ROOM, cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(0) | Err(_)) => return true,
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+        false
+    }
+}
+
+/// What becomes of the connection after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Afterwards {
+    KeepOpen,
+    Close,
+    /// The client is gone, or has to see that its answer is not whole.
+    Drop,
+}
+
+enum Next {
+    Request(Box<RequestHead>),
+    None(NoRequest),
+    /// The client has left, was idle for too long, or the drain ends.
+    Over,
+}
+
+/// Serves `service` on a connection of which `input` was read already. What is no request is
+/// answered by `refuse`, and the connection ends with that.
+pub(in crate::proxy) async fn serve<S, B>(
+    io: Io,
+    input: BytesMut,
+    mut service: S,
+    refuse: impl Fn(NoRequest) -> Response<Bytes>,
+    settings: &Settings,
+    member: &Member,
+) where
+    S: Service<Request<ClientBody>, Response = Response<B>, Error = Infallible>,
+    B: Telling,
+{
+    let wire = Rc::new(Wire {
+        io,
+        input: RefCell::new(input),
+        interim: RefCell::default(),
+        body_is_over: Cell::new(true),
+    });
+    let mut is_first = true;
+    loop {
+        let afterwards = match next_request(&wire, settings, member, is_first).await {
+            Next::Over => return,
+            Next::None(reason) => {
+                let answer = refuse(reason).map(Full::new);
+                send_refusal(&wire, answer).await
+            }
+            Next::Request(head) => exchange(&wire, *head, &mut service, member).await,
+        };
+        is_first = false;
+        match afterwards {
+            Afterwards::KeepOpen => {}
+            Afterwards::Close => return linger(&wire, member).await,
+            Afterwards::Drop => return,
+        }
+    }
+}
+
+async fn next_request(wire: &Wire, settings: &Settings, member: &Member, is_first: bool) -> Next {
+    let mut wait = Wait::NotYet;
+    let next = poll_fn(|cx| {
+        let input = &mut *wire.input.borrow_mut();
+        loop {
+            match head::request(input, settings.limits) {
+                Err(bad) => return Poll::Ready(Next::None(NoRequest::Bad(bad))),
+                Ok(Some(head)) => return Poll::Ready(Next::Request(Box::new(head))),
+                Ok(None) => {}
+            }
+            if input.is_empty() && member.phase() == Phase::Closing {
+                return Poll::Ready(Next::Over);
+            }
+            match wire.io.poll_fill(input, LEAST_ROOM, cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => {
+                    if let Some(over) = wait.go_on(input, settings, member, is_first) {
+                        return Poll::Ready(over);
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    });
+    let next = next.await;
+    member.disarm();
+    next
+}
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    NotYet,
+    ForRequest,
+    ForRestOfHead,
+}
+
+impl Wait {
+    /// Arms the limit of what is waited for now, or says that it has passed.
+    fn go_on(
+        &mut self,
+        input: &BytesMut,
+        settings: &Settings,
+        member: &Member,
+        is_first: bool,
+    ) -> Option<Next> {
+        let now = if input.is_empty() { Self::ForRequest } else { Self::ForRestOfHead };
+        if *self == now {
+            return member.is_overdue().then(|| match now {
+                Self::ForRestOfHead => Next::None(NoRequest::Late),
+                Self::NotYet | Self::ForRequest => Next::Over,
+            });
+        }
+        *self = now;
+        let is_idle = now == Self::ForRequest && !is_first;
+        member.arm(if is_idle { settings.idle_timeout } else { settings.header_timeout });
+        None
+    }
+}
+
+async fn exchange<S, B>(
+    wire: &Rc<Wire>,
+    head: RequestHead,
+    service: &mut S,
+    member: &Member,
+) -> Afterwards
+where
+    S: Service<Request<ClientBody>, Response = Response<B>, Error = Infallible>,
+    B: Telling,
+{
+    let persistence = head.persistence;
+    let (version, is_head) = (head.request.version(), *head.request.method() == Method::HEAD);
+    let request = with_body(wire, head);
+    let answer = {
+        let answering = pin!(service.call(request));
+        answer_of(wire, answering).await
+    };
+    let Some(answer) = answer else { return Afterwards::Drop };
+    let will_close = persistence == Persistence::Close || says_close(&answer);
+    let connection = match persistence {
+        _ if answer.headers().contains_key(header::CONNECTION) => None,
+        Persistence::Close => Some("close"),
+        Persistence::KeepAliveAsked => Some("keep-alive"),
+        Persistence::KeepAlive => None,
+    };
+    match send(wire, answer, Client { version, is_head, connection }).await {
+        Sent::Cut => Afterwards::Drop,
+        Sent::UntilClose => Afterwards::Close,
+        Sent::Framed => {
+            let is_over = wire.body_is_over.get() && member.phase() < Phase::Closing;
+            if is_over && !will_close { Afterwards::KeepOpen } else { Afterwards::Close }
+        }
+    }
+}
+
+fn with_body(wire: &Rc<Wire>, head: RequestHead) -> Request<ClientBody> {
+    let RequestHead { request, written, framing, expects_continue, asks_upgrade, .. } = head;
+    let incoming = Incoming::new(framing);
+    wire.body_is_over.set(incoming.is_over());
+    let is_expected = expects_continue && !incoming.is_over();
+    let expectation = if is_expected { Expectation::Upstreams } else { Expectation::None };
+    let version = request.version();
+    let wire = Rc::clone(wire);
+    request.map(|()| ClientBody { wire, incoming, written, version, expectation, asks_upgrade })
+}
+
+/// `None` if the client leaves before it is there.
+async fn answer_of<B>(
+    wire: &Wire,
+    mut answering: Pin<&mut impl Future<Output = Result<Response<B>, Infallible>>>,
+) -> Option<Response<B>> {
+    poll_fn(|cx| match answering.as_mut().poll(cx) {
+        Poll::Ready(Ok(answer)) => Poll::Ready(Some(answer)),
+        Poll::Pending if wire.poll_gone(cx) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
+fn says_close<B>(answer: &Response<B>) -> bool {
+    let connection = answer.headers().get(header::CONNECTION);
+    connection.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Framed,
+    UntilClose,
+    /// Not all of it.
+    Cut,
+}
+
+async fn send<B: Telling>(wire: &Wire, answer: Response<B>, client: Client) -> Sent {
+    let (head, framing) = encode::answer(&answer, answer.body().written(), client);
+    let mut out = std::mem::take(&mut *wire.interim.borrow_mut());
+    if out.is_empty() {
+        out = head;
+    } else {
+        out.unsplit(head);
+    }
+    let is_tunnel = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let mut outgoing = Outgoing::new(out, answer.into_body(), framing, OnFault::SendRest);
+    let sent = poll_fn(|cx| match outgoing.poll(&wire.io, cx) {
+        Poll::Ready(sent) => Poll::Ready(sent),
+        Poll::Pending if wire.poll_gone(cx) => Poll::Ready(Err(Unsent::Length)),
+        Poll::Pending => Poll::Pending,
+    });
+    match (sent.await, framing) {
+        (Ok(()), Framing::UntilClose) => Sent::UntilClose,
+        (Ok(()), _) => Sent::Framed,
+        (Err(_), Framing::UntilClose) if !is_tunnel => {
+            // The end of the connection would pass for the end of the body.
+            wire.io.reset_on_drop();
+            Sent::Cut
+        }
+        (Err(_), _) => Sent::Cut,
+    }
+}
+
+async fn send_refusal(wire: &Wire, answer: Response<Full<Bytes>>) -> Afterwards {
+    wire.body_is_over.set(false);
+    let client = Client { version: http::Version::HTTP_11, is_head: false, connection: None };
+    match send(wire, answer, client).await {
+        Sent::Cut => Afterwards::Drop,
+        Sent::Framed | Sent::UntilClose => Afterwards::Close,
+    }
+}
+
+async fn linger(wire: &Wire, member: &Member) {
+    let is_quiet = wire.body_is_over.get() && wire.input.borrow().is_empty();
+    if is_quiet {
+        return;
+    }
+    member.arm(LINGER);
+    let mut read = 0;
+    let end = poll_fn(|cx| {
+        let _ = ready!(wire.io.poll_shutdown(cx));
+        let input = &mut *wire.input.borrow_mut();
+        loop {
+            input.clear();
+            if read > MOST_LINGERED_BYTES || member.is_overdue() {
+                return Poll::Ready(());
+            }
+            match ready!(wire.io.poll_fill(input, LEAST_ROOM, cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(count) => read += count,
+            }
+        }
+    });
+    end.await;
+}

@@ -1,0 +1,151 @@
+//! The bytes of one connection, whatever carries them.
+//!
+//! Shared by all that happens on the connection, which is all on one thread: reading a request's body
+//! and writing the answer go on at once. Each call borrows the stream for as long as it lasts.
+
+use bytes::BytesMut;
+use std::cell::RefCell;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+pub(super) struct Io(RefCell<Stream>);
+
+enum Stream {
+    Plain(TcpStream),
+}
+
+impl From<TcpStream> for Io {
+    fn from(stream: TcpStream) -> Self {
+        Self(RefCell::new(Stream::Plain(stream)))
+    }
+}
+
+impl Io {
+    /// Appends what has come to `input`, making `room` for it; 0 is the end. While nothing has come
+    /// an empty `input` holds no memory.
+    pub(super) fn poll_fill(
+        &self,
+        input: &mut BytesMut,
+        room: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut stream = self.0.borrow_mut();
+        let Stream::Plain(tcp) = &*stream;
+        if tcp.poll_read_ready(cx)?.is_pending() {
+            if input.is_empty() && input.capacity() > 0 {
+                *input = BytesMut::new();
+            }
+            return Poll::Pending;
+        }
+        input.reserve(room);
+        pin!(stream.read_buf(input)).poll(cx)
+    }
+
+    /// Whether the peer has closed, or has sent what nobody asked for. No one is woken by it later.
+    pub(super) fn is_disturbed(&self) -> bool {
+        let mut byte = [0];
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut stream = self.0.borrow_mut();
+        Pin::new(&mut *stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_ready()
+    }
+
+    pub(super) fn poll_write(
+        &self,
+        parts: &[IoSlice<'_>],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut stream = self.0.borrow_mut();
+        let stream = Pin::new(&mut *stream);
+        match ready!(match parts {
+            [only] => stream.poll_write(cx, only),
+            parts => stream.poll_write_vectored(cx, parts),
+        })? {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => Poll::Ready(Ok(count)),
+        }
+    }
+
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
+    }
+
+    /// Says that nothing more will be sent.
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(cx)
+    }
+
+    /// Dropping the connection will look like a fault to the peer, not like an end.
+    pub(super) fn reset_on_drop(&self) {
+        // A peer that is gone already needs no telling.
+        drop(self.tcp(TcpStream::set_zero_linger));
+    }
+
+    /// What befell the connection after its end was read: a reset says that the peer had closed
+    /// before our last bytes reached it.
+    pub(super) fn was_reset(&self) -> bool {
+        self.tcp(|tcp| matches!(tcp.take_error(), Ok(Some(_)) | Err(_)))
+    }
+
+    fn tcp<T>(&self, act: impl FnOnce(&TcpStream) -> T) -> T {
+        let Stream::Plain(tcp) = &*self.0.borrow();
+        act(tcp)
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        buffer: &mut ReadBuf<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self::Plain(tcp) = self.get_mut();
+        Pin::new(tcp).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self::Plain(tcp) = self.get_mut();
+        Pin::new(tcp).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Self::Plain(tcp) = self.get_mut();
+        Pin::new(tcp).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        let Self::Plain(tcp) = self;
+        tcp.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self::Plain(tcp) = self.get_mut();
+        Pin::new(tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self::Plain(tcp) = self.get_mut();
+        Pin::new(tcp).poll_shutdown(cx)
+    }
+}
