@@ -195,16 +195,15 @@ impl Body for Counted {
 /// A connection to the upstream, driven by a task of this thread.
 pub(super) async fn connect(io: Io) -> Result<client::SendRequest<RequestBody>, UpstreamError> {
     let io = Deferred::new(io, bytes::Bytes::new());
-    let handshake = client::Builder::new(LocalExecutor)
+    let executor = ClientExecutor { io: io.clone(), writer: Rc::new(Cell::new(Writer::ToCome)) };
+    let handshake = client::Builder::new(executor)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .handshake(TokioIo::new(io.clone()));
-    let (sender, connection) = handshake.await.map_err(UpstreamError::Handshake)?;
+        .handshake(TokioIo::new(io));
+    let (sender, dispatch) = handshake.await.map_err(UpstreamError::Handshake)?;
     drop(tokio::task::spawn_local(async move {
-        let mut connection = pin!(connection);
-        let ended = poll_fn(|cx| io.poll_around(cx, |cx| connection.as_mut().poll(cx)));
         // The exchanges on a connection learn of its errors themselves.
-        if let Err(error) = ended.await {
+        if let Err(error) = dispatch.await {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
                 "an upstream connection ended"
@@ -212,6 +211,40 @@ pub(super) async fn connect(io: Io) -> Result<client::SendRequest<RequestBody>, 
         }
     }));
     Ok(sender)
+}
+
+/// Runs what hyper spawns for one connection to the upstream.
+///
+/// The first of that, spawned by the handshake, is what reads and writes the connection: it alone
+/// sends what was written. The others only wake it; had they a part in sending, one that ends while
+/// the socket is full would take the wake-up with it.
+#[derive(Clone)]
+struct ClientExecutor {
+    io: Deferred,
+    writer: Rc<Cell<Writer>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    ToCome,
+    Spawned,
+}
+
+impl<F> Executor<F> for ClientExecutor
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        if self.writer.replace(Writer::Spawned) == Writer::Spawned {
+            return LocalExecutor.execute(future);
+        }
+        let io = self.io.clone();
+        LocalExecutor.execute(async move {
+            let mut future = pin!(future);
+            poll_fn(|cx| io.poll_around(cx, |cx| future.as_mut().poll(cx))).await
+        });
+    }
 }
 
 /// Runs what hyper spawns on this thread.
