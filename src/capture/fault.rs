@@ -67,9 +67,9 @@ impl Fault {
             Self::UpstreamConnect | Self::UpstreamReset | Self::UpstreamProtocol => {
                 Some(StatusCode::BAD_GATEWAY)
             }
-            Self::UpstreamConnectTimeout
-            | Self::UpstreamResponseTimeout
-            | Self::RequestTimeout => Some(StatusCode::GATEWAY_TIMEOUT),
+            Self::UpstreamConnectTimeout | Self::UpstreamResponseTimeout | Self::RequestTimeout => {
+                Some(StatusCode::GATEWAY_TIMEOUT)
+            }
             Self::ClientHeaderTimeout => Some(StatusCode::REQUEST_TIMEOUT),
             Self::UpstreamBodyAborted
             | Self::ClientProtocol

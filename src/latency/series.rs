@@ -32,7 +32,8 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn new(route: RouteId, method: &Method, outcome: Outcome) -> Self {
         let method = METHODS.iter().position(|known| known == method).unwrap_or(METHODS.len());
-        let fault = outcome.fault.and_then(|fault| Fault::ALL.iter().position(|known| *known == fault));
+        let fault =
+            outcome.fault.and_then(|fault| Fault::ALL.iter().position(|known| *known == fault));
         Self {
             route,
             method: small(method),

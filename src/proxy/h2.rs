@@ -75,7 +75,11 @@ impl Server {
         let service = service_fn(|request: Request<Incoming>| {
             let open = streams.open();
             let answering = exchanges.clone().call(request.map(Asked::Http2));
-            async move { answering.await.map(|answer| answer.map(|body| Counted { body, fault: None, _open: open })) }
+            async move {
+                answering
+                    .await
+                    .map(|answer| answer.map(|body| Counted { body, fault: None, _open: open }))
+            }
         });
         let connection = self.protocol.serve_connection(TokioIo::new(io.clone()), service);
         let mut connection = pin!(connection);
@@ -260,4 +264,3 @@ where
         drop(tokio::task::spawn_local(future));
     }
 }
-

@@ -20,7 +20,7 @@ use tower::ServiceBuilder;
 
 /// What a client of HTTP/2 begins with (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const ROOM: usize = 16 * 1024;
+const ROOM: usize = 4 * 1024;
 
 /// What every connection of one serving thread shares.
 pub(super) struct Server {
@@ -61,7 +61,9 @@ impl Server {
             None => {}
             Some(Protocol::Http1) => {
                 let service = ServiceBuilder::new()
-                    .map_request(|request: Request<ClientBody>| request.map(Asked::Http1))
+                    .map_request(|request: Request<ClientBody>| {
+                        request.map(|body| Asked::Http1(Box::new(body)))
+                    })
                     .service(exchanges(Rc::clone(&self)));
                 let refuse = |reason| self.refuse(reason);
                 h1::serve(io, input, service, refuse, &self.http1, &member).await;

@@ -1,8 +1,8 @@
 //! The way of one exchange, as layers around the forwarding.
 //!
 //! In: a request as it came over a client's connection. Out: a response, always: what the model said,
-//! or why there is nothing it said. Every layer and every future has a concrete type, so that none of
-//! this allocates.
+//! or why there is nothing it said. Every layer and every future has a concrete type; only the
+//! innermost is boxed.
 
 mod check;
 mod client;
@@ -25,8 +25,7 @@ use tower::{Service, ServiceBuilder};
 pub(super) fn exchanges(
     server: Rc<Server>,
 ) -> impl Clone
-+ Service<Request<Asked>, Response = Response<ResponseBody>, Error = Infallible, Future: 'static>
-{
++ Service<Request<Asked>, Response = Response<ResponseBody>, Error = Infallible, Future: 'static> {
     let upstream = Rc::clone(&server.upstream);
     let fitting = Rc::clone(&upstream);
     let drain = Rc::clone(&server.drain);
@@ -38,5 +37,6 @@ pub(super) fn exchanges(
         .map_response(headers::cleaned_answer)
         .map_request(move |request| fit::fitted(request, &fitting))
         .map_err(NoAnswer::from)
-        .service_fn(move |request| Rc::clone(&upstream).send(request))
+        // Boxed here, once: its state is large, and each layer would move it into its own.
+        .service_fn(move |request| Box::pin(Rc::clone(&upstream).send(request)))
 }

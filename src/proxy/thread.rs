@@ -52,7 +52,8 @@ impl Thread {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default())?;
-        let Self { listener, client, upstream, routes, tap, queue, recorder, tracing, shutdown } = self;
+        let Self { listener, client, upstream, routes, tap, queue, recorder, tracing, shutdown } =
+            self;
         let tap = Rc::new(Tap::new(tap, routes, queue, recorder, tracing));
         let upstream = Rc::new(Upstream::new(upstream));
         let server = Server::new(&client, upstream, tap, Rc::new(Drain::new()));

@@ -110,18 +110,10 @@ impl Upstream {
         request: Request<RequestBody>,
     ) -> Result<Response<Told>, UpstreamError> {
         let mut request = Unanswered::new(request);
-        while let Some(connection) = self.pool.take() {
+        if let Some(connection) = self.pool.take() {
             match self.try_http1(connection, request).await? {
                 Ok(answer) => return Ok(answer),
-                Err(failed) => {
-                    let may_repeat = may_repeat(&failed);
-                    let Failed { error, request: mut unanswered, .. } = failed;
-                    if !may_repeat || !unanswered.rewind() {
-                        return Err(error.into());
-                    }
-                    request = unanswered;
-                    break;
-                }
+                Err(failed) => request = repeatable(failed)?,
             }
         }
         request.forget();
@@ -193,15 +185,20 @@ fn handed_over(request: &Request<RequestBody>) -> Rc<OpenExchange> {
     exchange
 }
 
-/// Of a request that a kept connection did not answer: whether another may be tried.
-fn may_repeat(failed: &Failed<RequestBody>) -> bool {
-    let is_of_connection = matches!(failed.error, h1::SendError::Broken(_) | h1::SendError::Closed);
-    is_of_connection
-        && match failed.reached {
-            Reached::Unread => true,
-            Reached::Unknown => is_idempotent(failed.request.method()),
-            Reached::Answered => false,
-        }
+/// A request that a kept connection did not answer, for another; an error if it may not be repeated.
+fn repeatable(failed: Failed<RequestBody>) -> Result<Unanswered<RequestBody>, UpstreamError> {
+    let Failed { error, reached, mut request } = failed;
+    let is_of_connection = matches!(error, h1::SendError::Broken(_) | h1::SendError::Closed);
+    let is_harmless = match reached {
+        Reached::Unread => true,
+        Reached::Unknown => is_idempotent(request.method()),
+        Reached::Answered => false,
+    };
+    if is_of_connection && is_harmless && request.rewind() {
+        Ok(request)
+    } else {
+        Err(error.into())
+    }
 }
 
 /// Methods that may be sent twice without asking (RFC 9110 section 9.2.2).

@@ -206,7 +206,8 @@ mod tests {
         Ok((data, trailers, input.to_vec()))
     }
 
-    const WHOLE: &[u8] = b"5;a=b\r\nhello\r\n00b ;c=\"d\"\r\n, worldwide\r\n0\r\nSum: 1\r\nx: y\r\n\r\nGET";
+    const WHOLE: &[u8] =
+        b"5;a=b\r\nhello\r\n00b ;c=\"d\"\r\n, worldwide\r\n0\r\nSum: 1\r\nx: y\r\n\r\nGET";
 
     #[test]
     fn data_trailers_and_what_follows_are_told_apart() {

@@ -8,7 +8,7 @@
 use super::encode;
 use super::framing::Framing;
 use super::head::{self, AnswerHead, BadHead, Persistence};
-use super::incoming::{BadBody, Incoming, LEAST_ROOM};
+use super::incoming::{BadBody, HEAD_ROOM, Incoming};
 use super::outgoing::{OnFault, Outgoing, Unsent};
 use super::replay::Replay;
 use super::written::Written;
@@ -18,6 +18,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use thiserror::Error;
@@ -39,14 +40,19 @@ pub(in crate::proxy) trait Asking: Body<Data = Bytes> + Unpin {
 
 /// A connection that carries nothing at the moment.
 pub(in crate::proxy) struct Idle {
-    io: Io,
+    io: Rc<Io>,
     input: BytesMut,
     pub(in crate::proxy) opened: Instant,
 }
 
 impl Idle {
     pub(in crate::proxy) fn new(io: Io, opened: Instant) -> Self {
-        Self { io, input: BytesMut::new(), opened }
+        Self { io: Rc::new(io), input: BytesMut::new(), opened }
+    }
+
+    /// For another exchange, while the one that had it is still held by its reader.
+    fn hand_on(&self) -> Self {
+        Self { io: Rc::clone(&self.io), input: BytesMut::new(), opened: self.opened }
     }
 
     /// The upstream has closed it, or said something unasked.
@@ -132,9 +138,17 @@ pub(in crate::proxy) async fn send<B: Asking>(
     let Unanswered { head, body } = request;
     let (out, framing) = encode::request(&head, &body, body.inner().written());
     let outgoing = Outgoing::new(out, body, framing, OnFault::SendNothing);
-    let mut exchange = Exchange { connection, outgoing, sending: Sending::Flowing, interims: 0 };
+    // Boxed once: what the answer's body takes over is too large to be moved through every layer.
+    let mut exchange = Box::new(Exchange {
+        connection,
+        outgoing,
+        sending: Sending::Flowing,
+        interims: 0,
+        incoming: Incoming::new(Framing::Empty),
+        written: Written::default(),
+    });
     match poll_fn(|cx| exchange.poll_head(head.method(), cx)).await {
-        Ok(answer) => Ok(exchange.answered(answer)),
+        Ok(answer) => Ok(answered(exchange, answer)),
         Err((error, reached)) => {
             let request = Unanswered { head, body: exchange.outgoing.into_body() };
             Err(Failed { error, reached, request })
@@ -147,6 +161,9 @@ struct Exchange<B> {
     outgoing: Outgoing<Replay<B>>,
     sending: Sending,
     interims: usize,
+    /// Of the answer, once its head has come.
+    incoming: Incoming,
+    written: Written,
 }
 
 #[derive(Debug)]
@@ -169,11 +186,11 @@ impl<B: Asking> Exchange<B> {
         loop {
             match head::answer(&mut self.connection.input, method) {
                 Err(bad) => return Poll::Ready(Err((bad.into(), Reached::Answered))),
-                Ok(Some(head)) if self.is_interim(&head) => self.pass_interim(&head, cx)?,
+                Ok(Some(head)) if is_interim(&head) => self.pass_interim(&head, cx)?,
                 Ok(Some(head)) => return Poll::Ready(self.checked(head)),
                 Ok(None) => {
                     let Idle { io, input, .. } = &mut self.connection;
-                    match ready!(io.poll_fill(input, LEAST_ROOM, cx)) {
+                    match ready!(io.poll_fill(input, HEAD_ROOM, cx)) {
                         Ok(0) => return Poll::Ready(Err(self.ended(None))),
                         Ok(_) => {}
                         Err(error) => return Poll::Ready(Err(self.ended(Some(error)))),
@@ -218,11 +235,6 @@ impl<B: Asking> Exchange<B> {
         }
     }
 
-    fn is_interim(&self, head: &AnswerHead) -> bool {
-        let status = head.answer.status();
-        status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
-    }
-
     fn pass_interim(&mut self, head: &AnswerHead, cx: &mut Context<'_>) -> Result<(), NoHead<B>> {
         self.interims += 1;
         if self.interims > MOST_INTERIM {
@@ -240,77 +252,87 @@ impl<B: Asking> Exchange<B> {
         }
         Ok(head)
     }
+}
 
-    fn answered(mut self, head: AnswerHead) -> Response<Answer<B>> {
-        let AnswerHead { answer, written, framing, persistence, .. } = head;
-        self.outgoing.body_mut().forget();
-        let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if is_switch {
-            self.outgoing.body_mut().inner_mut().open_tunnel();
-            self.outgoing.open_tunnel();
-            self.sending = Sending::Flowing;
-        }
-        let framing = if is_switch { Framing::UntilClose } else { framing };
-        let is_reusable = persistence != Persistence::Close && framing != Framing::UntilClose;
-        let body = Answer {
-            incoming: Incoming::new(framing),
-            written,
-            is_tunnel: is_switch,
-            is_reusable,
-            carrying: Some(self),
-        };
-        answer.map(|()| body)
+fn is_interim(head: &AnswerHead) -> bool {
+    let status = head.answer.status();
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+fn answered<B: Asking>(mut exchange: Box<Exchange<B>>, head: AnswerHead) -> Response<Answer<B>> {
+    let AnswerHead { answer, written, framing, persistence, .. } = head;
+    exchange.outgoing.body_mut().forget();
+    let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if is_switch {
+        exchange.outgoing.body_mut().inner_mut().open_tunnel();
+        exchange.outgoing.open_tunnel();
+        exchange.sending = Sending::Flowing;
     }
+    let framing = if is_switch { Framing::UntilClose } else { framing };
+    exchange.incoming = Incoming::new(framing);
+    exchange.written = written;
+    let is_reusable = persistence != Persistence::Close && framing != Framing::UntilClose;
+    answer.map(|()| Answer { exchange, state: State::new(is_reusable) })
 }
 
 /// The body of an answer, and what is still to be sent of its request.
 pub(in crate::proxy) struct Answer<B> {
-    incoming: Incoming,
-    written: Written,
-    is_tunnel: bool,
-    is_reusable: bool,
-    /// `None` once the connection was given away.
-    carrying: Option<Exchange<B>>,
+    exchange: Box<Exchange<B>>,
+    state: State,
+}
+
+/// What may become of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reusable,
+    Ending,
+    GivenBack,
+}
+
+impl State {
+    fn new(is_reusable: bool) -> Self {
+        if is_reusable { Self::Reusable } else { Self::Ending }
+    }
 }
 
 impl<B: Asking> Answer<B> {
     pub(in crate::proxy) fn written(&self) -> &Written {
-        &self.written
-    }
-
-    pub(in crate::proxy) fn is_tunnel(&self) -> bool {
-        self.is_tunnel
+        &self.exchange.written
     }
 
     /// The connection, once both request and answer have ended on it as they should.
     pub(in crate::proxy) fn give_back(&mut self) -> Option<Idle> {
-        let is_sent = |exchange: &mut Exchange<B>| matches!(exchange.sending, Sending::Sent);
-        if !(self.is_reusable && self.incoming.is_over()) {
+        let exchange = &mut *self.exchange;
+        let is_done = exchange.incoming.is_over() && matches!(exchange.sending, Sending::Sent);
+        // Bytes behind the answer belong to no exchange.
+        if self.state != State::Reusable || !is_done || !exchange.connection.input.is_empty() {
             return None;
         }
-        let exchange = self.carrying.take_if(is_sent)?;
-        // Bytes behind the answer belong to no exchange.
-        Some(exchange.connection).filter(|connection| connection.input.is_empty())
+        self.state = State::GivenBack;
+        Some(exchange.connection.hand_on())
     }
 
     pub(in crate::proxy) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BadBody>>> {
-        let Some(exchange) = &mut self.carrying else { return Poll::Ready(None) };
+        if self.state == State::GivenBack {
+            return Poll::Ready(None);
+        }
+        let exchange = &mut *self.exchange;
         if exchange.poll_sending(cx).is_err() {
             // The request's own body broke: its client is told by what becomes of its connection.
             exchange.sending = Sending::Broken(None);
         }
         let Idle { io, input, .. } = &mut exchange.connection;
-        self.incoming.poll_frame(io, input, cx)
+        exchange.incoming.poll_frame(io, input, cx)
     }
 
     pub(in crate::proxy) fn is_end_stream(&self) -> bool {
-        self.incoming.is_over()
+        self.exchange.incoming.is_over()
     }
 
     pub(in crate::proxy) fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.exchange.incoming.size_hint()
     }
 }

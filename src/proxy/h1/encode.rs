@@ -7,8 +7,8 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 
-/// Typical heads, so that few grow.
-const USUAL_BYTES: usize = 1024;
+/// Typical heads and short bodies behind them, so that few grow.
+const USUAL_BYTES: usize = 2048;
 
 /// A request's head for an HTTP/1.1 upstream, and the framing it declares.
 pub(super) fn request<B: Body>(
@@ -64,7 +64,8 @@ pub(super) fn answer<B: Body>(
     }
     out.extend_from_slice(b"\r\n");
     let (framing, is_added) = answer_framing(answer, client);
-    let is_close_delimited = framing == Framing::UntilClose && status != StatusCode::SWITCHING_PROTOCOLS;
+    let is_close_delimited =
+        framing == Framing::UntilClose && status != StatusCode::SWITCHING_PROTOCOLS;
     if is_close_delimited && answer.headers().contains_key(TRANSFER_ENCODING) {
         let mut plain = answer.headers().clone();
         plain.remove(TRANSFER_ENCODING);

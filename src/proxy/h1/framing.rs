@@ -81,9 +81,7 @@ fn parse_length(value: &HeaderValue) -> Result<u64, BadFraming> {
     }
     digits.iter().try_fold(0_u64, |length, digit| {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'));
-        digit
-            .and_then(|digit| length.checked_mul(10)?.checked_add(digit))
-            .ok_or(BadFraming::Length)
+        digit.and_then(|digit| length.checked_mul(10)?.checked_add(digit)).ok_or(BadFraming::Length)
     })
 }
 
@@ -116,7 +114,10 @@ mod tests {
     fn one_plain_length_or_chunked_alone() {
         assert_eq!(of(&[]), Ok(Framing::Empty));
         assert_eq!(of(&[("content-length", "007")]), Ok(Framing::Length(7)));
-        assert_eq!(of(&[("content-length", "18446744073709551615")]), Ok(Framing::Length(u64::MAX)));
+        assert_eq!(
+            of(&[("content-length", "18446744073709551615")]),
+            Ok(Framing::Length(u64::MAX))
+        );
         assert_eq!(of(&[("transfer-encoding", "Chunked")]), Ok(Framing::Chunked));
     }
 
@@ -125,7 +126,8 @@ mod tests {
         for length in ["", "+1", "-1", "0x1", "1,1", "1 1", "1.0", "18446744073709551616", "9e9"] {
             assert_eq!(of(&[("content-length", length)]), Err(BadFraming::Length), "{length}");
         }
-        for encoding in ["chunked, chunked", "identity", "chunked;q=1", "xchunked", "", "chunked,"] {
+        for encoding in ["chunked, chunked", "identity", "chunked;q=1", "xchunked", "", "chunked,"]
+        {
             assert!(of(&[("transfer-encoding", encoding)]).is_err(), "{encoding}");
         }
         let gzip = of(&[("transfer-encoding", "gzip, chunked")]);

@@ -9,7 +9,9 @@ use super::written::{Names, Written};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, EXPECT, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -133,7 +135,10 @@ type Lines = SmallVec<[Line; super::written::USUAL_FIELDS]>;
 type Room<'a> = [MaybeUninit<httparse::Header<'a>>; MOST_FIELDS];
 
 /// Takes a request's head off `input`; `None` while it is not whole.
-pub(super) fn request(input: &mut BytesMut, limits: Limits) -> Result<Option<RequestHead>, BadHead> {
+pub(super) fn request(
+    input: &mut BytesMut,
+    limits: Limits,
+) -> Result<Option<RequestHead>, BadHead> {
     if !is_worth_parsing(input, limits)? {
         return Ok(None);
     }
@@ -158,11 +163,13 @@ pub(super) fn request(input: &mut BytesMut, limits: Limits) -> Result<Option<Req
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.version_mut() = version;
-    let asks_upgrade = said.asks_upgrade && framing == Framing::Empty && headers.contains_key(UPGRADE);
+    let asks_upgrade =
+        said.asks_upgrade && framing == Framing::Empty && headers.contains_key(UPGRADE);
     if asks_upgrade && has_token(&headers, &UPGRADE, b"h2c") {
         return Err(BadHead::UpgradeToH2c);
     }
-    let expects_continue = version == Version::HTTP_11 && has_token(&headers, &EXPECT, b"100-continue");
+    let expects_continue =
+        version == Version::HTTP_11 && has_token(&headers, &EXPECT, b"100-continue");
     *request.headers_mut() = headers;
     let written = Written::new(head, names, odd_target);
     let persistence = said.persistence;
@@ -178,11 +185,10 @@ pub(super) fn answer(input: &mut BytesMut, method: &Method) -> Result<Option<Ans
     let mut room: Room<'_> = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
-    let length =
-        match config.parse_response_with_uninit_headers(&mut parsed, input, &mut room)? {
-            httparse::Status::Complete(length) => length,
-            httparse::Status::Partial => return within(input, limits).map(|()| None),
-        };
+    let length = match config.parse_response_with_uninit_headers(&mut parsed, input, &mut room)? {
+        httparse::Status::Complete(length) => length,
+        httparse::Status::Partial => return within(input, limits).map(|()| None),
+    };
     let status = StatusCode::from_u16(parsed.code.unwrap_or_default());
     let status = status.ok().filter(|status| status.as_u16() < 600).ok_or(BadHead::Status)?;
     let version = version_of(parsed.version)?;
@@ -345,11 +351,14 @@ impl Said {
             }
         }
         let is_current = version == Version::HTTP_11;
-        let persistence = match (close, is_current) {
-            (true, _) => Persistence::Close,
-            (false, true) => Persistence::KeepAlive,
-            (false, false) if keep_alive => Persistence::KeepAliveAsked,
-            (false, false) => Persistence::Close,
+        let persistence = if close {
+            Persistence::Close
+        } else if is_current {
+            Persistence::KeepAlive
+        } else if keep_alive {
+            Persistence::KeepAliveAsked
+        } else {
+            Persistence::Close
         };
         Self { persistence, asks_upgrade: asks_upgrade && is_current }
     }

@@ -12,8 +12,11 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use thiserror::Error;
 
-/// What a read makes room for, at least and at most. The most is what one slow reader makes us hold.
-pub(super) const LEAST_ROOM: usize = 16 * 1024;
+/// For a head, and a short body behind it.
+pub(super) const HEAD_ROOM: usize = 4 * 1024;
+/// What a read of a body makes room for, at least and at most. The most is what one slow reader
+/// makes us hold.
+const LEAST_ROOM: usize = 16 * 1024;
 const MOST_ROOM: usize = 128 * 1024;
 
 #[derive(Debug, Error)]

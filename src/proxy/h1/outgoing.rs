@@ -13,8 +13,9 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Frames up to this size are copied behind what already waits, so that one write takes all.
-const COPIED_BYTES: usize = 8 * 1024;
+/// Frames up to this size are copied behind what already waits, where that has room for them: one
+/// piece is cheaper to write than two.
+const COPIED_BYTES: usize = 4 * 1024;
 const GATHERED_BYTES: usize = 16 * 1024;
 
 #[derive(Debug)]
@@ -89,7 +90,11 @@ where
     }
 
     /// Until all is sent.
-    pub(super) fn poll(&mut self, io: &Io, cx: &mut Context<'_>) -> Poll<Result<(), Unsent<B::Error>>> {
+    pub(super) fn poll(
+        &mut self,
+        io: &Io,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Unsent<B::Error>>> {
         loop {
             if self.stage == Stage::Sent {
                 return Poll::Ready(Ok(()));
@@ -163,7 +168,9 @@ where
             }
             Framing::UntilClose | Framing::Empty => {}
         }
-        if data.len() <= COPIED_BYTES {
+        let has_room =
+            self.out.is_empty() || self.out.capacity() - self.out.len() >= data.len() + 2;
+        if data.len() <= COPIED_BYTES && has_room {
             self.out.extend_from_slice(&data);
             self.out.extend_from_slice(std::mem::take(&mut self.after));
         } else {
@@ -182,10 +189,15 @@ where
         Ok(())
     }
 
-    fn poll_write_all(&mut self, io: &Io, cx: &mut Context<'_>) -> Poll<Result<(), Unsent<B::Error>>> {
+    fn poll_write_all(
+        &mut self,
+        io: &Io,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Unsent<B::Error>>> {
         while !self.out.is_empty() || !self.frame.is_empty() || !self.after.is_empty() {
             let all = [&self.out[..], &self.frame[..], self.after].map(IoSlice::new);
-            let parts = if self.frame.is_empty() && self.after.is_empty() { &all[..1] } else { &all };
+            let parts =
+                if self.frame.is_empty() && self.after.is_empty() { &all[..1] } else { &all };
             let count = ready!(io.poll_write(parts, cx)).map_err(Unsent::Io)?;
             self.wrote(count);
         }
@@ -197,6 +209,10 @@ where
         self.out.advance(of_out);
         let of_frame = (count - of_out).min(self.frame.len());
         self.frame.advance(of_frame);
+        if self.frame.is_empty() {
+            // An empty frame would still hold the buffer that the next one is to be read into.
+            self.frame = Bytes::new();
+        }
         self.after = &self.after[count - of_out - of_frame..];
     }
 }

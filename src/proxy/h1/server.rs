@@ -9,7 +9,7 @@ use super::body::{ClientBody, Expectation};
 use super::encode::{self, Client};
 use super::framing::Framing;
 use super::head::{self, BadHead, Limits, Persistence, RequestHead};
-use super::incoming::{Incoming, LEAST_ROOM};
+use super::incoming::{HEAD_ROOM, Incoming};
 use super::outgoing::{OnFault, Outgoing, Unsent};
 use super::written::Written;
 use crate::proxy::drain::{Member, Phase};
@@ -94,7 +94,7 @@ impl Wire {
         }
         let input = &mut *self.input.borrow_mut();
         while input.len() < MOST_PIPELINED_BYTES {
-            match self.io.poll_fill(input, LEAST_ROOM, cx) {
+            match self.io.poll_fill(input, HEAD_ROOM, cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(0) | Err(_)) => return true,
                 Poll::Ready(Ok(_)) => {}
@@ -171,7 +171,7 @@ async fn next_request(wire: &Wire, settings: &Settings, member: &Member, is_firs
             if input.is_empty() && member.phase() == Phase::Closing {
                 return Poll::Ready(Next::Over);
             }
-            match wire.io.poll_fill(input, LEAST_ROOM, cx) {
+            match wire.io.poll_fill(input, HEAD_ROOM, cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
@@ -342,7 +342,7 @@ async fn linger(wire: &Wire, member: &Member) {
             if read > MOST_LINGERED_BYTES || member.is_overdue() {
                 return Poll::Ready(());
             }
-            match ready!(wire.io.poll_fill(input, LEAST_ROOM, cx)) {
+            match ready!(wire.io.poll_fill(input, HEAD_ROOM, cx)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(count) => read += count,
             }

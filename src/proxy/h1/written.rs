@@ -46,7 +46,8 @@ impl Written {
 
     fn has_interleaved_names(&self) -> bool {
         let same = |a: usize, b: usize| self.name(a).eq_ignore_ascii_case(self.name(b));
-        (2..self.names.len()).any(|at| !same(at, at - 1) && (0..at - 1).any(|other| same(at, other)))
+        (2..self.names.len())
+            .any(|at| !same(at, at - 1) && (0..at - 1).any(|other| same(at, other)))
     }
 
     /// Every field of `headers`, spelled and ordered as here as far as it stood here, each once.
@@ -97,7 +98,8 @@ impl Written {
             }
         }
         for name in headers.keys() {
-            let written = seen.iter().find(|(other, _)| other == name).map_or(0, |(_, count)| *count);
+            let written =
+                seen.iter().find(|(other, _)| other == name).map_or(0, |(_, count)| *count);
             for value in headers.get_all(name).iter().skip(written) {
                 field(name.as_str().as_bytes(), value);
             }

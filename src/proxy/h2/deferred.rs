@@ -106,7 +106,9 @@ impl AsyncWrite for Deferred {
     ) -> Poll<io::Result<usize>> {
         ready!(self.0.poll_room(cx))?;
         let out = &mut *self.0.out.borrow_mut();
-        parts.iter().for_each(|part| out.extend_from_slice(part));
+        for part in parts {
+            out.extend_from_slice(part);
+        }
         Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()))
     }
 
