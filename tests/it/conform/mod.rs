@@ -2,10 +2,17 @@
 //! sides, tables of cases, and no knowledge of what is in between.
 
 mod chunks;
+mod connections;
+mod faults;
 mod fields;
+mod flow;
 mod framing;
+mod interim;
 mod request_line;
 mod responses;
+mod transparent_requests;
+mod transparent_responses;
+mod upgrade;
 
 use crate::support::message::shown;
 use crate::support::raw::{End, Raw};

@@ -25,7 +25,10 @@ pub(crate) fn check<T: Sync>(cases: &[Case<T>], attempt: impl Fn(&T) -> Result<(
                     let Some((name, subject)) = cases.get(at) else { break };
                     let outcome = catch_unwind(AssertUnwindSafe(|| attempt(subject)));
                     if let Err(seen) = outcome.unwrap_or_else(|_| Err("panicked".into())) {
-                        failures.lock().unwrap().push((at, format!("  {name}: {seen}")));
+                        failures
+                            .lock()
+                            .unwrap()
+                            .push((at, format!("  {}: {seen}", name.escape_debug())));
                     }
                 }
             });

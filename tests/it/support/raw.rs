@@ -116,9 +116,9 @@ impl Raw {
         }
     }
 
-    /// Waits for a first byte and leaves it in the kernel.
-    pub(crate) fn await_unread_byte(&self) {
-        drop(self.stream.peek(&mut [0]));
+    /// Waits for a byte and leaves it in the kernel. False if the other end says no more.
+    pub(crate) fn await_unread_byte(&self) -> bool {
+        matches!(self.stream.peek(&mut [0]), Ok(1))
     }
 
     /// Says no more, and still listens.

@@ -24,7 +24,7 @@ pub(crate) struct Seen {
 }
 
 impl Witness {
-    /// Plays every connection by `act` on a thread of its own.
+    /// Plays every connection that brings a byte by `act`, on a thread of its own.
     pub(crate) fn playing(act: impl Fn(&mut Raw) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -97,7 +97,9 @@ fn accept(
         let act = Arc::clone(act);
         connections.push(std::thread::spawn(move || {
             let mut raw = Raw::accepted(stream);
-            act(&mut raw);
+            if raw.await_unread_byte() {
+                act(&mut raw);
+            }
             raw.into_heard()
         }));
     }
