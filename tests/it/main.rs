@@ -10,6 +10,7 @@ mod cli_check;
 mod cli_drift;
 mod cli_recording;
 mod cli_support;
+mod conform;
 mod decode;
 mod export;
 mod export_collector;

@@ -1,5 +1,9 @@
 //! Builders: a sidecar in this process, and peers that show every byte.
 
+pub(crate) mod cases;
 pub(crate) mod h2;
+pub(crate) mod message;
+pub(crate) mod raw;
 pub(crate) mod sidecar;
 pub(crate) mod wire;
+pub(crate) mod witness;

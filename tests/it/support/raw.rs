@@ -1,0 +1,138 @@
+//! One end of a connection that says and hears bytes, and never fails on what it hears.
+
+use super::sidecar::PATIENCE;
+use socket2::SockRef;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long an answer may take. Only a failing case waits for it.
+const ANSWER: Duration = Duration::from_secs(4);
+
+pub(crate) struct Raw {
+    stream: TcpStream,
+    /// All that was ever heard; what lies behind `taken` was not looked at yet.
+    heard: Vec<u8>,
+    taken: usize,
+}
+
+/// How the other end stopped talking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Closed,
+    Reset,
+    /// It has not: it is open, and nothing comes.
+    Silent,
+}
+
+impl Raw {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        Self::of(TcpStream::connect(address).unwrap(), ANSWER)
+    }
+
+    /// The upstream's end, which waits for as long as anything may take.
+    pub(crate) fn accepted(stream: TcpStream) -> Self {
+        Self::of(stream, PATIENCE)
+    }
+
+    fn of(stream: TcpStream, patience: Duration) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(patience)).unwrap();
+        stream.set_write_timeout(Some(patience)).unwrap();
+        Self { stream, heard: Vec::new(), taken: 0 }
+    }
+
+    /// Whether the other end takes it shows in what it answers.
+    pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        drop(self.stream.write_all(bytes.as_ref()));
+        self
+    }
+
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.heard[self.taken..]
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Vec<u8> {
+        let from = self.taken;
+        self.taken += length;
+        self.heard[from..self.taken].to_vec()
+    }
+
+    /// Reads on until `parse` has what it looks for, which is then taken.
+    pub(crate) fn hear<T>(
+        &mut self,
+        parse: impl Fn(&[u8], Option<End>) -> Option<(T, usize)>,
+    ) -> Result<T, End> {
+        let mut end = None;
+        loop {
+            if let Some((found, length)) = parse(self.unread(), end) {
+                self.taken += length;
+                return Ok(found);
+            }
+            if let Some(end) = end {
+                return Err(end);
+            }
+            end = self.fill();
+        }
+    }
+
+    pub(crate) fn hear_exactly(&mut self, length: usize) -> Result<Vec<u8>, End> {
+        self.hear(|bytes, _| bytes.get(..length).map(|bytes| (bytes.to_vec(), length)))
+    }
+
+    /// Up to and with `mark`.
+    pub(crate) fn hear_through(&mut self, mark: &str) -> Result<Vec<u8>, End> {
+        let mark = mark.as_bytes();
+        self.hear(|bytes, _| {
+            let at = bytes.windows(mark.len()).position(|window| window == mark)?;
+            let length = at + mark.len();
+            Some((bytes[..length].to_vec(), length))
+        })
+    }
+
+    /// Everything until the other end stops.
+    pub(crate) fn hear_all(&mut self) -> (Vec<u8>, End) {
+        let end = loop {
+            if let Some(end) = self.fill() {
+                break end;
+            }
+        };
+        let length = self.unread().len();
+        (self.take(length), end)
+    }
+
+    fn fill(&mut self) -> Option<End> {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => Some(End::Closed),
+            Ok(count) => {
+                self.heard.extend_from_slice(&buffer[..count]);
+                None
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => Some(End::Silent),
+                _ => Some(End::Reset),
+            },
+        }
+    }
+
+    /// Waits for a byte and leaves it in the kernel. False if the other end says no more.
+    pub(crate) fn await_unread_byte(&self) -> bool {
+        matches!(self.stream.peek(&mut [0]), Ok(1))
+    }
+
+    /// Says no more, and still listens.
+    pub(crate) fn finish(&self) {
+        drop(self.stream.shutdown(Shutdown::Write));
+    }
+
+    /// Closes by a reset, as a process does that is killed.
+    pub(crate) fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// All that was heard on the connection, taken or not.
+    pub(crate) fn into_heard(self) -> Vec<u8> {
+        self.heard
+    }
+}
