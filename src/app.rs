@@ -17,6 +17,7 @@ use crate::config::{Archive, BaselineSource, Config};
 use crate::drift::{Baseline, Monitor, Reference, Tumbling};
 use crate::labels::Joiner;
 use crate::pipeline::{CpuBudget, Hub, MakeDecode, Snapshot, Watch, Worker, every_dialect};
+use crate::proxy::tls::Tls;
 use crate::{admin, archive, capture, drift, export, latency, proxy, tap};
 use arc_swap::ArcSwap;
 use control::Control;
@@ -48,6 +49,8 @@ pub enum StartError {
     Signature { path: PathBuf, source: crate::decode::SignatureError },
     #[error("{key}")]
     Pointer { key: &'static str, source: crate::decode::PointerError },
+    #[error("TLS cannot be set up")]
+    Tls(#[from] proxy::tls::TlsError),
     #[error("routes")]
     Routes(#[from] capture::RouteTableError),
     #[error("the archive cannot be opened")]
@@ -169,10 +172,11 @@ impl Stages {
         let hub = Hub::new(watch, &shared.analysis, &shared.routes, counters, outlets);
         let hub = Arc::new(hub);
 
+        let Tls { acceptor: _, connector: _, reloader } = tls(config)?;
         let readiness = Arc::new(Readiness::new(started_at));
         let listen = sockets.listen;
         let page = control::Page { listen, started_at, recent, readiness: Arc::clone(&readiness) };
-        let control = Control::new(config, &shared, page, exports, collector, &hub);
+        let control = Control::new(config, &shared, page, exports, collector, &hub, reloader);
         let rate = Arc::new(SampleRate::new(capture.sample));
         Ok(Self { shared, rate, recorders, hub, decode, readiness, control })
     }
@@ -266,6 +270,11 @@ impl Running {
         clean &= join(self.control);
         Drained { in_time, clean }
     }
+}
+
+/// TLS for the serving threads, and the reloader for the control thread.
+fn tls(config: &Config) -> Result<Tls, StartError> {
+    Ok(proxy::tls::load(config.tls.as_ref(), config.upstream.tls.as_ref())?)
 }
 
 fn new_watch(config: &Config, now: Timestamp) -> Result<Watch, StartError> {

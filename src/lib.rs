@@ -10,6 +10,7 @@
 //! The layering is held by a test: see `ARCHITECTURE.md`.
 
 pub mod config;
+pub mod credentials;
 pub mod distribution;
 
 pub mod latency;

@@ -1,5 +1,5 @@
 //! The control thread: one runtime for the admin address, the exporters, and the ticks that publish
-//! latency and probe the upstream. Nothing here is on the path of a request.
+//! latency, reload certificates and probe the upstream. Nothing here is on the path of a request.
 
 use super::Shared;
 use super::exports::Exports;
@@ -13,6 +13,7 @@ use crate::labels;
 use crate::latency::Collector;
 use crate::pipeline::Hub;
 use crate::proxy;
+use crate::proxy::tls::Reloader;
 use jiff::Timestamp;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -49,12 +50,14 @@ impl Control {
         exports: Exports,
         collector: Collector,
         hub: &Arc<Hub>,
+        reloader: Reloader,
     ) -> Self {
         let history = Arc::new(History::default());
         let prober =
             Prober { upstream: config.upstream.clone(), readiness: Arc::clone(&page.readiness) };
         let state = Arc::new(state(config, shared, page, &exports, &history, hub));
-        let ticker = Ticker { collector, shared: shared.clone(), history, events: exports.events };
+        let (shared, events) = (shared.clone(), exports.events);
+        let ticker = Ticker { collector, shared, history, events, reloader };
         Self { state, exporter: exports.exporter, ticker, prober }
     }
 
@@ -105,12 +108,13 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Publishes latency, and samples history, once a second.
+/// Publishes latency, samples history, and looks for new certificates, once a second.
 struct Ticker {
     collector: Collector,
     shared: Shared,
     history: Arc<History>,
     events: Events,
+    reloader: Reloader,
 }
 
 impl Ticker {
@@ -138,6 +142,7 @@ impl Ticker {
         let captured = self.shared.queue.counters().totals();
         self.history.push(Timestamp::now(), &latency, captured);
         self.events.offer_reference(&self.shared.analysis.load().reference);
+        self.reloader.check();
     }
 }
 
@@ -210,8 +215,8 @@ fn state(
         ),
         settings: settings(config),
         token: config.admin.token.clone(),
-        traffic_url: format!("http://{}", reachable(listen)),
-        upstream_url: format!("http://{}", config.upstream.authority),
+        traffic_url: format!("{}://{}", config.scheme(), reachable(listen)),
+        upstream_url: format!("{}://{}", config.upstream.scheme(), config.upstream.authority),
         started_at,
         version: env!("CARGO_PKG_VERSION"),
     }

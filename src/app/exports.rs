@@ -36,6 +36,7 @@ impl Exports {
             Some(otlp) => {
                 let settings = otlp::Settings {
                     started_at: started_at.into(),
+                    scheme: config.scheme(),
                     ..otlp::Settings::new(otlp.clone(), listen, config.upstream.clone())
                 };
                 let collect = Arc::clone(&families);
@@ -71,6 +72,7 @@ fn families(
 ) -> Arc<dyn Fn() -> Vec<Family> + Send + Sync> {
     let (shared, counters) = (shared.clone(), Arc::clone(counters));
     let upstream = config.upstream.authority.clone();
+    let (scheme, upstream_scheme) = (config.scheme(), config.upstream.scheme());
     Arc::new(move || {
         export::collect(&Sources {
             snapshot: &shared.analysis.load(),
@@ -79,7 +81,9 @@ fn families(
             queue: QueueState::from(&*shared.queue),
             routes: &shared.routes,
             exporters: &counters,
+            scheme,
             upstream: &upstream,
+            upstream_scheme,
         })
     })
 }

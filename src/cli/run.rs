@@ -36,7 +36,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn say_where(config: &Config, running: &Running) {
     tracing::info!(
         listen = %running.listen,
-        upstream = %config.upstream.authority,
+        upstream = %format_args!("{}://{}", config.upstream.scheme(), config.upstream.authority),
         page = %format_args!("http://{}/", running.admin),
         data_dir = %config.data_dir.display(),
         "serving"

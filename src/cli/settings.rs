@@ -102,6 +102,8 @@ fn flag(key: &'static Key, order: usize) -> Arg {
 
 fn heading(key: &Key) -> &'static str {
     match (key.name, key.group()) {
+        (_, "tls") => "TLS for clients",
+        (_, "upstream.tls") => "TLS towards the model",
         (_, "upstream") => "Upstream: the model server",
         (_, "admin") => "Admin address",
         (_, "model" | "model.pointers") => "Model and payloads",

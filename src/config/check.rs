@@ -10,8 +10,9 @@ use super::export;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
 use super::quantity;
 use super::reader::Reader;
+use super::tls;
 use http::HeaderName;
-use http::uri::{Authority, PathAndQuery};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         let message = format!("\"{admin}\" is where listen takes its clients; give another port");
         reader.problem("admin.address", message);
     }
+    let tls = tls::server(reader);
     let admin = admin(reader, admin_address);
     let client = client(reader);
     let upstream = upstream(reader);
@@ -44,6 +46,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     Some(Config {
         listen: listen?,
         threads: threads?,
+        tls: tls?,
         admin: admin?,
         client: client?,
         upstream: upstream?,
@@ -119,7 +122,7 @@ fn client(reader: &mut Reader<'_>) -> Option<Client> {
 
 fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {
     let url = if reader.is_given("upstream.url") {
-        reader.url("upstream.url")
+        reader.url_or_tls("upstream.url")
     } else {
         // Where the group itself is wrong, that is the problem to solve.
         if !reader.layers.problems.iter().any(|problem| problem.key == "upstream") {
@@ -128,7 +131,13 @@ fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {
         }
         None
     };
-    let protocols = [UpstreamProtocol::Auto, UpstreamProtocol::Http1, UpstreamProtocol::H2c];
+    let tls = tls::client(reader, url.as_ref());
+    let protocols = [
+        UpstreamProtocol::Auto,
+        UpstreamProtocol::Http1,
+        UpstreamProtocol::H2c,
+        UpstreamProtocol::H2c,
+    ];
     let protocol = reader.one_of("upstream.protocol", &named(UPSTREAM_PROTOCOLS, &protocols));
     let connect_timeout = reader.duration("upstream.connect_timeout");
     let response_timeout = reader.duration_or_none("upstream.response_timeout");
@@ -140,6 +149,7 @@ fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {
     Some(Upstream {
         authority,
         base_path,
+        tls: tls?,
         protocol: protocol?,
         connect_timeout: connect_timeout?,
         response_timeout: response_timeout?,
@@ -150,9 +160,10 @@ fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {
     })
 }
 
-/// Host with its port, 80 if none is given, and the path.
+/// Host with its port, or the one of its scheme if none is given, and the path.
 fn target(url: &http::Uri) -> Option<(Authority, PathAndQuery)> {
-    let port = url.port_u16().unwrap_or(80);
+    let usual = if url.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    let port = url.port_u16().unwrap_or(usual);
     let authority = format!("{}:{port}", url.host()?).parse().ok()?;
     let path = url.path_and_query().cloned();
     Some((authority, path.unwrap_or_else(|| PathAndQuery::from_static("/"))))

@@ -2,6 +2,7 @@
 
 use http::HeaderName;
 use http::uri::{Authority, PathAndQuery};
+use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Serving threads.
     pub threads: NonZeroUsize,
+    /// `None` takes clients in plain text.
+    pub tls: Option<ServerTls>,
     pub admin: Admin,
     pub client: Client,
     pub upstream: Upstream,
@@ -30,6 +33,13 @@ pub struct Config {
     pub drain: Drain,
     pub data_dir: PathBuf,
     pub(super) effective: Vec<super::Effective>,
+}
+
+impl Config {
+    /// Of the URLs that clients use: `https`, or `http`.
+    pub fn scheme(&self) -> &'static str {
+        scheme(self.tls.is_some())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -75,12 +85,40 @@ pub struct Client {
     pub idle_timeout: Duration,
 }
 
+/// A certificate with its chain, and its key: two PEM files that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// TLS for clients. The files were good when they were checked; they may change at any time.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    pub identity: IdentityFiles,
+    /// If given, a client must show a certificate that chains to one of these.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// TLS towards the model. The files were good when they were checked; they may change at any time.
+#[derive(Debug, Clone)]
+pub struct ClientTls {
+    /// `None` trusts the public authorities.
+    pub ca: Option<PathBuf>,
+    /// Shown to a model that asks for a certificate.
+    pub identity: Option<IdentityFiles>,
+    /// What the model's certificate must be for.
+    pub server_name: ServerName<'static>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Upstream {
     /// Host and port, as connected to.
     pub authority: Authority,
     /// What `upstream.url` has after the authority; requests' own paths are appended. `/` is none.
     pub base_path: PathAndQuery,
+    /// Given if, and only if, the URL is https.
+    pub tls: Option<ClientTls>,
     pub protocol: UpstreamProtocol,
     pub connect_timeout: Duration,
     /// Until the response's head; `None` waits for as long as the client does.
@@ -94,11 +132,23 @@ pub struct Upstream {
     pub max_connection_age: Option<Duration>,
 }
 
+impl Upstream {
+    /// `https`, or `http`.
+    pub fn scheme(&self) -> &'static str {
+        scheme(self.tls.is_some())
+    }
+}
+
+fn scheme(is_tls: bool) -> &'static str {
+    if is_tls { "https" } else { "http" }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamProtocol {
-    /// h2c for requests that came over HTTP/2, HTTP/1.1 for those that came over HTTP/1.
+    /// HTTP/2 for requests that came over HTTP/2, HTTP/1.1 for those that came over HTTP/1.
     Auto,
     Http1,
+    /// HTTP/2 for all, with TLS or without.
     H2c,
 }
 

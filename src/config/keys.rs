@@ -154,7 +154,7 @@ pub(super) fn names_under(group: &str) -> Vec<&'static str> {
     names
 }
 
-pub(super) const UPSTREAM_PROTOCOLS: &[&str] = &["auto", "http1", "h2c"];
+pub(super) const UPSTREAM_PROTOCOLS: &[&str] = &["auto", "http1", "http2", "h2c"];
 pub(super) const PAYLOAD_PROTOCOLS: &[&str] =
     &["auto", "open_inference_v2", "kserve_v1", "mlflow", "azure_ml", "csv", "pointers"];
 pub(super) const TEMPORALITIES: &[&str] = &["cumulative", "delta"];
@@ -181,14 +181,21 @@ pub static KEYS: &[Key] = &[
     Key::new("client.max_header_bytes", Form::Size, "64KiB", "Size of a request's head, at most; over it the client gets 431"),
     Key::new("client.header_timeout", Form::Duration, "30s", "For a request's head; after it the client gets 408"),
     Key::new("client.idle_timeout", Form::Duration, "1h", "How long a client's connection may idle between two requests"),
-    Key::new("upstream.url", Form::Url, "", "The model server, for instance http://127.0.0.1:8080").usual().short("upstream"),
-    Key::new("upstream.protocol", Form::OneOf(UPSTREAM_PROTOCOLS), "auto", "HTTP version towards the model; auto is the client's own"),
+    Key::new("upstream.url", Form::Url, "", "The model server, for instance http://127.0.0.1:8080; https:// speaks TLS").usual().short("upstream"),
+    Key::new("upstream.protocol", Form::OneOf(UPSTREAM_PROTOCOLS), "auto", "HTTP version towards the model; auto is the client's own, h2c another word for http2"),
     Key::new("upstream.connect_timeout", Form::Duration, "1s", "For a connection to the model; after it the client gets 504").usual(),
     Key::new("upstream.response_timeout", Form::OptionalDuration, "none", "Until the head of the response; after it the client gets 504").usual(),
     Key::new("upstream.request_timeout", Form::OptionalDuration, "none", "Until the whole answer was passed on; after it the client gets 504, or a cut answer"),
     Key::new("upstream.max_connection_age", Form::OptionalDuration, "none", "How long a connection is used; then it is replaced, and a name resolved anew"),
     Key::new("upstream.max_idle_connections", Form::Count, "64", "Idle connections kept by each serving thread"),
     Key::new("upstream.idle_timeout", Form::Duration, "60s", "How long an idle connection is kept; keep it below the model server's own"),
+    Key::new("upstream.tls.ca", Form::Path, "", "Authorities, in PEM, that the model's certificate must chain to; else the public ones"),
+    Key::new("upstream.tls.certificate", Form::Path, "", "Taffrail's own certificate towards the model, with its chain, in PEM"),
+    Key::new("upstream.tls.key", Form::Path, "", "The private key of that certificate, in PEM"),
+    Key::new("upstream.tls.server_name", Form::Text, "", "Name that the model's certificate must be for; else the host of upstream.url"),
+    Key::new("tls.certificate", Form::Path, "", "A certificate with its chain, in PEM; given, clients must speak TLS").usual(),
+    Key::new("tls.key", Form::Path, "", "The private key of that certificate, in PEM").usual(),
+    Key::new("tls.client_ca", Form::Path, "", "Authorities, in PEM; given, a client must show a certificate that chains to one"),
     Key::new("admin.address", Form::Address, "127.0.0.1:9464", "Where the page, /metrics, /healthz and /readyz are").usual().short("admin"),
     Key::new("admin.token_file", Form::Path, "", "A file with the token that lets a caller see payloads"),
     Key::new("model.name", Form::Text, "model", "Name that every signal carries").usual(),

@@ -9,13 +9,11 @@ const KEYS: &[(&str, &str)] = &[
     ("archive.flush_interval", "the spool that flushes by time"),
     ("archive.retention", "retention by age; archive.max_bytes bounds the record by size"),
     ("export.application_insights", "export to Application Insights"),
-    ("upstream.tls", "TLS towards the model"),
     ("admin.tls", "TLS on the admin address"),
-    ("tls", "TLS on the listener"),
 ];
 
 pub(super) const NO_TLS: &str =
-    "this version speaks plain http only, as within a pod; write http://host:port";
+    "this version exports over plain http only, as within a pod; write http://host:port";
 
 /// What to say of `name` if a later version has it, or has keys under it.
 pub(super) fn refusal(name: &str) -> Option<String> {

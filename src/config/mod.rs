@@ -15,6 +15,7 @@ mod problem;
 mod quantity;
 mod reader;
 mod schema;
+mod tls;
 mod tree;
 
 #[cfg(test)]
@@ -28,20 +29,23 @@ pub use quantity::{format_duration, parse_duration, parse_size};
 pub use schema::json_schema;
 
 impl Config {
-    /// Layers the sources and checks every key. What is ignored is among the warnings.
+    /// Layers the sources and checks every key. What is ignored, or good for
+    /// now only, is among the warnings.
     pub fn load(sources: &Sources) -> Result<(Self, Vec<Problem>), Problems> {
         let layers = layers::Layers::gather(sources);
         if layers.is_file_lost() {
             // What the file would have said is not known: its keys would all seem missing.
             return Err(Problems::in_order(layers.problems));
         }
-        let mut reader = reader::Reader { layers: &layers, problems: Vec::new() };
+        let mut reader =
+            reader::Reader { layers: &layers, problems: Vec::new(), warnings: Vec::new() };
         let config = check::config(&mut reader);
         let problems = [layers.problems.clone(), reader.problems].concat();
+        let warnings = [layers.warnings.clone(), reader.warnings].concat();
         match config {
             Some(mut config) if problems.is_empty() => {
                 config.effective = effective::listing(&layers);
-                Ok((config, layers.warnings))
+                Ok((config, warnings))
             }
             _ => Err(Problems::in_order(problems)),
         }

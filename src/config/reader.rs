@@ -14,6 +14,8 @@ use std::time::Duration;
 pub(super) struct Reader<'a> {
     pub layers: &'a Layers,
     pub problems: Vec<Problem>,
+    /// What serves all the same.
+    pub warnings: Vec<Problem>,
 }
 
 impl Reader<'_> {
@@ -29,6 +31,11 @@ impl Reader<'_> {
     pub(super) fn problem(&mut self, name: &str, message: impl Into<String>) {
         let origin = self.origin(name);
         self.problems.push(Problem { origin, key: name.to_owned(), message: message.into() });
+    }
+
+    pub(super) fn warn(&mut self, name: &str, message: impl Into<String>) {
+        let origin = self.origin(name);
+        self.warnings.push(Problem { origin, key: name.to_owned(), message: message.into() });
     }
 
     fn value(&self, name: &str) -> Value {
@@ -182,6 +189,17 @@ impl Reader<'_> {
 
     /// An `http://host[:port][/path]` URL.
     pub(super) fn url(&mut self, name: &str) -> Option<Uri> {
+        self.read(name, |text| {
+            let uri = http_url(text)?;
+            match uri.scheme_str() {
+                Some("https") => Err(format!("asks for TLS; {}", later::NO_TLS)),
+                _ => Ok(uri),
+            }
+        })
+    }
+
+    /// An `http://` or `https://host[:port][/path]` URL.
+    pub(super) fn url_or_tls(&mut self, name: &str) -> Option<Uri> {
         self.read(name, http_url)
     }
 }
@@ -196,8 +214,7 @@ fn positive(duration: Duration) -> Result<Duration, String> {
 fn http_url(text: &str) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|error| format!("is not a URL: {error}"))?;
     match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(format!("asks for TLS; {}", later::NO_TLS)),
+        Some("http" | "https") => {}
         Some(_) => return Err("has an unknown scheme; write http://host:port".to_owned()),
         None => return Err("has no scheme; write http://host:port".to_owned()),
     }

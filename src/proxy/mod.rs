@@ -19,6 +19,7 @@ mod server;
 mod service;
 mod target;
 mod thread;
+pub mod tls;
 pub mod upstream;
 
 pub use bind::bind;

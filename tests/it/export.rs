@@ -41,6 +41,7 @@ fn settings(collector: SocketAddr) -> Settings {
     let upstream = config::Upstream {
         authority: "model:8080".parse().unwrap(),
         base_path: PathAndQuery::from_static("/"),
+        tls: None,
         protocol: config::UpstreamProtocol::Auto,
         connect_timeout: Duration::from_secs(1),
         response_timeout: None,

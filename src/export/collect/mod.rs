@@ -21,8 +21,11 @@ pub struct Sources<'a> {
     pub queue: QueueState,
     pub routes: &'a capture::RouteTable,
     pub exporters: &'a Counters,
+    /// What clients speak, `http` or `https`.
+    pub scheme: &'static str,
     /// The model server that calls go to.
     pub upstream: &'a Authority,
+    pub upstream_scheme: &'static str,
 }
 
 /// The capture queue at one moment.

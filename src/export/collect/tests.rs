@@ -49,7 +49,9 @@ impl Sample {
             },
             routes: &self.routes,
             exporters: &self.counters,
+            scheme: "http",
             upstream: &self.upstream,
+            upstream_scheme: "http",
         })
     }
 }

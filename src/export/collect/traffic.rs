@@ -12,13 +12,14 @@ use std::borrow::Cow;
 const QUANTILES: [(&str, f64); 5] =
     [("0.5", 0.5), ("0.9", 0.9), ("0.95", 0.95), ("0.99", 0.99), ("0.999", 0.999)];
 
-/// Both sides are plain HTTP until TLS is served.
-const SCHEME: Attribute = (key::SCHEME, Cow::Borrowed("http"));
+const fn scheme(word: &'static str) -> Attribute {
+    (key::SCHEME, Cow::Borrowed(word))
+}
 
 pub(super) fn families(sources: &Sources<'_>) -> Vec<Family> {
     let active = Value::Gauge(sources.latency.active_requests as f64);
     let mut active_requests = Family::new(&names::HTTP_SERVER_ACTIVE_REQUESTS);
-    active_requests.push(vec![SCHEME], active);
+    active_requests.push(vec![scheme(sources.scheme)], active);
     vec![
         server(sources, &names::HTTP_SERVER_REQUEST_DURATION, |series| &series.duration),
         client(sources),
@@ -37,7 +38,8 @@ fn server(
 ) -> Family {
     let mut family = Family::new(metric);
     for series in &sources.latency.requests {
-        let mut attributes = vec![(key::REQUEST_METHOD, method(&series.method)), SCHEME];
+        let mut attributes =
+            vec![(key::REQUEST_METHOD, method(&series.method)), scheme(sources.scheme)];
         attributes.extend(status(series.outcome));
         attributes.extend(error_type(series.outcome));
         attributes.push((key::ROUTE, text(sources.routes.template(series.route))));
@@ -52,7 +54,7 @@ fn client(sources: &Sources<'_>) -> Family {
     for series in &sources.latency.requests {
         let mut attributes = vec![
             (key::REQUEST_METHOD, method(&series.method)),
-            SCHEME,
+            scheme(sources.upstream_scheme),
             (key::SERVER_ADDRESS, text(sources.upstream.host())),
             (key::SERVER_PORT, text(sources.upstream.port_u16().unwrap_or(80).to_string())),
         ];

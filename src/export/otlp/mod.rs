@@ -47,6 +47,8 @@ pub struct Settings {
     pub otlp: config::Otlp,
     /// Where spans say the two ends of the proxy are.
     pub listen: SocketAddr,
+    /// What clients speak, `http` or `https`.
+    pub scheme: &'static str,
     pub upstream: config::Upstream,
     /// The start of every cumulative sum.
     pub started_at: SystemTime,
@@ -65,6 +67,7 @@ impl Settings {
         Self {
             otlp,
             listen,
+            scheme: "http",
             upstream,
             started_at: SystemTime::now(),
             span_queue: QUEUE,
@@ -188,7 +191,8 @@ impl Builder<'_> {
             .build()
             .map_err(|source| OtlpError::Build { signal: signal.as_str(), source })?;
         exporter.set_resource(&self.resource.to_sdk());
-        let places = Places { listen: settings.listen, upstream: settings.upstream.clone() };
+        let (listen, scheme) = (settings.listen, settings.scheme);
+        let places = Places { listen, scheme, upstream: settings.upstream.clone() };
         let sink = SpanSink { exporter, places };
         let counters = Arc::clone(self.counters);
         let (outbox, batcher) =

@@ -98,6 +98,7 @@ fn cut(text: &str) -> Box<str> {
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     pub(super) listen: SocketAddr,
+    pub(super) scheme: &'static str,
     pub(super) upstream: config::Upstream,
 }
 
@@ -125,7 +126,7 @@ impl Places {
     fn server_span(&self, visit: &Visit) -> SpanData {
         let mut attributes = vec![
             KeyValue::new(key::REQUEST_METHOD, method(&visit.method)),
-            KeyValue::new(key::SCHEME, "http"),
+            KeyValue::new(key::SCHEME, self.scheme),
             KeyValue::new(key::URL_PATH, visit.path.to_string()),
             KeyValue::new(key::ROUTE, visit.route.to_string()),
             KeyValue::new(key::SERVER_PORT, i64::from(self.listen.port())),
@@ -150,11 +151,12 @@ impl Places {
     /// Ends with the SERVER span; what was spent before it is the time this process added.
     fn client_span(&self, visit: &Visit) -> SpanData {
         let authority = &self.upstream.authority;
+        let scheme = self.upstream.scheme();
         let base = self.upstream.base_path.path().trim_end_matches('/');
         let mut attributes = vec![
             KeyValue::new(key::REQUEST_METHOD, method(&visit.method)),
-            KeyValue::new(key::SCHEME, "http"),
-            KeyValue::new(key::URL_FULL, format!("http://{authority}{base}{}", visit.path)),
+            KeyValue::new(key::SCHEME, scheme),
+            KeyValue::new(key::URL_FULL, format!("{scheme}://{authority}{base}{}", visit.path)),
             KeyValue::new(key::URL_TEMPLATE, visit.route.to_string()),
             KeyValue::new(key::SERVER_ADDRESS, authority.host().to_owned()),
             KeyValue::new(key::SERVER_PORT, i64::from(authority.port_u16().unwrap_or(80))),

@@ -162,6 +162,7 @@ fn the_probe_says_whether_anyone_listens() {
     let at = |address: SocketAddr| config::Upstream {
         authority: address.to_string().parse().unwrap(),
         base_path: "/".parse().unwrap(),
+        tls: None,
         protocol: config::UpstreamProtocol::Auto,
         connect_timeout: PATIENCE,
         response_timeout: None,

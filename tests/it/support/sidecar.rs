@@ -47,6 +47,7 @@ pub(crate) fn before(upstream: SocketAddr) -> Setup {
     let upstream = config::Upstream {
         authority: upstream.to_string().parse().unwrap(),
         base_path: "/".parse().unwrap(),
+        tls: None,
         protocol: UpstreamProtocol::Auto,
         connect_timeout: Duration::from_secs(5),
         response_timeout: None,
