@@ -7,6 +7,7 @@
 mod deferred;
 
 use super::drain::{Member, Phase};
+use super::h1::Replay;
 use super::io::Io;
 use super::upstream::UpstreamError;
 use crate::config;
@@ -197,13 +198,26 @@ impl Body for Counted {
 }
 
 /// A connection to the upstream, driven by a task of this thread.
-pub(super) async fn connect(io: Io) -> Result<client::SendRequest<RequestBody>, UpstreamError> {
+pub(super) struct Connection {
+    pub(super) sender: client::SendRequest<Replay<RequestBody>>,
+    io: Deferred,
+}
+
+impl Connection {
+    /// Whether the upstream speaks HTTP/2, once it has said anything: its first bytes then are a
+    /// frame, and not a status line.
+    pub(super) async fn is_understood(&self) -> bool {
+        !self.io.greeting().await.starts_with(b"HTTP/")
+    }
+}
+
+pub(super) async fn connect(io: Io) -> Result<Connection, UpstreamError> {
     let io = Deferred::new(io, bytes::Bytes::new());
     let executor = ClientExecutor { io: io.clone(), writer: Rc::new(Cell::new(Writer::ToCome)) };
     let handshake = client::Builder::new(executor)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .handshake(TokioIo::new(io));
+        .handshake(TokioIo::new(io.clone()));
     let (sender, dispatch) = handshake.await.map_err(UpstreamError::Handshake)?;
     drop(tokio::task::spawn_local(async move {
         // The exchanges on a connection learn of its errors themselves.
@@ -214,7 +228,7 @@ pub(super) async fn connect(io: Io) -> Result<client::SendRequest<RequestBody>, 
             );
         }
     }));
-    Ok(sender)
+    Ok(Connection { sender, io })
 }
 
 /// Runs what hyper spawns for one connection to the upstream.

@@ -27,5 +27,6 @@ pub(super) use client::{Answer, Asking, Failed, Idle, Reached, SendError, Unansw
 pub(super) use framing::BadFraming;
 pub(super) use head::{BadHead, Limits};
 pub(super) use incoming::BadBody;
-pub(super) use server::{NoRequest, Settings, Telling, serve};
-pub(super) use written::Written;
+pub(super) use replay::Replay;
+pub(super) use server::{NoRequest, Settings, Telling, serve, turn_away};
+pub(super) use written::{Spelled, Written};
