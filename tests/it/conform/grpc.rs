@@ -323,6 +323,7 @@ fn an_answer_of_trailers_only_stays_one_frame() {
     client.say(call(1)).say(frame(DATA, END_STREAM, 1, message("question")));
     let heard = client.next().unwrap();
     assert_eq!((heard.kind, heard.flags & END_STREAM), (HEADERS, END_STREAM));
+    drop(client);
     h2::run(async {
         let mut client = h2::client(sidecar.address).await;
         let request = Request::post("http://m/a").body(h2::whole("question")).unwrap();
