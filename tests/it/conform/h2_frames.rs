@@ -17,12 +17,15 @@ use taffrail::config::UpstreamProtocol;
 const LATER: u32 = 101;
 
 fn outcome(said: &[u8], stream: u32) -> Outcome {
+    outcome_of(&[said, &frame(HEADERS, WHOLE, LATER, request("GET", &[]))].concat(), stream)
+}
+
+fn outcome_of(said: &[u8], stream: u32) -> Outcome {
     let witness = Witness::agreeing();
     let setup = before(witness.address);
     let sidecar = setup.upstream(|upstream| upstream.protocol = UpstreamProtocol::Http1).start();
     let mut client = Connection::open(sidecar.address);
-    client.say(said).say(frame(HEADERS, WHOLE, LATER, request("GET", &[])));
-    let outcome = client.outcome(stream);
+    let outcome = client.say(said).outcome(stream);
     drop(client);
     stop(sidecar);
     drop(witness.finish_bytes());
@@ -293,13 +296,10 @@ fn odd_frames_that_are_legal_change_nothing() {
     ]);
     check(&cases, |said| {
         let stream = if *said == [get(7), get(1001)].concat() { 1001 } else { 1 };
-        let witness = Witness::agreeing();
-        let setup = before(witness.address);
-        let sidecar =
-            setup.upstream(|upstream| upstream.protocol = UpstreamProtocol::Http1).start();
-        let mut client = Connection::open(sidecar.address);
-        let outcome = client.say(said).outcome(stream);
-        if outcome == Outcome::Answered(200) { Ok(()) } else { Err(format!("{outcome:?}")) }
+        match outcome_of(said, stream) {
+            Outcome::Answered(200) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     });
 }
 

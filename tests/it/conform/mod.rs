@@ -92,7 +92,7 @@ fn never_whole(request: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Refused as above, or passed on as `expected`, which is for the reader of the upstream to judge.
+/// Refused as above, or passed on as one request that is as expected.
 fn refused_or(
     request: &[u8],
     is_expected: impl Fn(&crate::support::message::Message) -> bool,
