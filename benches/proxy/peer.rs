@@ -17,7 +17,7 @@ const READY_LIMIT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
     Taffrail(Recording),
-    Haproxy(Buffers),
+    Haproxy(Tuning),
     Nginx,
     Envoy,
 }
@@ -31,7 +31,7 @@ pub(crate) enum Recording {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Buffers {
+pub(crate) enum Tuning {
     AsShipped,
     /// Made for large bodies.
     Tuned,
@@ -81,8 +81,8 @@ impl Peer {
     pub(crate) const TAFFRAIL: [Self; 2] =
         [Self::Taffrail(Recording::Off), Self::Taffrail(Recording::AllOn)];
     /// What ratios are taken to.
-    pub(crate) const REFERENCE: Self = Self::Haproxy(Buffers::AsShipped);
-    pub(crate) const TUNED: Self = Self::Haproxy(Buffers::Tuned);
+    pub(crate) const REFERENCE: Self = Self::Haproxy(Tuning::AsShipped);
+    pub(crate) const TUNED: Self = Self::Haproxy(Tuning::Tuned);
 
     pub(crate) const fn of(name: PeerName) -> Self {
         match name {
@@ -152,8 +152,8 @@ impl Peer {
                 command.extend(flags.into_iter().map(OsString::from));
                 command
             }
-            Self::Haproxy(buffers) => {
-                let file = write("haproxy.cfg", &config::haproxy(site, buffers, port))?;
+            Self::Haproxy(tuning) => {
+                let file = write("haproxy.cfg", &config::haproxy(site, tuning, port))?;
                 vec![program(PeerName::Haproxy)?.into(), "-db".into(), "-f".into(), file.into()]
             }
             Self::Nginx => {

@@ -26,7 +26,7 @@ pub(crate) struct Workload {
     /// Columns of the tensor that the request carries; so wide that one label a row fits the response.
     pub(crate) columns: usize,
     pub(crate) load: Load,
-    /// Whether haproxy also runs with buffers made for large bodies.
+    /// Whether haproxy also runs tuned for large bodies.
     pub(crate) tuned_haproxy: bool,
 }
 
