@@ -29,6 +29,9 @@ fn fit_http1(request: &mut Request<RequestBody>, upstream: &Upstream) {
         let host = target::host(request).unwrap_or_else(|| upstream.host().clone());
         headers::put_host_first(request.headers_mut(), host);
     }
+    if request.version() == Version::HTTP_2 {
+        headers::join_cookies(request.headers_mut());
+    }
     let base = upstream.base_path();
     if request.uri().authority().is_some() || base.path() != "/" {
         *request.uri_mut() = Uri::from(target::path(request.uri(), base));
@@ -80,6 +83,7 @@ fn raise<B>(request: &mut Request<B>, path: PathAndQuery, upstream: &Upstream) {
 pub(super) fn lowered<B>(mut request: Request<B>, upstream: &Upstream) -> Request<B> {
     let host = target::host(&request).unwrap_or_else(|| upstream.host().clone());
     headers::put_host_first(request.headers_mut(), host);
+    headers::join_cookies(request.headers_mut());
     *request.uri_mut() = Uri::from(target::own_path(request.uri()));
     *request.version_mut() = Version::HTTP_11;
     request

@@ -5,9 +5,11 @@
 //! a system call.
 
 mod deferred;
+mod lent;
+
+pub(super) use lent::Lent;
 
 use super::drain::{Member, Phase};
-use super::h1::Replay;
 use super::io::Io;
 use super::upstream::UpstreamError;
 use crate::config;
@@ -199,7 +201,7 @@ impl Body for Counted {
 
 /// A connection to the upstream, driven by a task of this thread.
 pub(super) struct Connection {
-    pub(super) sender: client::SendRequest<Replay<RequestBody>>,
+    pub(super) sender: client::SendRequest<Lent<RequestBody>>,
     io: Deferred,
 }
 
@@ -229,6 +231,18 @@ pub(super) async fn connect(io: Io) -> Result<Connection, UpstreamError> {
         }
     }));
     Ok(Connection { sender, io })
+}
+
+/// Whether the upstream says that it did not look at a request (RFC 9113 section 8.7): by refusing
+/// its stream, or by going away before it.
+pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<::h2::Error>());
+    cause.is_some_and(|cause| {
+        cause.is_remote()
+            && (cause.is_reset() && cause.reason() == Some(::h2::Reason::REFUSED_STREAM)
+                || cause.is_go_away() && cause.reason() == Some(::h2::Reason::NO_ERROR))
+    })
 }
 
 /// Runs what hyper spawns for one connection to the upstream.

@@ -24,6 +24,9 @@ use tower::ServiceBuilder;
 
 /// What a client of HTTP/2 begins with (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Behind it stands a frame of this type, no acknowledgement, on stream 0.
+const SETTINGS: u8 = 4;
+const FRAME_HEAD: usize = 9;
 const ROOM: usize = 4 * 1024;
 
 /// What every connection of one serving thread shares.
@@ -138,8 +141,12 @@ impl Server {
                 if input[..known] != PREFACE[..known] {
                     return Poll::Ready(Some(Protocol::Http1));
                 }
-                if known == PREFACE.len() {
-                    return Poll::Ready(Some(Protocol::Http2));
+                match input.get(PREFACE.len()..PREFACE.len() + FRAME_HEAD) {
+                    Some([_, _, _, SETTINGS, 0, 0, 0, 0, 0]) => {
+                        return Poll::Ready(Some(Protocol::Http2));
+                    }
+                    Some(_) => return Poll::Ready(None),
+                    None => {}
                 }
                 match io.poll_fill(input, ROOM, cx) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),

@@ -3,6 +3,7 @@
 //! In: a request's head as it came. Out: the one authority it names, if it names one. A request that two readers
 //! could route differently is refused (RFC 9112 section 3.2), and the upstream sees nothing of it.
 
+use super::h1::{self, BadFraming};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Uri, Version, header};
 use std::net::Ipv6Addr;
@@ -18,6 +19,12 @@ pub(super) enum Refusal {
     InvalidHost,
     #[error("the Host header and the authority of the request's target differ")]
     HostMismatch,
+    #[error("the :path is not one that begins with a slash")]
+    InvalidPath,
+    #[error("the :scheme is neither http nor https")]
+    InvalidScheme,
+    #[error(transparent)]
+    Framing(#[from] BadFraming),
     #[error("CONNECT asks for a tunnel, which this proxy does not make")]
     Connect,
 }
@@ -29,6 +36,9 @@ impl Refusal {
             Self::SeveralHosts => "several_hosts",
             Self::InvalidHost => "invalid_host",
             Self::HostMismatch => "host_mismatch",
+            Self::InvalidPath => "invalid_path",
+            Self::InvalidScheme => "invalid_scheme",
+            Self::Framing(_) => "invalid_framing",
             Self::Connect => "connect_refused",
         }
     }
@@ -37,6 +47,9 @@ impl Refusal {
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     if request.method() == Method::CONNECT {
         return Err(Refusal::Connect);
+    }
+    if request.version() == Version::HTTP_2 {
+        check_http2(request)?;
     }
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next();
@@ -54,6 +67,26 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
         (None, _) if request.version() <= Version::HTTP_10 => Ok(()),
         (None, _) => Err(Refusal::MissingHost),
     }
+}
+
+/// What the codec of HTTP/1 has checked before, and hyper leaves to us for HTTP/2.
+fn check_http2<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let is_star = path == "*" && request.method() == Method::OPTIONS;
+    if !path.starts_with('/') && !is_star {
+        return Err(Refusal::InvalidPath);
+    }
+    if let Some(authority) = uri.authority() {
+        if !is_host(authority.as_str().as_bytes()) {
+            return Err(Refusal::InvalidHost);
+        }
+        if ![Some("http"), Some("https")].contains(&uri.scheme_str()) {
+            return Err(Refusal::InvalidScheme);
+        }
+    }
+    h1::framing_of(request.headers(), Version::HTTP_11)?;
+    Ok(())
 }
 
 /// The authority that a checked request names; `None` where HTTP/1.0 named none.

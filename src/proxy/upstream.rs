@@ -56,13 +56,13 @@ enum Learned {
     Only(Protocol),
 }
 
-type Sender = http2::SendRequest<Replay<RequestBody>>;
-type Refused = TrySendError<Request<Replay<RequestBody>>>;
+type Sender = http2::SendRequest<h2::Lent<RequestBody>>;
+type Refused = TrySendError<Request<h2::Lent<RequestBody>>>;
 
 /// Why there is no answer: for good, or because the upstream speaks another protocol.
 enum NoAnswer {
     Failed(UpstreamError),
-    Misunderstood(Request<Replay<RequestBody>>),
+    Misunderstood(Box<Request<Replay<RequestBody>>>),
 }
 
 impl<E: Into<UpstreamError>> From<E> for NoAnswer {
@@ -115,10 +115,11 @@ impl Upstream {
     pub(super) fn protocol_for(&self, came_over: Version) -> Protocol {
         match (self.config.protocol, self.learned.get()) {
             (config::UpstreamProtocol::H2c, _) => Protocol::Http2,
-            (config::UpstreamProtocol::Http1, _) => Protocol::Http1,
             (config::UpstreamProtocol::Auto, Learned::Only(protocol)) => protocol,
             (config::UpstreamProtocol::Auto, _) if came_over == Version::HTTP_2 => Protocol::Http2,
-            (config::UpstreamProtocol::Auto, _) => Protocol::Http1,
+            (config::UpstreamProtocol::Http1 | config::UpstreamProtocol::Auto, _) => {
+                Protocol::Http1
+            }
         }
     }
 
@@ -141,7 +142,7 @@ impl Upstream {
         match sent {
             Ok(answer) => Ok(answer),
             Err(NoAnswer::Failed(error)) => Err(error),
-            Err(NoAnswer::Misunderstood(request)) => Box::pin(self.send_otherwise(request)).await,
+            Err(NoAnswer::Misunderstood(request)) => Box::pin(self.send_otherwise(*request)).await,
         }
     }
 
@@ -182,7 +183,7 @@ impl Upstream {
             Ok(answer) => Ok(answer),
             Err(Failed { error: h1::SendError::SpeaksHttp2, mut request, .. }) if may_learn => {
                 if request.rewind() {
-                    return Err(NoAnswer::Misunderstood(request.into_request()));
+                    return Err(NoAnswer::Misunderstood(Box::new(request.into_request())));
                 }
                 Err(h1::SendError::SpeaksHttp2.into())
             }
@@ -212,13 +213,13 @@ impl Upstream {
             }
         }
         let Some(sender) = self.shared_sender().await? else {
-            return Err(NoAnswer::Misunderstood(request));
+            return Err(NoAnswer::Misunderstood(Box::new(request)));
         };
         let sent = self.try_http2(sender, request).await?;
         sent.map_err(|_| UpstreamError::Unsent.into())
     }
 
-    /// The request comes back if it never left.
+    /// The request comes back if it never left, or if the upstream says that it did not look at it.
     async fn try_http2(
         &self,
         mut sender: Sender,
@@ -226,14 +227,27 @@ impl Upstream {
     ) -> Result<Result<Response<Told>, Request<Replay<RequestBody>>>, UpstreamError> {
         let exchange = Rc::clone(request.body().inner().exchange());
         exchange.handed_over();
+        let (head, body) = request.into_parts();
+        let (body, owner) = h2::Lent::new(body);
+        let again = head.clone();
+        let request = Request::from_parts(head, body);
         let sent: Result<_, Refused> = self.within_limit(sender.try_send_request(request)).await?;
-        match sent {
-            Ok(response) => Ok(Ok(response.map(Told::Http2))),
-            Err(mut refused) => match refused.take_message() {
-                Some(unsent) => Ok(Err(unsent)),
-                None => Err(error::of_http2(refused.into_error(), &exchange)),
-            },
+        let mut refused = match sent {
+            Ok(response) => {
+                owner.settle();
+                return Ok(Ok(response.map(Told::Http2)));
+            }
+            Err(refused) => refused,
+        };
+        let is_unsent = refused.take_message().is_some();
+        let error = refused.into_error();
+        let body = if is_unsent || h2::is_unprocessed(&error) { owner.take_back() } else { None };
+        if let Some(mut body) = body
+            && body.rewind()
+        {
+            return Ok(Err(Request::from_parts(again, body)));
         }
+        Err(error::of_http2(error, &exchange))
     }
 
     /// `None` if the upstream speaks HTTP/1 only.

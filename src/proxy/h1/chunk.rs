@@ -191,8 +191,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Data, trailers, and what follows.
+    type Read = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
     /// All that comes of `parts`, read one after the other.
-    fn read(parts: &[&[u8]]) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), BadChunk> {
+    fn read(parts: &[&[u8]]) -> Result<Read, BadChunk> {
         let (mut chunks, mut input) = (Chunks::new(), BytesMut::new());
         let (mut data, mut trailers) = (Vec::new(), None);
         for part in parts {

@@ -35,14 +35,14 @@ impl<B> Replay<B> {
     }
 
     /// No second time will be needed.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::proxy) fn forget(&mut self) {
         if self.sent.as_ref().is_none_or(|sent| self.again >= sent.len()) {
             self.sent = None;
         }
     }
 
     /// Begins anew; false if that is not possible.
-    pub(super) fn rewind(&mut self) -> bool {
+    pub(in crate::proxy) fn rewind(&mut self) -> bool {
         self.again = 0;
         self.sent.is_some()
     }

@@ -125,10 +125,3 @@ fn what_comes_behind_a_body_of_the_length_said_resets_the_stream() {
     ];
     check(&cases.map(|(name, said)| (name.to_owned(), said)), |said| of_h2(said));
 }
-
-/// No reader takes it for anything, but a field block that has it is malformed (section 8.3).
-#[test]
-fn a_pseudo_field_of_a_request_in_an_answer_is_not_passed_over() {
-    let said = head(WHOLE, &[(":status", "200"), (":path", "/")]);
-    check(&[("a path".to_owned(), said)], |said| of_h2(said));
-}

@@ -227,18 +227,6 @@ fn trailers_that_are_malformed_make_no_whole_request() {
     check(&cases, |said| refused(said, true));
 }
 
-/// No reader takes them for anything, but a field block that has them is malformed (section 8.3).
-#[test]
-fn pseudo_fields_that_say_nothing_are_refused() {
-    let empty = [(":method", "GET"), (":scheme", ""), (":path", "/"), (":authority", "m")];
-    let cases = [
-        whole("an empty :scheme", block(&empty)),
-        trailed("one of a request among trailers", WHOLE, &[(":path", "/x")]),
-        trailed("one of an answer among trailers", WHOLE, &[(":status", "200")]),
-    ];
-    check(&cases, |said| refused(said, true));
-}
-
 /// Nothing is passed on before the stream is seen to its end, or it is passed on as unfinished.
 #[test]
 fn a_stream_that_is_reset_is_never_whole() {
