@@ -31,8 +31,7 @@ pub(super) enum BodyError {
 
 /// A client's request body.
 pub(super) enum Asked {
-    /// Boxed, as a request is moved through every layer.
-    Http1(Box<h1::ClientBody>),
+    Http1(h1::ClientBody),
     Http2(Incoming),
 }
 
@@ -46,7 +45,7 @@ impl http_body::Body for Asked {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Http1(body) => {
-                Pin::new(&mut **body).poll_frame(cx).map(|polled| Some(polled?.map_err(Into::into)))
+                Pin::new(body).poll_frame(cx).map(|polled| Some(polled?.map_err(Into::into)))
             }
             Self::Http2(body) => poll_http2(body, cx),
         }

@@ -76,9 +76,7 @@ impl Server {
             None => {}
             Some(Protocol::Http1) => {
                 let service = ServiceBuilder::new()
-                    .map_request(|request: Request<ClientBody>| {
-                        request.map(|body| Asked::Http1(Box::new(body)))
-                    })
+                    .map_request(|request: Request<ClientBody>| request.map(Asked::Http1))
                     .service(exchanges(Rc::clone(&self)));
                 let refuse = |reason| self.refuse(reason);
                 h1::serve(io, input, service, refuse, &self.http1, &member).await;

@@ -14,7 +14,7 @@ pub(super) use pool::Pool;
 
 use super::body::{RequestBody, Told};
 use super::fit;
-use super::h1::{self, Failed, Idle, Reached, Replay, Unanswered};
+use super::h1::{self, Exchange, Failed, Idle, Reached, Replay};
 use super::h2;
 use super::tls::{self, Connector, Offer};
 use crate::config;
@@ -137,7 +137,7 @@ impl Upstream {
         let sent = match request.version() {
             // Boxed, as each request would else carry room for what few do.
             Version::HTTP_2 => Box::pin(self.send_http2(request.map(Replay::new))).await,
-            _ => self.send_http1(Unanswered::new(request)).await,
+            _ => self.send_http1(Exchange::new(request.map(Replay::new))).await,
         };
         match sent {
             Ok(answer) => Ok(answer),
@@ -152,7 +152,7 @@ impl Upstream {
     ) -> Result<Response<Told>, UpstreamError> {
         let sent = if request.version() == Version::HTTP_2 {
             self.learned.set(Learned::Only(Protocol::Http1));
-            self.send_http1(Unanswered::from_request(fit::lowered(request, self))).await
+            self.send_http1(Exchange::new(fit::lowered(request, self))).await
         } else {
             self.learned.set(Learned::Only(Protocol::Http2));
             self.send_http2(fit::raised(request, self)).await
@@ -165,40 +165,41 @@ impl Upstream {
 
     async fn send_http1(
         &self,
-        mut request: Unanswered<RequestBody>,
+        mut exchange: Box<Exchange<RequestBody>>,
     ) -> Result<Response<Told>, NoAnswer> {
         if let Some(connection) = self.pool.take() {
-            match self.try_http1(connection, request).await? {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => request = repeatable(failed)?,
+            match self.try_http1(&mut exchange, connection).await? {
+                Ok(answer) => return Ok(self.told(answer, exchange)),
+                Err(failed) => make_repeatable(&mut exchange, failed)?,
             }
         }
         let may_learn = self.config.protocol == config::UpstreamProtocol::Auto;
         if !may_learn || self.learned.get() == Learned::Both {
-            request.forget();
+            exchange.forget();
         }
         let opened = self.pool.now();
         let (io, _) = Box::pin(connect::open(self.way(), Offer::Http1)).await?;
-        match self.try_http1(Idle::new(io, opened), request).await? {
-            Ok(answer) => Ok(answer),
-            Err(Failed { error: h1::SendError::SpeaksHttp2, mut request, .. }) if may_learn => {
-                if request.rewind() {
-                    return Err(NoAnswer::Misunderstood(Box::new(request.into_request())));
-                }
-                Err(h1::SendError::SpeaksHttp2.into())
+        match self.try_http1(&mut exchange, Idle::new(io, opened)).await? {
+            Ok(answer) => Ok(self.told(answer, exchange)),
+            Err((h1::SendError::SpeaksHttp2, _)) if may_learn && exchange.rewind() => {
+                Err(NoAnswer::Misunderstood(Box::new(exchange.into_request())))
             }
-            Err(failed) => Err(failed.error.into()),
+            Err((error, _)) => Err(error.into()),
         }
     }
 
     async fn try_http1(
         &self,
+        exchange: &mut Exchange<RequestBody>,
         connection: Idle,
-        request: Unanswered<RequestBody>,
-    ) -> Result<Result<Response<Told>, Failed<RequestBody>>, UpstreamError> {
-        request.body().exchange().handed_over();
-        let sent = self.within_limit(h1::send(connection, request)).await?;
-        Ok(sent.map(|answer| answer.map(|body| Told::http1(body, Rc::clone(&self.pool)))))
+    ) -> Result<Result<Response<()>, Failed<RequestBody>>, UpstreamError> {
+        exchange.body().exchange().handed_over();
+        self.within_limit(exchange.send(connection)).await
+    }
+
+    fn told(&self, answer: Response<()>, exchange: Box<Exchange<RequestBody>>) -> Response<Told> {
+        let body = Told::http1(h1::Answer::new(exchange), Rc::clone(&self.pool));
+        answer.map(|()| body)
     }
 
     async fn send_http2(
@@ -296,20 +297,19 @@ impl Upstream {
     }
 }
 
-/// A request that a kept connection did not answer, for another; an error if it may not be repeated.
-fn repeatable(failed: Failed<RequestBody>) -> Result<Unanswered<RequestBody>, UpstreamError> {
-    let Failed { error, reached, mut request } = failed;
+/// Prepares a request that a kept connection did not answer for another; an error if it may not be
+/// repeated.
+fn make_repeatable(
+    exchange: &mut Exchange<RequestBody>,
+    (error, reached): Failed<RequestBody>,
+) -> Result<(), UpstreamError> {
     let is_of_connection = matches!(error, h1::SendError::Broken(_) | h1::SendError::Closed);
     let is_harmless = match reached {
         Reached::Unread => true,
-        Reached::Unknown => is_idempotent(request.method()),
+        Reached::Unknown => is_idempotent(exchange.method()),
         Reached::Answered => false,
     };
-    if is_of_connection && is_harmless && request.rewind() {
-        Ok(request)
-    } else {
-        Err(error.into())
-    }
+    if is_of_connection && is_harmless && exchange.rewind() { Ok(()) } else { Err(error.into()) }
 }
 
 /// Methods that may be sent twice without asking (RFC 9110 section 9.2.2).

@@ -151,8 +151,9 @@ enum Afterwards {
     Drop,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly always a request; a box would cost more")]
 enum Next {
-    Request(Box<RequestHead>),
+    Request(RequestHead),
     None(NoRequest),
     /// The client has left, was idle for too long, or the drain ends.
     Over,
@@ -180,7 +181,7 @@ pub(in crate::proxy) async fn serve<S, B>(
                 let answer = refuse(reason).map(Full::new);
                 send_refusal(&wire, answer).await
             }
-            Next::Request(head) => exchange(&wire, *head, &mut service, member).await,
+            Next::Request(head) => exchange(&wire, head, &mut service, member).await,
         };
         is_first = false;
         match afterwards {
@@ -206,7 +207,7 @@ async fn next_request(wire: &Wire, settings: &Settings, member: &Member, is_firs
         loop {
             match head::request(input, settings.limits) {
                 Err(bad) => return Poll::Ready(Next::None(NoRequest::Bad(bad))),
-                Ok(Some(head)) => return Poll::Ready(Next::Request(Box::new(head))),
+                Ok(Some(head)) => return Poll::Ready(Next::Request(head)),
                 Ok(None) => {}
             }
             if input.is_empty() && member.phase() == Phase::Closing {
@@ -347,7 +348,8 @@ async fn send<B: Telling>(wire: &Wire, answer: Response<B>, client: Client) -> S
         out.unsplit(head);
     }
     let is_tunnel = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-    let mut outgoing = Outgoing::new(out, answer.into_body(), framing, OnFault::SendRest);
+    let mut outgoing = Outgoing::new(answer.into_body(), OnFault::SendRest);
+    outgoing.begin(out, framing);
     let sent = poll_fn(|cx| match outgoing.poll(&wire.io, cx) {
         Poll::Ready(sent) => Poll::Ready(sent),
         Poll::Pending if wire.poll_gone(cx) => Poll::Ready(Err(Unsent::Length)),
