@@ -239,7 +239,10 @@ impl<B: Asking> Exchange<B> {
             Sending::Broken(error) => error.take(),
             Sending::Flowing | Sending::Sent => None,
         };
-        let was_reset = written.is_some() || read.is_some() || self.connection.io.was_reset();
+        // Of TLS, an end that was not announced: what was sent before it may have been read.
+        let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+        let is_read_reset = read.as_ref().is_some_and(|error| !is_end(error));
+        let was_reset = written.is_some() || is_read_reset || self.connection.io.was_reset();
         let reached = if was_reset { Reached::Unread } else { Reached::Unknown };
         match read.or(written) {
             Some(error) => (SendError::Broken(error), reached),
