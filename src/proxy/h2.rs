@@ -33,6 +33,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower::Service;
 
+/// The type of the frame that both sides begin with.
+pub(super) const SETTINGS: u8 = 4;
 /// Bounds what one slow reader makes us hold: a stream's window, and all streams' of a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;

@@ -17,6 +17,9 @@ pub enum TlsError {
     ClientAuthorities { path: PathBuf, source: rustls::server::VerifierBuilderError },
     #[error("{group}: this build's cryptography cannot do TLS")]
     Provider { group: &'static str, source: rustls::Error },
+    /// As probes of TCP do.
+    #[error("the client left without a word")]
+    ClientLeft,
     #[error("the client's TLS handshake failed")]
     ClientHandshake(#[source] io::Error),
     #[error("the client did not finish its TLS handshake within {0:?} (client.header_timeout)")]
