@@ -208,11 +208,23 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Whether the upstream speaks HTTP/2, once it has said anything: its first bytes then are a
-    /// frame, and not a status line.
-    pub(super) async fn is_understood(&self) -> bool {
-        !self.io.greeting().await.starts_with(b"HTTP/")
+    /// What the upstream says first: if it speaks HTTP/2 that is a frame of SETTINGS (RFC 9113
+    /// section 3.4).
+    pub(super) async fn greeting(&self) -> Greeting {
+        match *self.io.greeting().await {
+            [] => Greeting::Silence,
+            [_, _, _, SETTINGS, ..] => Greeting::Http2,
+            _ => Greeting::Other,
+        }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Greeting {
+    Http2,
+    Other,
+    /// It closed without a word.
+    Silence,
 }
 
 pub(super) async fn connect(io: Io) -> Result<Connection, UpstreamError> {

@@ -1,6 +1,7 @@
 //! Why there is no TLS: files at start or reload, or one handshake.
 
 use crate::credentials::CredentialError;
+use rustls::AlertDescription;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,4 +30,14 @@ pub enum TlsError {
          see upstream.tls.ca and upstream.tls.server_name"
     )]
     UpstreamHandshake { server_name: String, source: io::Error },
+}
+
+impl TlsError {
+    /// Whether the upstream speaks none of the protocols that it was offered.
+    pub(in crate::proxy) fn is_of_protocols(&self) -> bool {
+        let Self::UpstreamHandshake { source, .. } = self else { return false };
+        let cause = source.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        let no_protocol = AlertDescription::NoApplicationProtocol;
+        matches!(cause, Some(rustls::Error::AlertReceived(alert)) if *alert == no_protocol)
+    }
 }
