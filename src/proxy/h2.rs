@@ -33,6 +33,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower::Service;
 
+/// The type of the frame that both sides begin with.
+pub(super) const SETTINGS: u8 = 4;
 /// Bounds what one slow reader makes us hold: a stream's window, and all streams' of a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -206,11 +208,23 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Whether the upstream speaks HTTP/2, once it has said anything: its first bytes then are a
-    /// frame, and not a status line.
-    pub(super) async fn is_understood(&self) -> bool {
-        !self.io.greeting().await.starts_with(b"HTTP/")
+    /// What the upstream says first: if it speaks HTTP/2 that is a frame of SETTINGS (RFC 9113
+    /// section 3.4).
+    pub(super) async fn greeting(&self) -> Greeting {
+        match *self.io.greeting().await {
+            [] => Greeting::Silence,
+            [_, _, _, SETTINGS, ..] => Greeting::Http2,
+            _ => Greeting::Other,
+        }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Greeting {
+    Http2,
+    Other,
+    /// It closed without a word.
+    Silence,
 }
 
 pub(super) async fn connect(io: Io) -> Result<Connection, UpstreamError> {

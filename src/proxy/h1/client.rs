@@ -223,9 +223,12 @@ impl<B: Asking> Exchange<B> {
             Sending::Broken(error) => error.take(),
             Sending::Flowing | Sending::Sent => None,
         };
+        // Of TLS, an end that was not announced: what was sent before it may have been read.
+        let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+        let is_read_reset = read.as_ref().is_some_and(|error| !is_end(error));
         let was_reset =
             self.connection.as_ref().is_some_and(|connection| connection.io.was_reset());
-        let is_unread = written.is_some() || read.is_some() || was_reset;
+        let is_unread = written.is_some() || is_read_reset || was_reset;
         let reached = if is_unread { Reached::Unread } else { Reached::Unknown };
         match read.or(written) {
             Some(error) => (SendError::Broken(error), reached),

@@ -176,7 +176,7 @@ pub(in crate::proxy) async fn serve<S, B>(
     let mut is_first = true;
     loop {
         let afterwards = match next_request(&wire, settings, member, is_first).await {
-            Next::Over => return,
+            Next::Over => return wire.io.say_end(),
             Next::None(reason) => {
                 let answer = refuse(reason).map(Full::new);
                 send_refusal(&wire, answer).await
@@ -384,7 +384,7 @@ async fn send_refusal(wire: &Wire, answer: Response<Full<Bytes>>) -> Afterwards 
 async fn linger(wire: &Wire, member: &Member) {
     let is_quiet = wire.is_body_over() && wire.input.borrow().is_empty();
     if is_quiet {
-        return;
+        return wire.io.say_end();
     }
     member.arm(LINGER);
     let mut read = 0;

@@ -6,4 +6,6 @@ mod h2c;
 mod pool;
 mod strict;
 mod tapped;
+mod tls;
+mod tls_upstream;
 mod transparency;
