@@ -146,6 +146,11 @@ impl Sidecar {
         Peer::connect(self.address)
     }
 
+    /// As of now.
+    pub(crate) fn latency(&mut self) -> Snapshot {
+        self.collector.snapshot()
+    }
+
     pub(crate) fn drain(&self) {
         self.shutdown.send(Shutdown::Draining).unwrap();
     }
@@ -160,6 +165,12 @@ impl Sidecar {
     pub(crate) fn stop(self) -> Record {
         self.close_within(PATIENCE);
         self.collect()
+    }
+
+    /// Waits for a thread that was told to close, and leaves the exchanges to another reader.
+    pub(crate) fn collect_totals(self) -> Totals {
+        self.thread.join().unwrap().unwrap();
+        self.queue.counters().totals()
     }
 
     /// Waits for a thread that was told to close.
