@@ -149,6 +149,14 @@ struct Stages {
     decode: MakeDecode,
     readiness: Arc<Readiness>,
     control: Control,
+    gates: Gates,
+}
+
+/// What all serving threads let connections in and out by.
+struct Gates {
+    acceptor: Option<proxy::tls::Acceptor>,
+    connector: Option<proxy::tls::Connector>,
+    connections: Arc<proxy::Connections>,
 }
 
 impl Stages {
@@ -172,18 +180,24 @@ impl Stages {
         let hub = Hub::new(watch, &shared.analysis, &shared.routes, counters, outlets);
         let hub = Arc::new(hub);
 
-        let Tls { acceptor: _, connector: _, reloader } = tls(config)?;
+        let Tls { acceptor, connector, reloader } = tls(config)?;
         let readiness = Arc::new(Readiness::new(started_at));
         let listen = sockets.listen;
         let page = control::Page { listen, started_at, recent, readiness: Arc::clone(&readiness) };
-        let control = Control::new(config, &shared, page, exports, collector, &hub, reloader);
+        let tls = control::Upkeep { reloader, connector: connector.clone() };
+        let control = Control::new(config, &shared, page, exports, collector, &hub, tls);
+        let gates = Gates {
+            acceptor,
+            connector,
+            connections: Arc::new(proxy::Connections::new(config.client.max_connections)),
+        };
         let rate = Arc::new(SampleRate::new(capture.sample));
-        Ok(Self { shared, rate, recorders, hub, decode, readiness, control })
+        Ok(Self { shared, rate, recorders, hub, decode, readiness, control, gates })
     }
 
     /// Downstream first, so that nothing is handed on before there is somebody to take it.
     fn start(self, config: &Config, sockets: Sockets) -> Result<Running, StartError> {
-        let Self { shared, rate, recorders, hub, decode, readiness, control } = self;
+        let Self { shared, rate, recorders, hub, decode, readiness, control, gates } = self;
         let Sockets { listeners, listen, admin, admin_address } = sockets;
         let (control_stop, stopped) = watch::channel(false);
         let control = vec![spawn("control", move || control.run(admin, stopped))?];
@@ -201,7 +215,8 @@ impl Stages {
         let (traffic, phase) = watch::channel(proxy::Shutdown::Serving);
         let mut serving = Threads::new();
         for (index, (listener, recorder)) in listeners.into_iter().zip(recorders).enumerate() {
-            let thread = serving_thread(config, &shared, &rate, listener, recorder, phase.clone());
+            let own = (listener, recorder);
+            let thread = serving_thread(config, &shared, &rate, &gates, own, phase.clone());
             serving.push(spawn(&format!("serving-{index}"), move || {
                 if let Err(error) = thread.run() {
                     tracing::error!(%error, "a serving thread could not start");
@@ -230,8 +245,8 @@ fn serving_thread(
     config: &Config,
     shared: &Shared,
     rate: &Arc<SampleRate>,
-    listener: TcpListener,
-    recorder: latency::Recorder,
+    gates: &Gates,
+    (listener, recorder): (TcpListener, latency::Recorder),
     shutdown: watch::Receiver<proxy::Shutdown>,
 ) -> proxy::Thread {
     let tap = tap::Settings {
@@ -244,6 +259,9 @@ fn serving_thread(
         listener,
         client: config.client,
         upstream: config.upstream.clone(),
+        acceptor: gates.acceptor.clone(),
+        connector: gates.connector.clone(),
+        connections: Arc::clone(&gates.connections),
         routes: Arc::clone(&shared.routes),
         tap,
         queue: Arc::clone(&shared.queue),

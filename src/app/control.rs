@@ -13,7 +13,7 @@ use crate::labels;
 use crate::latency::Collector;
 use crate::pipeline::Hub;
 use crate::proxy;
-use crate::proxy::tls::Reloader;
+use crate::proxy::tls::{Connector, Reloader};
 use jiff::Timestamp;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -42,6 +42,12 @@ pub(super) struct Page {
     pub(super) readiness: Arc<Readiness>,
 }
 
+/// What TLS needs beside the traffic.
+pub(super) struct Upkeep {
+    pub(super) reloader: Reloader,
+    pub(super) connector: Option<Connector>,
+}
+
 impl Control {
     pub(super) fn new(
         config: &Config,
@@ -50,11 +56,12 @@ impl Control {
         exports: Exports,
         collector: Collector,
         hub: &Arc<Hub>,
-        reloader: Reloader,
+        tls: Upkeep,
     ) -> Self {
         let history = Arc::new(History::default());
-        let prober =
-            Prober { upstream: config.upstream.clone(), readiness: Arc::clone(&page.readiness) };
+        let Upkeep { reloader, connector } = tls;
+        let readiness = Arc::clone(&page.readiness);
+        let prober = Prober { upstream: config.upstream.clone(), connector, readiness };
         let state = Arc::new(state(config, shared, page, &exports, &history, hub));
         let (shared, events) = (shared.clone(), exports.events);
         let ticker = Ticker { collector, shared, history, events, reloader };
@@ -148,6 +155,7 @@ impl Ticker {
 
 struct Prober {
     upstream: config::Upstream,
+    connector: Option<Connector>,
     readiness: Arc<Readiness>,
 }
 
@@ -157,7 +165,7 @@ impl Prober {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let probe = proxy::upstream::probe(&self.upstream);
+            let probe = proxy::upstream::probe(&self.upstream, self.connector.as_ref());
             let outcome = match timeout(self.upstream.connect_timeout, probe).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(chain(&error)),

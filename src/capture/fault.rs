@@ -12,6 +12,8 @@ pub enum Fault {
     UpstreamConnectTimeout,
     /// No response head within `upstream.response_timeout`.
     UpstreamResponseTimeout,
+    /// The upstream's TLS handshake failed.
+    UpstreamTls,
     /// The exchange was not over within `upstream.request_timeout`.
     RequestTimeout,
     /// The upstream closed or reset before a response's head was whole.
@@ -20,6 +22,10 @@ pub enum Fault {
     UpstreamProtocol,
     /// The upstream broke off in the middle of a response's body.
     UpstreamBodyAborted,
+    /// There were `client.max_connections` connections already.
+    ClientConnectionLimit,
+    /// The client's TLS handshake failed.
+    ClientTls,
     /// What the client sent was not HTTP, or could be read two ways.
     ClientProtocol,
     /// The client did not finish a request's head within `client.header_timeout`.
@@ -31,14 +37,17 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::UpstreamConnect,
         Self::UpstreamConnectTimeout,
         Self::UpstreamResponseTimeout,
+        Self::UpstreamTls,
         Self::RequestTimeout,
         Self::UpstreamReset,
         Self::UpstreamProtocol,
         Self::UpstreamBodyAborted,
+        Self::ClientConnectionLimit,
+        Self::ClientTls,
         Self::ClientProtocol,
         Self::ClientHeaderTimeout,
         Self::ClientBodyAborted,
@@ -50,10 +59,13 @@ impl Fault {
             Self::UpstreamConnect => "upstream_connect",
             Self::UpstreamConnectTimeout => "upstream_connect_timeout",
             Self::UpstreamResponseTimeout => "upstream_response_timeout",
+            Self::UpstreamTls => "upstream_tls",
             Self::RequestTimeout => "request_timeout",
             Self::UpstreamReset => "upstream_reset",
             Self::UpstreamProtocol => "upstream_protocol",
             Self::UpstreamBodyAborted => "upstream_body_aborted",
+            Self::ClientConnectionLimit => "client_connection_limit",
+            Self::ClientTls => "client_tls",
             Self::ClientProtocol => "client_protocol",
             Self::ClientHeaderTimeout => "client_header_timeout",
             Self::ClientBodyAborted => "client_body_aborted",
@@ -64,14 +76,17 @@ impl Fault {
     /// The status the proxy answers with in the model's stead, where an answer is still possible.
     pub const fn status(self) -> Option<StatusCode> {
         match self {
-            Self::UpstreamConnect | Self::UpstreamReset | Self::UpstreamProtocol => {
-                Some(StatusCode::BAD_GATEWAY)
-            }
+            Self::UpstreamConnect
+            | Self::UpstreamTls
+            | Self::UpstreamReset
+            | Self::UpstreamProtocol => Some(StatusCode::BAD_GATEWAY),
             Self::UpstreamConnectTimeout | Self::UpstreamResponseTimeout | Self::RequestTimeout => {
                 Some(StatusCode::GATEWAY_TIMEOUT)
             }
+            Self::ClientConnectionLimit => Some(StatusCode::SERVICE_UNAVAILABLE),
             Self::ClientHeaderTimeout => Some(StatusCode::REQUEST_TIMEOUT),
             Self::UpstreamBodyAborted
+            | Self::ClientTls
             | Self::ClientProtocol
             | Self::ClientBodyAborted
             | Self::ClientGone => None,

@@ -99,7 +99,7 @@ const MOST_HEADERS: u64 = 256;
 const LEAST_HEADER_BYTES: u64 = 1024;
 
 fn client(reader: &mut Reader<'_>) -> Option<Client> {
-    let max_connections = reader.count("client.max_connections", 1);
+    let max_connections = reader.count::<usize>("client.max_connections", 1);
     let max_streams = reader.count("client.max_streams", 1);
     let max_headers = reader.count::<u64>("client.max_headers", 1);
     if max_headers.is_some_and(|count| count > MOST_HEADERS) {
@@ -111,7 +111,7 @@ fn client(reader: &mut Reader<'_>) -> Option<Client> {
     let header_timeout = reader.duration("client.header_timeout");
     let idle_timeout = reader.duration("client.idle_timeout");
     Some(Client {
-        max_connections: max_connections?,
+        max_connections: max_connections?.try_into().ok()?,
         max_streams: max_streams?,
         max_headers: max_headers?.try_into().ok()?,
         max_header_bytes: max_header_bytes?,

@@ -73,7 +73,7 @@ impl std::fmt::Debug for Secret {
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
     /// Of the whole process, over all threads; one more is refused.
-    pub max_connections: usize,
+    pub max_connections: NonZeroUsize,
     /// Streams of one HTTP/2 connection at a time.
     pub max_streams: u32,
     pub max_headers: usize,

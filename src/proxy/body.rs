@@ -67,7 +67,7 @@ impl http_body::Body for Asked {
     }
 }
 
-impl h1::Asking for RequestBody {
+impl h1::Spelled for RequestBody {
     fn written(&self) -> Option<&h1::Written> {
         match self.inner() {
             Asked::Http1(body) => Some(body.written()),
@@ -75,6 +75,15 @@ impl h1::Asking for RequestBody {
         }
     }
 
+    fn written_trailers(&self) -> Option<&h1::Written> {
+        match self.inner() {
+            Asked::Http1(body) => body.written_trailers(),
+            Asked::Http2(_) => None,
+        }
+    }
+}
+
+impl h1::Asking for RequestBody {
     fn interim(&self, head: &Bytes, cx: &mut Context<'_>) {
         match self.inner() {
             Asked::Http1(body) => body.interim(head, cx),
@@ -203,11 +212,27 @@ impl ResponseBody {
     }
 }
 
-impl h1::Telling for ResponseBody {
+impl h1::Spelled for ResponseBody {
     fn written(&self) -> Option<&h1::Written> {
         match self.tapped.inner() {
             Told::Http1(answer, _) => Some(answer.written()),
             Told::Http2(_) | Told::Own(_) => None,
+        }
+    }
+
+    fn written_trailers(&self) -> Option<&h1::Written> {
+        match self.tapped.inner() {
+            Told::Http1(answer, _) => answer.written_trailers(),
+            Told::Http2(_) | Told::Own(_) => None,
+        }
+    }
+}
+
+impl h1::Telling for ResponseBody {
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.tapped.inner_mut() {
+            Told::Http1(answer, _) => answer.poll_rest(cx),
+            Told::Http2(_) | Told::Own(_) => Poll::Ready(()),
         }
     }
 }

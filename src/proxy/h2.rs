@@ -5,6 +5,9 @@
 //! a system call.
 
 mod deferred;
+mod lent;
+
+pub(super) use lent::Lent;
 
 use super::drain::{Member, Phase};
 use super::io::Io;
@@ -197,13 +200,26 @@ impl Body for Counted {
 }
 
 /// A connection to the upstream, driven by a task of this thread.
-pub(super) async fn connect(io: Io) -> Result<client::SendRequest<RequestBody>, UpstreamError> {
+pub(super) struct Connection {
+    pub(super) sender: client::SendRequest<Lent<RequestBody>>,
+    io: Deferred,
+}
+
+impl Connection {
+    /// Whether the upstream speaks HTTP/2, once it has said anything: its first bytes then are a
+    /// frame, and not a status line.
+    pub(super) async fn is_understood(&self) -> bool {
+        !self.io.greeting().await.starts_with(b"HTTP/")
+    }
+}
+
+pub(super) async fn connect(io: Io) -> Result<Connection, UpstreamError> {
     let io = Deferred::new(io, bytes::Bytes::new());
     let executor = ClientExecutor { io: io.clone(), writer: Rc::new(Cell::new(Writer::ToCome)) };
     let handshake = client::Builder::new(executor)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .handshake(TokioIo::new(io));
+        .handshake(TokioIo::new(io.clone()));
     let (sender, dispatch) = handshake.await.map_err(UpstreamError::Handshake)?;
     drop(tokio::task::spawn_local(async move {
         // The exchanges on a connection learn of its errors themselves.
@@ -214,7 +230,19 @@ pub(super) async fn connect(io: Io) -> Result<client::SendRequest<RequestBody>, 
             );
         }
     }));
-    Ok(sender)
+    Ok(Connection { sender, io })
+}
+
+/// Whether the upstream says that it did not look at a request (RFC 9113 section 8.7): by refusing
+/// its stream, or by going away before it.
+pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<::h2::Error>());
+    cause.is_some_and(|cause| {
+        cause.is_remote()
+            && (cause.is_reset() && cause.reason() == Some(::h2::Reason::REFUSED_STREAM)
+                || cause.is_go_away() && cause.reason() == Some(::h2::Reason::NO_ERROR))
+    })
 }
 
 /// Runs what hyper spawns for one connection to the upstream.

@@ -6,7 +6,7 @@
 
 use super::body::{RequestBody, Told};
 use super::h1::Asking as _;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use smallvec::SmallVec;
 
@@ -85,6 +85,19 @@ pub(super) fn put_host_first(headers: &mut HeaderMap, host: HeaderValue) {
     headers.reserve(rest.len() + 1);
     headers.append(HOST, host);
     headers.extend(rest);
+}
+
+/// HTTP/2 may send a cookie in crumbs, which HTTP/1 has to get in one piece (RFC 9113 section 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(COOKIE).iter();
+    if crumbs.next().is_none() || crumbs.next().is_none() {
+        return;
+    }
+    let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Valid values joined by what is valid between them.
+    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, whole);
+    }
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {

@@ -11,16 +11,25 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
 
 pub(super) struct Io(RefCell<Stream>);
 
 enum Stream {
     Plain(TcpStream),
+    /// Boxed: it has buffers of its own, and most connections are plain.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl From<TcpStream> for Io {
     fn from(stream: TcpStream) -> Self {
         Self(RefCell::new(Stream::Plain(stream)))
+    }
+}
+
+impl From<TlsStream<TcpStream>> for Io {
+    fn from(stream: TlsStream<TcpStream>) -> Self {
+        Self(RefCell::new(Stream::Tls(Box::new(stream))))
     }
 }
 
@@ -33,16 +42,22 @@ impl Io {
         room: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let mut stream = self.0.borrow_mut();
-        let Stream::Plain(tcp) = &*stream;
-        if tcp.poll_read_ready(cx)?.is_pending() {
-            if input.is_empty() && input.capacity() > 0 {
-                *input = BytesMut::new();
+        let stream = &mut *self.0.borrow_mut();
+        let is_waiting = match stream {
+            Stream::Plain(tcp) => tcp.poll_read_ready(cx)?.is_pending(),
+            // Bytes may wait within, which the socket knows nothing of.
+            Stream::Tls(_) => false,
+        };
+        if !is_waiting {
+            input.reserve(room);
+            if let Poll::Ready(read) = pin!(stream.read_buf(input)).poll(cx) {
+                return Poll::Ready(read);
             }
-            return Poll::Pending;
         }
-        input.reserve(room);
-        pin!(stream.read_buf(input)).poll(cx)
+        if input.is_empty() && input.capacity() > 0 {
+            *input = BytesMut::new();
+        }
+        Poll::Pending
     }
 
     /// Whether the peer has closed, or has sent what nobody asked for. No one is woken by it later.
@@ -91,8 +106,10 @@ impl Io {
     }
 
     fn tcp<T>(&self, act: impl FnOnce(&TcpStream) -> T) -> T {
-        let Stream::Plain(tcp) = &*self.0.borrow();
-        act(tcp)
+        match &*self.0.borrow() {
+            Stream::Plain(tcp) => act(tcp),
+            Stream::Tls(tls) => act(tls.get_ref().0),
+        }
     }
 
     pub(super) fn poll_read(
@@ -110,8 +127,10 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self::Plain(tcp) = self.get_mut();
-        Pin::new(tcp).poll_read(cx, buffer)
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+        }
     }
 }
 
@@ -121,8 +140,10 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Self::Plain(tcp) = self.get_mut();
-        Pin::new(tcp).poll_write(cx, bytes)
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
     }
 
     fn poll_write_vectored(
@@ -130,22 +151,27 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Self::Plain(tcp) = self.get_mut();
-        Pin::new(tcp).poll_write_vectored(cx, parts)
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, parts),
+            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, parts),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        let Self::Plain(tcp) = self;
-        tcp.is_write_vectored()
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self::Plain(tcp) = self.get_mut();
-        Pin::new(tcp).poll_flush(cx)
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self::Plain(tcp) = self.get_mut();
-        Pin::new(tcp).poll_shutdown(cx)
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
     }
 }

@@ -14,6 +14,7 @@ mod h1;
 mod h2;
 mod headers;
 mod io;
+mod limit;
 mod reply;
 mod server;
 mod service;
@@ -23,4 +24,5 @@ pub mod tls;
 pub mod upstream;
 
 pub use bind::bind;
+pub use limit::Connections;
 pub use thread::{Shutdown, Thread};

@@ -105,8 +105,17 @@ pub(super) const fn fault_of(reason: NoRequest) -> Fault {
     }
 }
 
+/// The connection that brought this client was one too many.
+pub(super) fn to_one_too_many() -> Response<Bytes> {
+    let message = "there are as many connections as client.max_connections allows; come again";
+    let fault = Fault::ClientConnectionLimit;
+    let mut reply = refusal(StatusCode::SERVICE_UNAVAILABLE, fault, message.to_owned());
+    reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
+}
+
 /// No exchange begins, and the connection ends.
-pub(super) fn refusal(status: StatusCode, fault: Fault, message: String) -> Response<Bytes> {
+fn refusal(status: StatusCode, fault: Fault, message: String) -> Response<Bytes> {
     let report = Failure { r#type: fault.as_str(), message, upstream: None, request_id: None };
     let mut response = respond(status, report);
     close(&mut response);

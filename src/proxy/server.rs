@@ -5,9 +5,12 @@ use super::drain::{Drain, Member};
 use super::h1::{self, ClientBody, NoRequest, Settings};
 use super::h2;
 use super::io::Io;
+use super::limit::Place;
 use super::reply;
 use super::service::exchanges;
+use super::tls::{self, Accepted, Acceptor};
 use super::upstream::Upstream;
+use crate::capture::Fault;
 use crate::config;
 use crate::tap::Tap;
 use bytes::{Bytes, BytesMut};
@@ -16,10 +19,14 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
 use tower::ServiceBuilder;
 
 /// What a client of HTTP/2 begins with (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Behind it stands a frame of this type, no acknowledgement, on stream 0.
+const SETTINGS: u8 = 4;
+const FRAME_HEAD: usize = 9;
 const ROOM: usize = 4 * 1024;
 
 /// What every connection of one serving thread shares.
@@ -29,11 +36,13 @@ pub(super) struct Server {
     pub(super) drain: Rc<Drain>,
     http1: Settings,
     http2: h2::Server,
+    acceptor: Option<Acceptor>,
 }
 
 impl Server {
     pub(super) fn new(
         client: &config::Client,
+        acceptor: Option<Acceptor>,
         upstream: Rc<Upstream>,
         tap: Rc<Tap>,
         drain: Rc<Drain>,
@@ -44,20 +53,26 @@ impl Server {
             header_timeout: client.header_timeout,
             idle_timeout: client.idle_timeout,
         };
-        Self { upstream, tap, drain, http1, http2: h2::Server::new(client) }
+        Self { upstream, tap, drain, http1, http2: h2::Server::new(client), acceptor }
     }
 
     /// Serves exchanges until the client leaves or the drain ends the connection.
-    pub(super) async fn serve(self: Rc<Self>, stream: TcpStream, member: Member) {
+    pub(super) async fn serve(self: Rc<Self>, stream: TcpStream, member: Member, place: Place) {
         let _open = OpenConnection::new(&self.tap);
+        let _place = place;
         poll_fn(|cx| {
             member.wake_by(cx.waker());
             Poll::Ready(())
         })
         .await;
-        let io = Io::from(stream);
+        let Some((io, agreed)) = self.accepted(stream).await else { return };
         let mut input = BytesMut::new();
-        match self.protocol(&io, &mut input, &member).await {
+        let protocol = match agreed {
+            tls::Protocol::Http1 => Some(Protocol::Http1),
+            tls::Protocol::Http2 => Some(Protocol::Http2),
+            tls::Protocol::Unsaid => self.protocol(&io, &mut input, &member).await,
+        };
+        match protocol {
             None => {}
             Some(Protocol::Http1) => {
                 let service = ServiceBuilder::new()
@@ -76,10 +91,44 @@ impl Server {
         }
     }
 
+    /// Under TLS, if clients are to speak it; `None` if the handshake failed.
+    async fn accepted(&self, stream: TcpStream) -> Option<(Io, tls::Protocol)> {
+        let Some(acceptor) = &self.acceptor else {
+            return Some((Io::from(stream), tls::Protocol::Unsaid));
+        };
+        // Boxed, as connections without it would else carry room for it.
+        match Box::pin(acceptor.accept(stream, self.http1.header_timeout)).await {
+            Ok(Accepted { stream, protocol }) => {
+                Some((Io::from(TlsStream::from(stream)), protocol))
+            }
+            Err(error) => {
+                self.tap.refused(None, Fault::ClientTls);
+                tracing::debug!(error = &error as &dyn std::error::Error, "a client was refused");
+                None
+            }
+        }
+    }
+
+    /// Tells a client that there are too many, where it can be told in plain text.
+    pub(super) async fn turn_away(self: Rc<Self>, stream: TcpStream, member: Member) {
+        let fault = Fault::ClientConnectionLimit;
+        if self.acceptor.is_some() {
+            return self.tap.refused(None, fault);
+        }
+        let reply = reply::to_one_too_many();
+        self.tap.refused(Some(reply.status()), fault);
+        poll_fn(|cx| {
+            member.wake_by(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
+        h1::turn_away(Io::from(stream), reply, &member).await;
+    }
+
     /// An exchange that never began is counted like any other.
     fn refuse(&self, reason: NoRequest) -> Response<Bytes> {
         let reply = reply::to_no_request(reason);
-        self.tap.refused(reply.status(), reply::fault_of(reason));
+        self.tap.refused(Some(reply.status()), reply::fault_of(reason));
         reply
     }
 
@@ -92,8 +141,12 @@ impl Server {
                 if input[..known] != PREFACE[..known] {
                     return Poll::Ready(Some(Protocol::Http1));
                 }
-                if known == PREFACE.len() {
-                    return Poll::Ready(Some(Protocol::Http2));
+                match input.get(PREFACE.len()..PREFACE.len() + FRAME_HEAD) {
+                    Some([_, _, _, SETTINGS, 0, 0, 0, 0, 0]) => {
+                        return Poll::Ready(Some(Protocol::Http2));
+                    }
+                    Some(_) => return Poll::Ready(None),
+                    None => {}
                 }
                 match io.poll_fill(input, ROOM, cx) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),

@@ -3,8 +3,10 @@
 //! In: a request's head as it came. Out: the one authority it names, if it names one. A request that two readers
 //! could route differently is refused (RFC 9112 section 3.2), and the upstream sees nothing of it.
 
+use super::h1::{self, BadFraming};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Uri, Version, header};
+use std::net::Ipv6Addr;
 use thiserror::Error;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -17,6 +19,12 @@ pub(super) enum Refusal {
     InvalidHost,
     #[error("the Host header and the authority of the request's target differ")]
     HostMismatch,
+    #[error("the :path is not one that begins with a slash")]
+    InvalidPath,
+    #[error("the :scheme is neither http nor https")]
+    InvalidScheme,
+    #[error(transparent)]
+    Framing(#[from] BadFraming),
     #[error("CONNECT asks for a tunnel, which this proxy does not make")]
     Connect,
 }
@@ -28,6 +36,9 @@ impl Refusal {
             Self::SeveralHosts => "several_hosts",
             Self::InvalidHost => "invalid_host",
             Self::HostMismatch => "host_mismatch",
+            Self::InvalidPath => "invalid_path",
+            Self::InvalidScheme => "invalid_scheme",
+            Self::Framing(_) => "invalid_framing",
             Self::Connect => "connect_refused",
         }
     }
@@ -36,6 +47,9 @@ impl Refusal {
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     if request.method() == Method::CONNECT {
         return Err(Refusal::Connect);
+    }
+    if request.version() == Version::HTTP_2 {
+        check_http2(request)?;
     }
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next();
@@ -55,6 +69,26 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     }
 }
 
+/// What the codec of HTTP/1 has checked before, and hyper leaves to us for HTTP/2.
+fn check_http2<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let is_star = path == "*" && request.method() == Method::OPTIONS;
+    if !path.starts_with('/') && !is_star {
+        return Err(Refusal::InvalidPath);
+    }
+    if let Some(authority) = uri.authority() {
+        if !is_host(authority.as_str().as_bytes()) {
+            return Err(Refusal::InvalidHost);
+        }
+        if ![Some("http"), Some("https")].contains(&uri.scheme_str()) {
+            return Err(Refusal::InvalidScheme);
+        }
+    }
+    h1::framing_of(request.headers(), Version::HTTP_11)?;
+    Ok(())
+}
+
 /// The authority that a checked request names; `None` where HTTP/1.0 named none.
 pub(super) fn host<B>(request: &Request<B>) -> Option<HeaderValue> {
     if let Some(host) = request.headers().get(header::HOST) {
@@ -71,8 +105,23 @@ fn is_host(value: &[u8]) -> bool {
 }
 
 fn is_parsed_host(value: &[u8]) -> bool {
-    let authority = Authority::try_from(value).ok();
-    authority.is_some_and(|authority| !authority.as_str().contains(['@', ',']))
+    let Some(authority) = Authority::try_from(value).ok() else { return false };
+    let text = authority.as_str();
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => (host, port),
+            _ => return false,
+        },
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let is_port = |port: &str| port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    !host.is_empty() && !text.contains(['@', ',']) && is_port(port)
+}
+
+/// An empty one is allowed (RFC 3986 section 3.2.3).
+fn is_port(digits: &str) -> bool {
+    digits.bytes().all(|digit| digit.is_ascii_digit())
+        && (digits.is_empty() || digits.parse::<u16>().is_ok())
 }
 
 /// A name or an IPv4 address, maybe with a port: what nearly every Host is, told without the
@@ -81,7 +130,7 @@ fn is_plain_host(value: &[u8]) -> bool {
     let mut parts = value.splitn(2, |byte| *byte == b':');
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     let has_name = parts.next().is_some_and(|name| !name.is_empty() && name.iter().all(is_name));
-    let is_port = |port: &[u8]| matches!(port.len(), 1..=5) && port.iter().all(u8::is_ascii_digit);
+    let is_port = |port: &[u8]| matches!(port.len(), 1..=4) && port.iter().all(u8::is_ascii_digit);
     has_name && parts.next().is_none_or(is_port)
 }
 
@@ -93,19 +142,23 @@ fn is_same(host: &HeaderValue, authority: &Authority) -> bool {
 
 /// The path sent upstream: the request's own, after `base` if there is one.
 pub(super) fn path(uri: &Uri, base: &PathAndQuery) -> PathAndQuery {
-    let own = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let own = own_path(uri);
     let base = base.path().trim_end_matches('/');
-    if base.is_empty() || own == "*" {
+    if own == "*" || (base.is_empty() && own.as_str().starts_with('/')) {
         return own;
     }
-    // Two valid paths, the second beginning with a slash or a query, make a valid one.
+    // Of `http://host?a=b` the path is empty, and shown as a slash (RFC 9112 section 3.2.1).
     PathAndQuery::try_from(format!("{base}{own}")).unwrap_or(own)
 }
 
+pub(super) fn own_path(uri: &Uri) -> PathAndQuery {
+    uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
+}
+
 /// The target as HTTP/2 wants it: whole.
-pub(super) fn absolute(path: PathAndQuery, authority: Authority) -> Uri {
+pub(super) fn absolute(path: PathAndQuery, authority: Authority, scheme: Scheme) -> Uri {
     let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(Scheme::HTTP);
+    parts.scheme = Some(scheme);
     parts.authority = Some(authority);
     parts.path_and_query = Some(path.clone());
     Uri::from_parts(parts).unwrap_or_else(|_| Uri::from(path))

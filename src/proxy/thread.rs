@@ -1,7 +1,9 @@
 //! A serving thread: one listener, one single-threaded runtime, everything on it owned by it.
 
 use super::drain::{Drain, Member, Phase, TICK};
+use super::limit::Connections;
 use super::server::Server;
+use super::tls::{Acceptor, Connector};
 use super::upstream::Upstream;
 use crate::capture::{Queue, RouteTable};
 use crate::config;
@@ -36,6 +38,12 @@ pub struct Thread {
     pub listener: std::net::TcpListener,
     pub client: config::Client,
     pub upstream: config::Upstream,
+    /// Where clients speak TLS.
+    pub acceptor: Option<Acceptor>,
+    /// Where the upstream speaks TLS.
+    pub connector: Option<Connector>,
+    /// Shared by all threads of the process.
+    pub connections: Arc<Connections>,
     pub routes: Arc<RouteTable>,
     pub tap: Settings,
     pub queue: Arc<Queue>,
@@ -52,23 +60,24 @@ impl Thread {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default())?;
-        let Self { listener, client, upstream, routes, tap, queue, recorder, tracing, shutdown } =
-            self;
+        let Self { listener, client, upstream, acceptor, connector, connections, .. } = self;
+        let Self { routes, tap, queue, recorder, tracing, shutdown, .. } = self;
         let tap = Rc::new(Tap::new(tap, routes, queue, recorder, tracing));
-        let upstream = Rc::new(Upstream::new(upstream));
-        let server = Server::new(&client, upstream, tap, Rc::new(Drain::new()));
-        runtime.block_on(run(Rc::new(server), listener, shutdown))
+        let upstream = Rc::new(Upstream::new(upstream, connector));
+        let server = Server::new(&client, acceptor, upstream, tap, Rc::new(Drain::new()));
+        runtime.block_on(run(Rc::new(server), listener, connections, shutdown))
     }
 }
 
 async fn run(
     server: Rc<Server>,
     listener: std::net::TcpListener,
+    connections: Arc<Connections>,
     mut shutdown: watch::Receiver<Shutdown>,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    let accepting =
-        tokio::task::spawn_local(accept(Rc::clone(&server), TcpListener::from_std(listener)?));
+    let listener = TcpListener::from_std(listener)?;
+    let accepting = tokio::task::spawn_local(accept(Rc::clone(&server), listener, connections));
     let ticking = tokio::task::spawn_local(tick(Rc::clone(&server)));
     let mut deadline = drain(&server, &mut shutdown).await;
     accepting.abort();
@@ -111,7 +120,7 @@ async fn closing(shutdown: &mut watch::Receiver<Shutdown>) -> Instant {
     std::future::pending().await
 }
 
-async fn accept(server: Rc<Server>, listener: TcpListener) {
+async fn accept(server: Rc<Server>, listener: TcpListener, connections: Arc<Connections>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -123,7 +132,13 @@ async fn accept(server: Rc<Server>, listener: TcpListener) {
                     continue;
                 }
                 let member = Member::new(Rc::clone(&server.drain));
-                drop(tokio::task::spawn_local(Rc::clone(&server).serve(stream, member)));
+                let server = Rc::clone(&server);
+                match connections.admit() {
+                    Some(place) => {
+                        drop(tokio::task::spawn_local(server.serve(stream, member, place)));
+                    }
+                    None => drop(tokio::task::spawn_local(server.turn_away(stream, member))),
+                }
             }
             Err(error) => {
                 tracing::warn!(

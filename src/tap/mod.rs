@@ -49,12 +49,13 @@ impl Tap {
         self.recorder.borrow_mut().flush();
     }
 
-    /// A client was answered `status` before an exchange could begin. It is recorded without a route.
-    pub fn refused(&self, status: StatusCode, fault: Fault) {
+    /// A client was turned away before an exchange could begin, with `status` if it was told one. It
+    /// is recorded without a route.
+    pub fn refused(&self, status: Option<StatusCode>, fault: Fault) {
         self.recorder.borrow_mut().record(&Observation {
             route: RouteId::OTHER,
             method: &Method::from_bytes(b"_OTHER").unwrap_or_default(),
-            outcome: Outcome { status: Some(status), fault: Some(fault) },
+            outcome: Outcome { status, fault: Some(fault) },
             timing: Timing::default(),
             request_bytes: 0,
             response_bytes: 0,

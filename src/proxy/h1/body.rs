@@ -1,7 +1,6 @@
 //! The body of a client's request, read from the connection that its answer will go out on.
 
-use super::framing::Framing;
-use super::incoming::{BadBody, Incoming};
+use super::incoming::BadBody;
 use super::server::Wire;
 use super::written::Written;
 use bytes::Bytes;
@@ -15,11 +14,18 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 pub(in crate::proxy) struct ClientBody {
     pub(super) wire: Rc<Wire>,
-    pub(super) incoming: Incoming,
     pub(super) written: Written,
+    pub(super) trailers: Option<Box<Written>>,
     pub(super) version: Version,
     pub(super) expectation: Expectation,
-    pub(super) asks_upgrade: bool,
+    pub(super) upgrade: Upgrade,
+}
+
+/// Whether the client wants to speak another protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upgrade {
+    NotAsked,
+    Asked,
 }
 
 /// What a client waits for before it sends its body.
@@ -37,13 +43,26 @@ impl ClientBody {
         &self.written
     }
 
+    pub(in crate::proxy) fn written_trailers(&self) -> Option<&Written> {
+        self.trailers.as_deref()
+    }
+
     /// The request's target is no longer the one that was written.
     pub(in crate::proxy) fn retargeted(&mut self) {
         self.written.forget_start();
     }
 
     pub(in crate::proxy) fn asks_upgrade(&self) -> bool {
-        self.asks_upgrade
+        self.upgrade == Upgrade::Asked
+    }
+
+    /// The upstream cannot switch to another protocol.
+    pub(in crate::proxy) fn stay_with_http(&mut self) {
+        self.upgrade = Upgrade::NotAsked;
+    }
+
+    pub(in crate::proxy) fn open_tunnel(&mut self) {
+        self.wire.begin_tunnel();
     }
 
     /// The upstream speaks no HTTP/1 and will say nothing to a client that waits.
@@ -53,21 +72,11 @@ impl ClientBody {
         }
     }
 
-    /// The upstream cannot switch to another protocol.
-    pub(in crate::proxy) fn stay_with_http(&mut self) {
-        self.asks_upgrade = false;
-    }
-
     pub(in crate::proxy) fn interim(&self, head: &[u8], cx: &mut Context<'_>) {
         // HTTP/1.0 knows no interim answers.
         if self.version == Version::HTTP_11 {
             self.wire.push_interim(head, cx);
         }
-    }
-
-    pub(in crate::proxy) fn open_tunnel(&mut self) {
-        self.wire.body_is_over.set(false);
-        self.incoming = Incoming::new(Framing::UntilClose);
     }
 }
 
@@ -84,19 +93,17 @@ impl Body for ClientBody {
             this.expectation = Expectation::None;
             this.wire.push_interim(CONTINUE, cx);
         }
-        let input = &mut *this.wire.input.borrow_mut();
-        let polled = this.incoming.poll_frame(&this.wire.io, input, cx);
-        if this.incoming.is_over() {
-            this.wire.body_is_over.set(true);
-        }
+        let incoming = &mut *this.wire.incoming.borrow_mut();
+        let polled = incoming.poll_frame(&this.wire.io, &mut this.wire.input.borrow_mut(), cx);
+        this.trailers = incoming.take_trailers();
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_over()
+        self.wire.incoming.borrow().is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.wire.incoming.borrow().size_hint()
     }
 }

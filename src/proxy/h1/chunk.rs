@@ -5,6 +5,7 @@
 //! passed over, and what they and the trailers may take is bounded.
 
 use super::head::{self, BadHead};
+use super::written::Written;
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -50,10 +51,11 @@ enum State {
     Over,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Step {
     Data(Bytes),
-    Trailers(HeaderMap),
+    /// With the letters they were written in.
+    Trailers(HeaderMap, Box<Written>),
     Over,
     /// Nothing more can be told without more bytes.
     More,
@@ -140,14 +142,15 @@ impl Chunks {
         if end > MOST_TRAILER_BYTES {
             return Err(BadChunk::TrailersTooLong);
         }
-        let block = input.split_to(end + 4);
-        let trailers = head::trailers(&block, MOST_TRAILERS).map_err(BadChunk::Trailers)?;
+        let block = input.split_to(end + 4).freeze();
+        let (trailers, written) =
+            head::trailers(block, MOST_TRAILERS).map_err(BadChunk::Trailers)?;
         let forbidden = [CONTENT_LENGTH, TRANSFER_ENCODING, HOST];
         if forbidden.iter().any(|name| trailers.contains_key(name)) {
             return Err(BadChunk::ForbiddenTrailer);
         }
         self.state = State::Over;
-        Ok(Step::Trailers(trailers))
+        Ok(Step::Trailers(trailers, Box::new(written)))
     }
 }
 
@@ -188,8 +191,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Data, trailers, and what follows.
+    type Read = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
     /// All that comes of `parts`, read one after the other.
-    fn read(parts: &[&[u8]]) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), BadChunk> {
+    fn read(parts: &[&[u8]]) -> Result<Read, BadChunk> {
         let (mut chunks, mut input) = (Chunks::new(), BytesMut::new());
         let (mut data, mut trailers) = (Vec::new(), None);
         for part in parts {
@@ -197,7 +203,7 @@ mod tests {
             loop {
                 match chunks.step(&mut input)? {
                     Step::Data(bytes) => data.extend_from_slice(&bytes),
-                    Step::Trailers(fields) => trailers = Some(fields),
+                    Step::Trailers(fields, _) => trailers = Some(fields),
                     Step::Over | Step::More => break,
                 }
             }
@@ -245,16 +251,16 @@ mod tests {
                     other => break other,
                 }
             };
-            assert_eq!(outcome, Err(fault), "{text:?}");
+            assert_eq!(outcome.unwrap_err(), fault, "{text:?}");
         }
     }
 
     #[test]
     fn extensions_and_trailers_are_bounded() {
         let mut input = BytesMut::from(&*format!("5;{}", "x".repeat(MOST_LINE_BYTES)));
-        assert_eq!(Chunks::new().step(&mut input), Err(BadChunk::Extension));
+        assert_eq!(Chunks::new().step(&mut input).unwrap_err(), BadChunk::Extension);
         let mut input = BytesMut::from(&*format!("0\r\nx: {}", "y".repeat(MOST_TRAILER_BYTES)));
-        assert_eq!(Chunks::new().step(&mut input), Err(BadChunk::TrailersTooLong));
+        assert_eq!(Chunks::new().step(&mut input).unwrap_err(), BadChunk::TrailersTooLong);
         let chunk = format!("1;{}\r\nx\r\n", "y".repeat(1000));
         let mut input = BytesMut::from(&*chunk.repeat(20));
         let mut chunks = Chunks::new();
@@ -262,7 +268,7 @@ mod tests {
         while outcome.is_ok() && !input.is_empty() {
             outcome = chunks.step(&mut input);
         }
-        assert_eq!(outcome, Err(BadChunk::Extension));
+        assert_eq!(outcome.unwrap_err(), BadChunk::Extension);
     }
 
     proptest! {
@@ -283,7 +289,7 @@ mod tests {
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut input = BytesMut::from(&*bytes);
             let mut chunks = Chunks::new();
-            while let Ok(Step::Data(_) | Step::Trailers(_)) = chunks.step(&mut input) {}
+            while let Ok(Step::Data(_) | Step::Trailers(..)) = chunks.step(&mut input) {}
         }
     }
 }

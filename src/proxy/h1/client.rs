@@ -11,7 +11,7 @@ use super::head::{self, AnswerHead, BadHead, Persistence};
 use super::incoming::{BadBody, HEAD_ROOM, Incoming};
 use super::outgoing::{OnFault, Outgoing, Unsent};
 use super::replay::Replay;
-use super::written::Written;
+use super::written::{Spelled, Written};
 use crate::proxy::io::Io;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
@@ -27,9 +27,7 @@ use thiserror::Error;
 const MOST_INTERIM: usize = 32;
 
 /// What the codec asks of a request's body beside its frames.
-pub(in crate::proxy) trait Asking: Body<Data = Bytes> + Unpin {
-    /// How the request's head was written, if it came over HTTP/1.
-    fn written(&self) -> Option<&Written>;
+pub(in crate::proxy) trait Asking: Spelled {
     /// An interim answer has come; `head` is all of it.
     fn interim(&self, head: &Bytes, cx: &mut Context<'_>);
     /// The upstream switches protocols: frames are what the client sends from now on, as it comes.
@@ -71,6 +69,8 @@ pub(in crate::proxy) enum SendError<E> {
     CutShort,
     #[error("the answer is not one")]
     BadHead(#[from] BadHead),
+    #[error("the upstream speaks HTTP/2 only")]
+    SpeaksHttp2,
     #[error("the answer switches protocols, which nobody asked for")]
     UnaskedUpgrade,
     #[error("more than {MOST_INTERIM} interim answers came")]
@@ -101,8 +101,7 @@ pub(in crate::proxy) struct Unanswered<B> {
 
 impl<B: Asking> Unanswered<B> {
     pub(in crate::proxy) fn new(request: Request<B>) -> Self {
-        let (head, body) = request.into_parts();
-        Self { head: Request::from_parts(head, ()), body: Replay::new(body) }
+        Self::from_request(request.map(Replay::new))
     }
 
     /// For a last try.
@@ -113,6 +112,16 @@ impl<B: Asking> Unanswered<B> {
     /// Whether it can be sent from its beginning once more.
     pub(in crate::proxy) fn rewind(&mut self) -> bool {
         self.body.rewind()
+    }
+
+    /// For a protocol other than this one.
+    pub(in crate::proxy) fn into_request(self) -> Request<Replay<B>> {
+        self.head.map(|()| self.body)
+    }
+
+    pub(in crate::proxy) fn from_request(request: Request<Replay<B>>) -> Self {
+        let (head, body) = request.into_parts();
+        Self { head: Request::from_parts(head, ()), body }
     }
 
     pub(in crate::proxy) fn method(&self) -> &Method {
@@ -185,6 +194,9 @@ impl<B: Asking> Exchange<B> {
         self.poll_sending(cx)?;
         loop {
             match head::answer(&mut self.connection.input, method) {
+                Err(_) if is_http2(&self.connection.input) => {
+                    return Poll::Ready(Err((SendError::SpeaksHttp2, Reached::Unread)));
+                }
                 Err(bad) => return Poll::Ready(Err((bad.into(), Reached::Answered))),
                 Ok(Some(head)) if is_interim(&head) => self.pass_interim(&head, cx)?,
                 Ok(Some(head)) => return Poll::Ready(self.checked(head)),
@@ -254,6 +266,11 @@ impl<B: Asking> Exchange<B> {
     }
 }
 
+/// Whether a server of HTTP/2 greets, with a SETTINGS frame on stream 0 (RFC 9113 section 6.5).
+fn is_http2(input: &[u8]) -> bool {
+    matches!(input, [0, _, _, 4, 0 | 1, 0, 0, 0, 0, ..])
+}
+
 fn is_interim(head: &AnswerHead) -> bool {
     let status = head.answer.status();
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
@@ -272,13 +289,14 @@ fn answered<B: Asking>(mut exchange: Box<Exchange<B>>, head: AnswerHead) -> Resp
     exchange.incoming = Incoming::new(framing);
     exchange.written = written;
     let is_reusable = persistence != Persistence::Close && framing != Framing::UntilClose;
-    answer.map(|()| Answer { exchange, state: State::new(is_reusable) })
+    answer.map(|()| Answer { exchange, state: State::new(is_reusable), trailers: None })
 }
 
 /// The body of an answer, and what is still to be sent of its request.
 pub(in crate::proxy) struct Answer<B> {
     exchange: Box<Exchange<B>>,
     state: State,
+    trailers: Option<Box<Written>>,
 }
 
 /// What may become of the connection.
@@ -298,6 +316,17 @@ impl State {
 impl<B: Asking> Answer<B> {
     pub(in crate::proxy) fn written(&self) -> &Written {
         &self.exchange.written
+    }
+
+    pub(in crate::proxy) fn written_trailers(&self) -> Option<&Written> {
+        self.trailers.as_deref()
+    }
+
+    /// Of a tunnel whose upstream says no more: until its client says no more either.
+    pub(in crate::proxy) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_over = self.exchange.poll_sending(cx).is_err();
+        let is_flowing = matches!(self.exchange.sending, Sending::Flowing);
+        if is_over || !is_flowing { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// The connection, once both request and answer have ended on it as they should.
@@ -325,7 +354,9 @@ impl<B: Asking> Answer<B> {
             exchange.sending = Sending::Broken(None);
         }
         let Idle { io, input, .. } = &mut exchange.connection;
-        exchange.incoming.poll_frame(io, input, cx)
+        let polled = exchange.incoming.poll_frame(io, input, cx);
+        self.trailers = exchange.incoming.take_trailers();
+        polled
     }
 
     pub(in crate::proxy) fn is_end_stream(&self) -> bool {

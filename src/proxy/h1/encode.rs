@@ -129,9 +129,9 @@ pub(super) fn chunk_size(out: &mut BytesMut, length: usize) {
 }
 
 /// The end of a chunked body.
-pub(super) fn trailers(out: &mut BytesMut, trailers: &HeaderMap) {
+pub(super) fn trailers(out: &mut BytesMut, trailers: &HeaderMap, written: Option<&Written>) {
     out.extend_from_slice(b"0\r\n");
-    fields(out, trailers, None);
+    fields(out, trailers, written);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -35,7 +35,10 @@ pub(in crate::proxy) enum BadFraming {
     UnknownEncoding,
 }
 
-pub(super) fn of_request(headers: &HeaderMap, version: Version) -> Result<Framing, BadFraming> {
+pub(in crate::proxy) fn of_request(
+    headers: &HeaderMap,
+    version: Version,
+) -> Result<Framing, BadFraming> {
     Ok(declared(headers, version)?.unwrap_or(Framing::Empty))
 }
 

@@ -13,6 +13,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
 };
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use thiserror::Error;
@@ -144,15 +145,21 @@ pub(super) fn request(
     }
     let mut room: Room<'_> = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
-    let length = match parsed.parse_with_uninit_headers(input, &mut room)? {
-        httparse::Status::Complete(length) => length,
-        httparse::Status::Partial => return within(input, limits).map(|()| None),
+    let text = legible(input);
+    let length = match parsed.parse_with_uninit_headers(&text, &mut room) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return within(input, limits).map(|()| None),
+        Err(httparse::Error::Version) if !is_other_version(input) => {
+            return Err(BadHead::Syntax(httparse::Error::Token));
+        }
+        Err(error) => return Err(error.into()),
     };
     let method = Method::from_bytes(parsed.method.unwrap_or_default().as_bytes());
     let method = method.map_err(|_| BadHead::Syntax(httparse::Error::Token))?;
-    let target = Span::of(parsed.path.unwrap_or_default().as_bytes(), input);
+    let target = Span::of(parsed.path.unwrap_or_default().as_bytes(), &text);
     let version = version_of(parsed.version)?;
-    let lines = lines_of(parsed.headers, input, limits)?;
+    let lines = lines_of(parsed.headers, &text, limits)?;
+    drop(text);
     let head = take(input, length, limits)?;
     let target = head.slice(target.range());
     let (uri, odd_target) = uri(&method, target)?;
@@ -163,8 +170,7 @@ pub(super) fn request(
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.version_mut() = version;
-    let asks_upgrade =
-        said.asks_upgrade && framing == Framing::Empty && headers.contains_key(UPGRADE);
+    let asks_upgrade = said.asks_upgrade && headers.contains_key(UPGRADE);
     if asks_upgrade && has_token(&headers, &UPGRADE, b"h2c") {
         return Err(BadHead::UpgradeToH2c);
     }
@@ -208,24 +214,40 @@ pub(super) fn answer(input: &mut BytesMut, method: &Method) -> Result<Option<Ans
 }
 
 /// Trailers, which are fields without a start line, from `block`, which ends in an empty line.
-pub(super) fn trailers(block: &[u8], most: usize) -> Result<HeaderMap, BadHead> {
+pub(super) fn trailers(block: Bytes, most: usize) -> Result<(HeaderMap, Written), BadHead> {
     let mut room = [httparse::EMPTY_HEADER; MOST_FIELDS];
-    let parsed = match httparse::parse_headers(block, &mut room)? {
+    let parsed = match httparse::parse_headers(&block, &mut room)? {
         httparse::Status::Complete((_, parsed)) => parsed,
         httparse::Status::Partial => return Err(BadHead::Syntax(httparse::Error::NewLine)),
     };
-    no_bare_line_feed(block)?;
-    if parsed.len() > most {
-        return Err(BadHead::TooManyFields(most));
+    no_bare_line_feed(&block)?;
+    let lines = lines_of(parsed, &block, Limits { fields: most, bytes: block.len() })?;
+    let (trailers, names) = fields(&block, &lines)?;
+    Ok((trailers, Written::new(block, names, None)))
+}
+
+/// httparse wants a target to be UTF-8, which peers do not. Where it is not, this gives a text of the
+/// same length that is, so that the spans found in it are those of `input`.
+fn legible(input: &[u8]) -> Cow<'_, [u8]> {
+    let line = memchr::memchr(b'\n', input).map_or(input, |end| &input[..end]);
+    if line.is_ascii() || std::str::from_utf8(line).is_ok() {
+        return Cow::Borrowed(input);
     }
-    let mut trailers = HeaderMap::with_capacity(parsed.len());
-    for line in parsed {
-        let name = HeaderName::from_bytes(line.name.as_bytes());
-        let name = name.map_err(|_| BadHead::Syntax(httparse::Error::HeaderName))?;
-        let value = HeaderValue::from_bytes(line.value);
-        trailers.append(name, value.map_err(|_| BadHead::Syntax(httparse::Error::HeaderValue))?);
+    let mut text = input.to_vec();
+    let target = memchr::memchr(b' ', line).unwrap_or(line.len())..line.len();
+    for byte in text[target].iter_mut().filter(|byte| !byte.is_ascii()) {
+        *byte = b'~';
     }
-    Ok(trailers)
+    Cow::Owned(text)
+}
+
+/// Whether the first line is a request's, in another version than those known here.
+fn is_other_version(input: &[u8]) -> bool {
+    let line = input.split(|byte| matches!(byte, b'\r' | b'\n')).find(|line| !line.is_empty());
+    let mut parts = line.unwrap_or_default().split(|byte| *byte == b' ');
+    let version = parts.nth(2).and_then(|version| version.strip_prefix(b"HTTP/"));
+    let is_version = |version: &[u8]| matches!(version, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit());
+    parts.next().is_none() && version.is_some_and(is_version)
 }
 
 fn is_worth_parsing(input: &[u8], limits: Limits) -> Result<bool, BadHead> {

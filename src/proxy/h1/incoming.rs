@@ -5,6 +5,7 @@
 
 use super::chunk::{BadChunk, Chunks, Step};
 use super::framing::Framing;
+use super::written::Written;
 use crate::proxy::io::Io;
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
@@ -33,6 +34,8 @@ pub(in crate::proxy) enum BadBody {
 pub(super) struct Incoming {
     state: State,
     room: usize,
+    /// How the trailers were written, once they have come.
+    trailers: Option<Box<Written>>,
 }
 
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Incoming {
             Framing::Chunked => State::Chunked(Chunks::new()),
             Framing::UntilClose => State::UntilClose,
         };
-        Self { state, room: LEAST_ROOM }
+        Self { state, room: LEAST_ROOM, trailers: None }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -61,6 +64,10 @@ impl Incoming {
             State::Chunked(chunks) => chunks.is_over(),
             State::Length(_) | State::UntilClose => false,
         }
+    }
+
+    pub(super) fn take_trailers(&mut self) -> Option<Box<Written>> {
+        self.trailers.take()
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
@@ -98,7 +105,10 @@ impl Incoming {
             State::Over => Ok(Next::Over),
             State::Chunked(chunks) => Ok(match chunks.step(input)? {
                 Step::Data(data) => Next::Frame(Frame::data(data)),
-                Step::Trailers(trailers) => Next::Frame(Frame::trailers(trailers)),
+                Step::Trailers(trailers, written) => {
+                    self.trailers = Some(written);
+                    Next::Frame(Frame::trailers(trailers))
+                }
                 Step::Over => Next::Over,
                 Step::More => Next::More,
             }),

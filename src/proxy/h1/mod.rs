@@ -24,8 +24,9 @@ mod written;
 
 pub(super) use body::ClientBody;
 pub(super) use client::{Answer, Asking, Failed, Idle, Reached, SendError, Unanswered, send};
-pub(super) use framing::BadFraming;
+pub(super) use framing::{BadFraming, of_request as framing_of};
 pub(super) use head::{BadHead, Limits};
 pub(super) use incoming::BadBody;
-pub(super) use server::{NoRequest, Settings, Telling, serve};
-pub(super) use written::Written;
+pub(super) use replay::Replay;
+pub(super) use server::{NoRequest, Settings, Telling, serve, turn_away};
+pub(super) use written::{Spelled, Written};

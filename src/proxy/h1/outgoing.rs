@@ -6,9 +6,10 @@
 
 use super::encode;
 use super::framing::Framing;
+use super::written::Spelled;
 use crate::proxy::io::Io;
 use bytes::{Buf as _, Bytes, BytesMut};
-use http_body::{Body, Frame};
+use http_body::Frame;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -55,10 +56,7 @@ enum Stage {
     Sent,
 }
 
-impl<B> Outgoing<B>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
+impl<B: Spelled> Outgoing<B> {
     pub(super) fn new(head: BytesMut, body: B, framing: Framing, on_fault: OnFault) -> Self {
         let stage = match framing {
             Framing::Empty | Framing::Length(0) => Stage::Ended,
@@ -145,7 +143,8 @@ where
             Ok(data) => self.take_data(data),
             Err(frame) => {
                 if let (Framing::Chunked, Ok(trailers)) = (self.framing, frame.into_trailers()) {
-                    encode::trailers(&mut self.out, &trailers);
+                    let written = self.body.written_trailers();
+                    encode::trailers(&mut self.out, &trailers, written);
                     self.stage = Stage::Ended;
                 }
                 Ok(())

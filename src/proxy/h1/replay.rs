@@ -3,6 +3,7 @@
 //! Frames are kept by reference count until an answer comes or they exceed a bound. So a request
 //! whose connection turns out to be stale goes out again on a fresh one, byte for byte.
 
+use super::written::{Spelled, Written};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
@@ -11,7 +12,7 @@ use std::task::{Context, Poll};
 
 const MOST_KEPT_BYTES: usize = 64 * 1024;
 
-pub(super) struct Replay<B> {
+pub(in crate::proxy) struct Replay<B> {
     inner: B,
     /// Sent before, in this order; `None` once that can no longer be repeated.
     sent: Option<SmallVec<[Bytes; 2]>>,
@@ -21,27 +22,27 @@ pub(super) struct Replay<B> {
 }
 
 impl<B> Replay<B> {
-    pub(super) fn new(inner: B) -> Self {
+    pub(in crate::proxy) fn new(inner: B) -> Self {
         Self { inner, sent: Some(SmallVec::new()), sent_bytes: 0, again: 0 }
     }
 
-    pub(super) fn inner(&self) -> &B {
+    pub(in crate::proxy) fn inner(&self) -> &B {
         &self.inner
     }
 
-    pub(super) fn inner_mut(&mut self) -> &mut B {
+    pub(in crate::proxy) fn inner_mut(&mut self) -> &mut B {
         &mut self.inner
     }
 
     /// No second time will be needed.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::proxy) fn forget(&mut self) {
         if self.sent.as_ref().is_none_or(|sent| self.again >= sent.len()) {
             self.sent = None;
         }
     }
 
     /// Begins anew; false if that is not possible.
-    pub(super) fn rewind(&mut self) -> bool {
+    pub(in crate::proxy) fn rewind(&mut self) -> bool {
         self.again = 0;
         self.sent.is_some()
     }
@@ -67,6 +68,16 @@ impl<B> Replay<B> {
 
     fn is_repeating(&self) -> bool {
         self.sent.as_ref().is_some_and(|sent| self.again < sent.len())
+    }
+}
+
+impl<B: Spelled> Spelled for Replay<B> {
+    fn written(&self) -> Option<&Written> {
+        self.inner.written()
+    }
+
+    fn written_trailers(&self) -> Option<&Written> {
+        self.inner.written_trailers()
     }
 }
 

@@ -5,18 +5,17 @@
 //! away drops what was being done for it. Nothing here waits without a limit that the settings give,
 //! except for an exchange that is alive.
 
-use super::body::{ClientBody, Expectation};
+use super::body::{ClientBody, Expectation, Upgrade};
 use super::encode::{self, Client};
 use super::framing::Framing;
 use super::head::{self, BadHead, Limits, Persistence, RequestHead};
 use super::incoming::{HEAD_ROOM, Incoming};
 use super::outgoing::{OnFault, Outgoing, Unsent};
-use super::written::Written;
+use super::written::Spelled;
 use crate::proxy::drain::{Member, Phase};
 use crate::proxy::io::Io;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode, header};
-use http_body::Body;
 use http_body_util::Full;
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -30,6 +29,8 @@ use tower::Service;
 
 /// Of requests that came before their turn; the kernel holds the rest.
 const MOST_PIPELINED_BYTES: usize = 64 * 1024;
+/// Of a request's body that its answer did not wait for.
+const MOST_SKIPPED_BYTES: usize = 64 * 1024;
 /// After the last answer, what a client still sends is read and thrown away for so long, and so much
 /// of it: closing at once would let the kernel take the answer back from it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -53,14 +54,16 @@ pub(in crate::proxy) enum NoRequest {
 }
 
 /// What the codec asks of an answer's body beside its frames.
-pub(in crate::proxy) trait Telling: Body<Data = Bytes> + Unpin {
-    /// How the answer's head was written, if it came over HTTP/1.
-    fn written(&self) -> Option<&Written>;
+pub(in crate::proxy) trait Telling: Spelled {
+    /// Of a tunnel whose upstream says no more: until its client says no more either.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
+impl Spelled for Full<Bytes> {}
+
 impl Telling for Full<Bytes> {
-    fn written(&self) -> Option<&Written> {
-        None
+    fn poll_rest(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
     }
 }
 
@@ -68,12 +71,34 @@ impl Telling for Full<Bytes> {
 pub(super) struct Wire {
     pub(super) io: Io,
     pub(super) input: RefCell<BytesMut>,
+    /// The body of the request under way.
+    pub(super) incoming: RefCell<Incoming>,
     /// Interim answers that could not be written at once.
     interim: RefCell<BytesMut>,
-    pub(super) body_is_over: Cell<bool>,
+    /// What comes is no HTTP any more.
+    is_tunnel: Cell<bool>,
 }
 
 impl Wire {
+    fn new(io: Io, input: BytesMut) -> Self {
+        Self {
+            io,
+            input: RefCell::new(input),
+            incoming: RefCell::new(Incoming::new(Framing::Empty)),
+            interim: RefCell::default(),
+            is_tunnel: Cell::new(false),
+        }
+    }
+
+    pub(super) fn begin_tunnel(&self) {
+        self.is_tunnel.set(true);
+        *self.incoming.borrow_mut() = Incoming::new(Framing::UntilClose);
+    }
+
+    fn is_body_over(&self) -> bool {
+        self.incoming.borrow().is_over()
+    }
+
     pub(super) fn push_interim(&self, head: &[u8], cx: &mut Context<'_>) {
         let interim = &mut *self.interim.borrow_mut();
         interim.extend_from_slice(head);
@@ -89,7 +114,7 @@ impl Wire {
 
     /// Whether the client has left while it was being served. Requests that come early are kept.
     fn poll_gone(&self, cx: &mut Context<'_>) -> bool {
-        if !self.body_is_over.get() {
+        if self.is_tunnel.get() || !self.is_body_over() {
             return false;
         }
         let input = &mut *self.input.borrow_mut();
@@ -101,6 +126,19 @@ impl Wire {
             }
         }
         false
+    }
+
+    /// Whether what is left of the request's body is here already, and little. It is thrown away.
+    fn skip_body(&self, cx: &mut Context<'_>) -> bool {
+        let mut skipped = 0;
+        while !self.is_body_over() && skipped <= MOST_SKIPPED_BYTES {
+            let input = &mut *self.input.borrow_mut();
+            match self.incoming.borrow_mut().poll_frame(&self.io, input, cx) {
+                Poll::Ready(Some(Ok(frame))) => skipped += frame.data_ref().map_or(0, Bytes::len),
+                Poll::Ready(Some(Err(_)) | None) | Poll::Pending => break,
+            }
+        }
+        self.is_body_over()
     }
 }
 
@@ -133,12 +171,7 @@ pub(in crate::proxy) async fn serve<S, B>(
     S: Service<Request<ClientBody>, Response = Response<B>, Error = Infallible>,
     B: Telling,
 {
-    let wire = Rc::new(Wire {
-        io,
-        input: RefCell::new(input),
-        interim: RefCell::default(),
-        body_is_over: Cell::new(true),
-    });
+    let wire = Rc::new(Wire::new(io, input));
     let mut is_first = true;
     loop {
         let afterwards = match next_request(&wire, settings, member, is_first).await {
@@ -155,6 +188,14 @@ pub(in crate::proxy) async fn serve<S, B>(
             Afterwards::Close => return linger(&wire, member).await,
             Afterwards::Drop => return,
         }
+    }
+}
+
+/// Says `answer` to a client that is not served.
+pub(in crate::proxy) async fn turn_away(io: Io, answer: Response<Bytes>, member: &Member) {
+    let wire = Wire::new(io, BytesMut::new());
+    if send_refusal(&wire, answer.map(Full::new)).await == Afterwards::Close {
+        linger(&wire, member).await;
     }
 }
 
@@ -248,8 +289,9 @@ where
         Sent::Cut => Afterwards::Drop,
         Sent::UntilClose => Afterwards::Close,
         Sent::Framed => {
-            let is_over = wire.body_is_over.get() && member.phase() < Phase::Closing;
-            if is_over && !will_close { Afterwards::KeepOpen } else { Afterwards::Close }
+            let may_stay = !will_close && member.phase() < Phase::Closing;
+            let is_ready = may_stay && poll_fn(|cx| Poll::Ready(wire.skip_body(cx))).await;
+            if is_ready { Afterwards::KeepOpen } else { Afterwards::Close }
         }
     }
 }
@@ -257,12 +299,17 @@ where
 fn with_body(wire: &Rc<Wire>, head: RequestHead) -> Request<ClientBody> {
     let RequestHead { request, written, framing, expects_continue, asks_upgrade, .. } = head;
     let incoming = Incoming::new(framing);
-    wire.body_is_over.set(incoming.is_over());
     let is_expected = expects_continue && !incoming.is_over();
-    let expectation = if is_expected { Expectation::Upstreams } else { Expectation::None };
-    let version = request.version();
-    let wire = Rc::clone(wire);
-    request.map(|()| ClientBody { wire, incoming, written, version, expectation, asks_upgrade })
+    *wire.incoming.borrow_mut() = incoming;
+    let body = ClientBody {
+        wire: Rc::clone(wire),
+        written,
+        trailers: None,
+        version: request.version(),
+        expectation: if is_expected { Expectation::Upstreams } else { Expectation::None },
+        upgrade: if asks_upgrade { Upgrade::Asked } else { Upgrade::NotAsked },
+    };
+    request.map(|()| body)
 }
 
 /// `None` if the client leaves before it is there.
@@ -306,7 +353,11 @@ async fn send<B: Telling>(wire: &Wire, answer: Response<B>, client: Client) -> S
         Poll::Pending if wire.poll_gone(cx) => Poll::Ready(Err(Unsent::Length)),
         Poll::Pending => Poll::Pending,
     });
-    match (sent.await, framing) {
+    let sent = sent.await;
+    if is_tunnel && sent.is_ok() {
+        poll_fn(|cx| outgoing.body_mut().poll_rest(cx)).await;
+    }
+    match (sent, framing) {
         (Ok(()), Framing::UntilClose) => Sent::UntilClose,
         (Ok(()), _) => Sent::Framed,
         (Err(_), Framing::UntilClose) if !is_tunnel => {
@@ -319,7 +370,8 @@ async fn send<B: Telling>(wire: &Wire, answer: Response<B>, client: Client) -> S
 }
 
 async fn send_refusal(wire: &Wire, answer: Response<Full<Bytes>>) -> Afterwards {
-    wire.body_is_over.set(false);
+    // What else the client sends is nothing to be read.
+    *wire.incoming.borrow_mut() = Incoming::new(Framing::UntilClose);
     let client = Client { version: http::Version::HTTP_11, is_head: false, connection: None };
     match send(wire, answer, client).await {
         Sent::Cut => Afterwards::Drop,
@@ -328,7 +380,7 @@ async fn send_refusal(wire: &Wire, answer: Response<Full<Bytes>>) -> Afterwards 
 }
 
 async fn linger(wire: &Wire, member: &Member) {
-    let is_quiet = wire.body_is_over.get() && wire.input.borrow().is_empty();
+    let is_quiet = wire.is_body_over() && wire.input.borrow().is_empty();
     if is_quiet {
         return;
     }

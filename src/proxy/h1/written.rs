@@ -6,6 +6,7 @@
 use super::head::Span;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Body;
 use smallvec::SmallVec;
 
 /// Enough for most heads, so that few need memory of their own.
@@ -21,6 +22,19 @@ pub(in crate::proxy) struct Written {
     is_interleaved: bool,
     /// The target, where it has bytes that a `Uri` cannot hold; the reason phrase of an answer.
     start: Option<Bytes>,
+}
+
+/// A body whose head was perhaps written in letters of its own.
+pub(in crate::proxy) trait Spelled: Body<Data = Bytes> + Unpin {
+    /// How its head was written, if it came over HTTP/1.
+    fn written(&self) -> Option<&Written> {
+        None
+    }
+
+    /// The same of its trailers, once they have come.
+    fn written_trailers(&self) -> Option<&Written> {
+        None
+    }
 }
 
 impl Written {

@@ -7,10 +7,11 @@
 use crate::proxy::io::Io;
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Beyond this, writing waits for the socket.
@@ -25,11 +26,41 @@ struct Inner {
     /// Read before, to be read again.
     input: RefCell<Bytes>,
     out: RefCell<BytesMut>,
+    greeting: RefCell<Greeting>,
 }
+
+/// The first bytes that came.
+#[derive(Default)]
+struct Greeting {
+    bytes: Bytes,
+    is_there: bool,
+    waiting: Option<Waker>,
+}
+
+/// Enough to tell one protocol from another.
+const GREETING_BYTES: usize = 8;
 
 impl Deferred {
     pub(super) fn new(io: Io, input: Bytes) -> Self {
-        Self(Rc::new(Inner { io, input: RefCell::new(input), out: RefCell::default() }))
+        Self(Rc::new(Inner {
+            io,
+            input: RefCell::new(input),
+            out: RefCell::default(),
+            greeting: RefCell::default(),
+        }))
+    }
+
+    /// The first bytes that come, which are none if the peer closes.
+    pub(super) async fn greeting(&self) -> Bytes {
+        poll_fn(|cx| {
+            let greeting = &mut *self.0.greeting.borrow_mut();
+            if greeting.is_there {
+                return Poll::Ready(greeting.bytes.clone());
+            }
+            greeting.waiting = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
     }
 
     /// Polls by `poll`, and then sends what that wrote, as far as the socket takes it.
@@ -42,6 +73,15 @@ impl Deferred {
         // A fault will be met again by whoever reads or writes next.
         let _ = self.0.poll_send(cx);
         polled
+    }
+}
+
+impl Greeting {
+    fn hear(&mut self, bytes: &[u8]) {
+        if !std::mem::replace(&mut self.is_there, true) {
+            self.bytes = Bytes::copy_from_slice(&bytes[..bytes.len().min(GREETING_BYTES)]);
+            self.waiting.take().into_iter().for_each(Waker::wake);
+        }
     }
 }
 
@@ -80,7 +120,10 @@ impl AsyncRead for Deferred {
     ) -> Poll<io::Result<()>> {
         let input = &mut *self.0.input.borrow_mut();
         if input.is_empty() {
-            return self.0.io.poll_read(buffer, cx);
+            let before = buffer.filled().len();
+            let read = ready!(self.0.io.poll_read(buffer, cx));
+            self.0.greeting.borrow_mut().hear(&buffer.filled()[before..]);
+            return Poll::Ready(read);
         }
         let length = input.len().min(buffer.remaining());
         buffer.put_slice(&input.split_to(length));

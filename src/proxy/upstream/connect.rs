@@ -2,14 +2,14 @@
 
 use super::UpstreamError;
 use crate::config;
-use crate::proxy::body::RequestBody;
-use crate::proxy::h2;
 use crate::proxy::io::Io;
+use crate::proxy::tls::{Connected, Connector, Offer, Protocol};
 use http::uri::Authority;
-use hyper::client::conn::http2;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
 
 const DEFAULT_PORT: u16 = 80;
 
@@ -31,38 +31,56 @@ impl Address {
             Err(_) => Self::Name { host: host.to_owned(), port },
         }
     }
-}
 
-/// Whether the upstream takes connections. Nothing is sent.
-pub async fn probe(upstream: &config::Upstream) -> Result<(), UpstreamError> {
-    let address = Address::of(&upstream.authority);
-    connect(&address, upstream.connect_timeout).await.map(drop)
-}
-
-pub(super) async fn tcp(address: &Address, limit: Duration) -> Result<Io, UpstreamError> {
-    connect(address, limit).await.map(Io::from)
-}
-
-pub(super) async fn http2(
-    address: &Address,
-    limit: Duration,
-) -> Result<http2::SendRequest<RequestBody>, UpstreamError> {
-    h2::connect(tcp(address, limit).await?).await
-}
-
-async fn connect(address: &Address, limit: Duration) -> Result<TcpStream, UpstreamError> {
-    let connecting = async {
-        let stream = match address {
-            Address::Ip(address) => TcpStream::connect(address).await?,
-            Address::Name { host, port } => TcpStream::connect((host.as_str(), *port)).await?,
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let stream = match self {
+            Self::Ip(address) => TcpStream::connect(address).await?,
+            Self::Name { host, port } => TcpStream::connect((host.as_str(), *port)).await?,
         };
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+}
+
+/// Whether the upstream takes connections, and shakes hands if it is to. Nothing else is sent.
+pub async fn probe(
+    upstream: &config::Upstream,
+    connector: Option<&Connector>,
+) -> Result<(), UpstreamError> {
+    let address = Address::of(&upstream.authority);
+    let to = Way { address: &address, connector, limit: upstream.connect_timeout };
+    let offer = match upstream.protocol {
+        config::UpstreamProtocol::Auto => Offer::Either,
+        config::UpstreamProtocol::Http1 => Offer::Http1,
+        config::UpstreamProtocol::H2c => Offer::Http2,
     };
-    tokio::time::timeout(limit, connecting)
-        .await
-        .map_err(|_| UpstreamError::ConnectTimeout(limit))?
-        .map_err(UpstreamError::Connect)
+    open(to, offer).await.map(drop)
+}
+
+/// How the upstream is reached.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) address: &'a Address,
+    /// Where it speaks TLS.
+    pub(super) connector: Option<&'a Connector>,
+    /// For connecting, handshake included.
+    pub(super) limit: Duration,
+}
+
+/// A new connection, and what its handshake agreed to speak.
+pub(super) async fn open(to: Way<'_>, offer: Offer) -> Result<(Io, Protocol), UpstreamError> {
+    let opening = async {
+        let tcp = to.address.connect().await.map_err(UpstreamError::Connect)?;
+        match to.connector {
+            None => Ok((Io::from(tcp), Protocol::Unsaid)),
+            Some(connector) => {
+                let Connected { stream, protocol } = connector.connect(tcp, offer).await?;
+                Ok((Io::from(TlsStream::from(stream)), protocol))
+            }
+        }
+    };
+    let opened = tokio::time::timeout(to.limit, opening).await;
+    opened.map_err(|_| UpstreamError::ConnectTimeout(to.limit))?
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::capture::{BodyEnd, Fault};
 use crate::proxy::body::BodyError;
 use crate::proxy::h1::SendError;
+use crate::proxy::tls::TlsError;
 use crate::tap::OpenExchange;
 use std::error::Error as StdError;
 use std::io;
@@ -17,8 +18,14 @@ pub enum UpstreamError {
     Connect(#[source] io::Error),
     #[error("the upstream took no connection within {0:?} (upstream.connect_timeout)")]
     ConnectTimeout(Duration),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the upstream's HTTP/2 connection could not be set up")]
     Handshake(#[source] hyper::Error),
+    #[error("the upstream closed its HTTP/2 connection before it took the request")]
+    Unsent,
+    #[error("the upstream speaks neither HTTP/1.1 nor HTTP/2")]
+    NoCommonProtocol,
     #[error("the upstream did not answer within {0:?} (upstream.response_timeout)")]
     ResponseTimeout(Duration),
     #[error("the exchange took longer than {0:?} (upstream.request_timeout)")]
@@ -35,11 +42,12 @@ impl UpstreamError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Connect(_) => Fault::UpstreamConnect,
+            Self::Tls(_) => Fault::UpstreamTls,
             Self::ConnectTimeout(_) => Fault::UpstreamConnectTimeout,
             Self::ResponseTimeout(_) => Fault::UpstreamResponseTimeout,
             Self::RequestTimeout(_) => Fault::RequestTimeout,
-            Self::Handshake(_) | Self::Reset(_) => Fault::UpstreamReset,
-            Self::Protocol(_) => Fault::UpstreamProtocol,
+            Self::Handshake(_) | Self::Unsent | Self::Reset(_) => Fault::UpstreamReset,
+            Self::NoCommonProtocol | Self::Protocol(_) => Fault::UpstreamProtocol,
             Self::RequestBody(_) => Fault::ClientBodyAborted,
         }
     }
@@ -51,6 +59,7 @@ impl From<SendError<BodyError>> for UpstreamError {
             SendError::Broken(_) | SendError::Closed => Self::Reset(error.into()),
             SendError::CutShort
             | SendError::BadHead(_)
+            | SendError::SpeaksHttp2
             | SendError::UnaskedUpgrade
             | SendError::TooManyInterim => Self::Protocol(error.into()),
             SendError::Body(_) | SendError::BodyLength => Self::RequestBody(error.into()),

@@ -91,41 +91,39 @@ fn a_length_and_a_coding_at_once_are_refused() {
     check(&cases, |request| refused(request));
 }
 
+const CODINGS: &[&str] = &[
+    "chunked, chunked",
+    "chunked,chunked",
+    "gzip, chunked",
+    "chunked, gzip",
+    "gzip",
+    "identity",
+    "chunked, identity",
+    "identity, chunked",
+    "xchunked",
+    "chunkedx",
+    "chunke",
+    "chunked;q=1",
+    "chunked; a=b",
+    "\x0bchunked",
+    "chunked\x0b",
+    "\x0cchunked",
+    "chunked\0",
+    "\"chunked\"",
+    "'chunked'",
+    "chunked chunked",
+    "chunked\r\n , chunked",
+    "",
+    "chun ked",
+    "\u{a0}chunked",
+    "cow",
+    "true",
+];
+
 #[test]
 fn a_coding_other_than_chunked_once_is_refused() {
     let chunked = "1\r\na\r\n0\r\n\r\n";
-    let mut cases = posts(
-        "Transfer-Encoding",
-        &[
-            "chunked, chunked",
-            "chunked,chunked",
-            "gzip, chunked",
-            "chunked, gzip",
-            "gzip",
-            "identity",
-            "chunked, identity",
-            "identity, chunked",
-            "xchunked",
-            "chunkedx",
-            "chunke",
-            "chunked;q=1",
-            "chunked; a=b",
-            "\x0bchunked",
-            "chunked\x0b",
-            "\x0cchunked",
-            "chunked\0",
-            "\"chunked\"",
-            "'chunked'",
-            "chunked chunked",
-            "chunked\r\n , chunked",
-            "",
-            "chun ked",
-            "\u{a0}chunked",
-            "cow",
-            "true",
-        ],
-        chunked,
-    );
+    let mut cases = posts("Transfer-Encoding", CODINGS, chunked);
     for (name, fields) in [
         ("twice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
         ("gzip, then chunked", "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked"),

@@ -7,6 +7,13 @@ mod faults;
 mod fields;
 mod flow;
 mod framing;
+mod grpc;
+mod h2_answers;
+mod h2_floods;
+mod h2_flow;
+mod h2_frames;
+mod h2_heads;
+mod h2_translation;
 mod interim;
 mod request_line;
 mod responses;
@@ -85,7 +92,7 @@ fn never_whole(request: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Refused as above, or passed on as `expected`, which is for the reader of the upstream to judge.
+/// Refused as above, or passed on as one request that is as expected.
 fn refused_or(
     request: &[u8],
     is_expected: impl Fn(&crate::support::message::Message) -> bool,

@@ -238,7 +238,6 @@ fn what_is_too_long_is_refused() {
             "a head of 1 MiB without an end",
             format!("GET / HTTP/1.1\r\nHost: m\r\nX: {long}").into_bytes(),
         ),
-        ("1 MiB of line ends", "\r\n".repeat(1 << 19).into_bytes()),
         ("1 MiB without a line", long.clone().into_bytes()),
     ]
     .map(|(name, request)| case(name, request));

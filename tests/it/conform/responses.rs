@@ -91,7 +91,6 @@ fn a_status_line_of_another_shape_is_502() {
     cases.push(case("the half of a head", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"));
     cases.push(case("a request", GET));
     cases.push(case("TLS", b"\x15\x03\x01\x00\x02\x02\x0a\r\n\r\n"));
-    cases.push(case("HTTP/2", b"\0\0\0\x04\0\0\0\0\0"));
     cases.push(case(
         "a switch nobody asked for",
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nraw",

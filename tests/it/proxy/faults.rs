@@ -172,8 +172,8 @@ fn the_probe_says_whether_anyone_listens() {
         max_connection_age: None,
     };
     let upstream = Upstream::answering(|_| sized("HTTP/1.1 200 OK", b""));
-    assert!(run(proxy::upstream::probe(&at(upstream.address))).is_ok());
-    let error = run(proxy::upstream::probe(&at(nobody()))).unwrap_err();
+    assert!(run(proxy::upstream::probe(&at(upstream.address), None)).is_ok());
+    let error = run(proxy::upstream::probe(&at(nobody()), None)).unwrap_err();
     assert_eq!(error.fault(), Fault::UpstreamConnect);
     drop(Peer::connect(upstream.address));
 }

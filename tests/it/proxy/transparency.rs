@@ -45,9 +45,9 @@ fn fields_keep_their_order_and_doubles_both_ways() {
     let expected = [
         ("host", "model"),
         ("z", "1"),
-        ("z", "4"),
         ("a", "2"),
         ("x_odd.name!", "3"),
+        ("z", "4"),
         ("cookie", "s"),
         ("x-request-id", "r"),
     ];

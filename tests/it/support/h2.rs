@@ -34,6 +34,32 @@ pub(crate) fn with_trailer(
     whole(data).with_trailers(trailers).boxed_unsync()
 }
 
+/// The same, of a length that nobody is told.
+pub(crate) fn streamed_with_trailer(
+    data: &'static [u8],
+    trailer: &'static str,
+    value: &'static str,
+) -> Body {
+    let mut fields = http::HeaderMap::new();
+    fields.insert(trailer, value.parse().unwrap());
+    Frames([Frame::trailers(fields), Frame::data(Bytes::from_static(data))].into()).boxed_unsync()
+}
+
+/// Each in turn, the last first.
+struct Frames(Vec<Frame<Bytes>>);
+
+impl hyper::body::Body for Frames {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(self.0.pop().map(Ok))
+    }
+}
+
 /// `data`, and once `cut` is set the sender breaks off.
 pub(crate) fn broken_after(data: &'static [u8], cut: &Arc<AtomicBool>) -> Body {
     Broken { data: Some(Bytes::from_static(data)), cut: Arc::clone(cut) }.boxed_unsync()

@@ -1,6 +1,7 @@
 //! Builders: a sidecar in this process, and peers that show every byte.
 
 pub(crate) mod cases;
+pub(crate) mod frames;
 pub(crate) mod h2;
 pub(crate) mod message;
 pub(crate) mod raw;

@@ -48,6 +48,19 @@ impl Raw {
         self
     }
 
+    /// Says `bytes` again and again, until that is `most` or the other end takes no more for a while.
+    pub(crate) fn say_until_refused(&mut self, bytes: &[u8], most: usize) -> usize {
+        self.stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut said = 0;
+        while said < most {
+            match self.stream.write(bytes) {
+                Ok(count) => said += count,
+                Err(_) => break,
+            }
+        }
+        said
+    }
+
     pub(crate) fn unread(&self) -> &[u8] {
         &self.heard[self.taken..]
     }

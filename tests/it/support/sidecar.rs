@@ -20,6 +20,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Setup {
     client: config::Client,
     upstream: config::Upstream,
+    acceptor: Option<proxy::tls::Acceptor>,
+    connector: Option<proxy::tls::Connector>,
     sample: f64,
     max_body_bytes: usize,
     headers: Vec<HeaderName>,
@@ -57,7 +59,7 @@ pub(crate) fn before(upstream: SocketAddr) -> Setup {
         max_connection_age: None,
     };
     let client = config::Client {
-        max_connections: 1000,
+        max_connections: NonZeroUsize::new(1000).unwrap(),
         max_streams: 256,
         max_headers: 100,
         max_header_bytes: 64 << 10,
@@ -66,6 +68,8 @@ pub(crate) fn before(upstream: SocketAddr) -> Setup {
     };
     Setup {
         client,
+        acceptor: None,
+        connector: None,
         upstream,
         sample: 1.0,
         max_body_bytes: 1 << 20,
@@ -123,6 +127,9 @@ impl Setup {
             listener,
             client: self.client,
             upstream: self.upstream,
+            acceptor: self.acceptor,
+            connector: self.connector,
+            connections: Arc::new(proxy::Connections::new(self.client.max_connections)),
             routes,
             tap: tap::Settings {
                 enabled: true,
