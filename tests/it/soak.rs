@@ -151,10 +151,8 @@ fn check(answer: &Answer, plan: &Plan, was_down: bool) -> Result<(), &'static st
     // The end of a connection is the end of such a body, whoever was the cause of it.
     let may_be_short = was_down && plan.answered == Framing::UntilClose;
     let fits = answer.body == expected || may_be_short && expected.starts_with(&answer.body);
-    match answer.token == Some(plan.token) && fits {
-        true => Ok(()),
-        false => Err("an answer to another request"),
-    }
+    let is_its_own = answer.token == Some(plan.token) && fits;
+    if is_its_own { Ok(()) } else { Err("an answer to another request") }
 }
 
 /// By an upstream that is there: where its connection closes under a request that cannot be sent
