@@ -48,6 +48,12 @@ impl PemFile {
         }
     }
 
+    /// For the fuzz targets, see `tests/fuzz`.
+    #[cfg(fuzzing)]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { path: PathBuf::new(), bytes: bytes.to_vec() }
+    }
+
     /// A chain, the holder's own certificate first. Never empty.
     pub fn chain(&self) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
         let chain = self.certificates()?;

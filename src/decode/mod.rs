@@ -15,6 +15,8 @@ mod dialect;
 mod document;
 mod endpoint;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod json;
 mod members;
 mod naming;

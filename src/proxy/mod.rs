@@ -10,6 +10,8 @@ mod bind;
 mod body;
 mod drain;
 mod fit;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod h1;
 mod h2;
 mod headers;

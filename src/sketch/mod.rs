@@ -8,6 +8,8 @@ mod cells;
 mod edges;
 mod feature;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod levels;
 mod numeric;
 mod window;

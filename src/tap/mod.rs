@@ -5,6 +5,8 @@
 //! peers get the same frames at the same time as without it; nothing here waits or fails.
 
 mod body;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod identity;
 mod open;
 mod sample;

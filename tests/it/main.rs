@@ -16,4 +16,5 @@ mod export;
 mod export_collector;
 mod layering;
 mod proxy;
+mod soak;
 mod support;

@@ -15,6 +15,8 @@ mod chunk;
 mod client;
 mod encode;
 mod framing;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod head;
 mod incoming;
 mod outgoing;

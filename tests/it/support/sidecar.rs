@@ -88,11 +88,6 @@ pub(crate) fn before(upstream: SocketAddr) -> Setup {
 }
 
 impl Setup {
-    pub(crate) fn client(mut self, change: impl FnOnce(&mut config::Client)) -> Self {
-        change(&mut self.client);
-        self
-    }
-
     pub(crate) fn upstream(mut self, change: impl FnOnce(&mut config::Upstream)) -> Self {
         change(&mut self.upstream);
         self
@@ -172,6 +167,11 @@ impl Sidecar {
         (0..3).for_each(|_| self.reloader.check());
     }
 
+    /// As of now.
+    pub(crate) fn latency(&mut self) -> Snapshot {
+        self.collector.snapshot()
+    }
+
     pub(crate) fn drain(&self) {
         self.shutdown.send(Shutdown::Draining).unwrap();
     }
@@ -186,6 +186,12 @@ impl Sidecar {
     pub(crate) fn stop(self) -> Record {
         self.close_within(PATIENCE);
         self.collect()
+    }
+
+    /// Waits for a thread that was told to close, and leaves the exchanges to another reader.
+    pub(crate) fn collect_totals(self) -> Totals {
+        self.thread.join().unwrap().unwrap();
+        self.queue.counters().totals()
     }
 
     /// Waits for a thread that was told to close.
