@@ -183,7 +183,7 @@ impl Upstream {
         if let Some(connection) = self.pool.take() {
             match self.try_http1(&mut exchange, connection).await? {
                 Ok(answer) => return Ok(self.told(answer, exchange)),
-                Err(failed) => make_repeatable(&mut exchange, failed)?,
+                Err(failed) => Box::pin(make_repeatable(&mut exchange, failed)).await?,
             }
         }
         if !self.is_learning() {
@@ -343,14 +343,14 @@ impl Upstream {
 
 /// Prepares a request that a kept connection did not answer for another; an error if it may not be
 /// repeated.
-fn make_repeatable(
+async fn make_repeatable(
     exchange: &mut Exchange<RequestBody>,
     (error, reached): Failed<RequestBody>,
 ) -> Result<(), UpstreamError> {
     let is_of_connection = matches!(error, h1::SendError::Broken(_) | h1::SendError::Closed);
     let is_harmless = match reached {
         Reached::Unread => true,
-        Reached::Unknown => is_idempotent(exchange.method()),
+        Reached::Unknown => is_idempotent(exchange.method()) || exchange.will_be_reset().await,
         Reached::Answered => false,
     };
     if is_of_connection && is_harmless && exchange.rewind() { Ok(()) } else { Err(error.into()) }

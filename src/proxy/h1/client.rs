@@ -19,11 +19,14 @@ use http_body::{Body, Frame, SizeHint};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// Interim answers to one request, at most.
 const MOST_INTERIM: usize = 32;
+/// How often, and how far apart, it is looked for a reset behind the end of a connection.
+const RESET_LOOKS: u32 = 20;
+const RESET_PAUSE: Duration = Duration::from_millis(1);
 
 /// What the codec asks of a request's body beside its frames.
 pub(in crate::proxy) trait Asking: Spelled {
@@ -172,6 +175,18 @@ impl<B: Asking> Exchange<B> {
         self.input.clear();
         self.connection = Some(connection);
         poll_fn(|cx| self.poll_head(cx)).await
+    }
+
+    /// Whether an upstream that has ended the connection did so before the request reached it. Its end
+    /// may overtake the reset that says so, under load; a reset is there within moments or never.
+    pub(in crate::proxy) async fn will_be_reset(&self) -> bool {
+        for _ in 0..RESET_LOOKS {
+            if self.connection.as_ref().is_some_and(|connection| connection.io.was_reset()) {
+                return true;
+            }
+            tokio::time::sleep(RESET_PAUSE).await;
+        }
+        false
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failed<B>>> {

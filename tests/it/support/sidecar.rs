@@ -88,6 +88,11 @@ pub(crate) fn before(upstream: SocketAddr) -> Setup {
 }
 
 impl Setup {
+    pub(crate) fn client(mut self, change: impl FnOnce(&mut config::Client)) -> Self {
+        change(&mut self.client);
+        self
+    }
+
     pub(crate) fn upstream(mut self, change: impl FnOnce(&mut config::Upstream)) -> Self {
         change(&mut self.upstream);
         self
