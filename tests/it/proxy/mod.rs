@@ -3,6 +3,8 @@
 mod drain;
 mod faults;
 mod h2c;
+mod learned;
+mod limits;
 mod pool;
 mod strict;
 mod tapped;

@@ -148,6 +148,14 @@ impl Raw {
         (self.take(length), end)
     }
 
+    /// Whether nothing comes for that long, and the other end is still there.
+    pub(crate) fn is_quiet_for(&mut self, time: Duration) -> bool {
+        self.stream.tcp().set_read_timeout(Some(time)).unwrap();
+        let end = self.fill();
+        self.stream.tcp().set_read_timeout(Some(PATIENCE)).unwrap();
+        end == Some(End::Silent)
+    }
+
     fn fill(&mut self) -> Option<End> {
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer) {
