@@ -8,6 +8,7 @@ mod limits;
 mod pool;
 mod strict;
 mod tapped;
+mod timeouts;
 mod tls;
 mod tls_upstream;
 mod transparency;
