@@ -71,19 +71,20 @@ impl Server {
             tls::Protocol::Http2 => Some(Protocol::Http2),
             tls::Protocol::Unsaid => self.protocol(&io, &mut input, &member).await,
         };
+        let refuse = |reason| self.refuse(reason);
         match protocol {
             None => io.say_end(),
+            Some(Protocol::Untold) => h1::turn_away(io, refuse(NoRequest::Late), &member).await,
             Some(Protocol::Http1) => {
                 let service = ServiceBuilder::new()
                     .map_request(|request: Request<ClientBody>| request.map(Asked::Http1))
                     .service(exchanges(Rc::clone(&self)));
-                let refuse = |reason| self.refuse(reason);
                 h1::serve(io, input, service, refuse, &self.http1, &member).await;
             }
             Some(Protocol::Http2) => {
                 let service = exchanges(Rc::clone(&self));
                 // Boxed, as connections of HTTP/1 would else carry room for it.
-                Box::pin(self.http2.serve(io, input, service, &member)).await;
+                Box::pin(self.http2.serve(io, input, service, refuse, &member)).await;
             }
         }
     }
@@ -154,6 +155,9 @@ impl Server {
                 match io.poll_fill(input, ROOM, cx) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
                     Poll::Ready(Ok(_)) => {}
+                    Poll::Pending if member.is_overdue() && !input.is_empty() => {
+                        return Poll::Ready(Some(Protocol::Untold));
+                    }
                     Poll::Pending if member.is_overdue() || member.is_closing() => {
                         return Poll::Ready(None);
                     }
@@ -171,6 +175,8 @@ impl Server {
 enum Protocol {
     Http1,
     Http2,
+    /// What came could become either, and no more came in time.
+    Untold,
 }
 
 /// Counts a connection for as long as it lives.

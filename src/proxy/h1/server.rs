@@ -57,6 +57,8 @@ pub(in crate::proxy) enum NoRequest {
 pub(in crate::proxy) trait Telling: Spelled {
     /// Of a tunnel whose upstream says no more: until its client says no more either.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Whether it may take no longer, though its client be slow; never if it has no limit.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
 impl Spelled for Full<Bytes> {}
@@ -64,6 +66,10 @@ impl Spelled for Full<Bytes> {}
 impl Telling for Full<Bytes> {
     fn poll_rest(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
+    }
+
+    fn poll_late(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
     }
 }
 
@@ -353,6 +359,9 @@ async fn send<B: Telling>(wire: &Wire, answer: Response<B>, client: Client) -> S
     let sent = poll_fn(|cx| match outgoing.poll(&wire.io, cx) {
         Poll::Ready(sent) => Poll::Ready(sent),
         Poll::Pending if wire.poll_gone(cx) => Poll::Ready(Err(Unsent::Length)),
+        Poll::Pending if outgoing.body_mut().poll_late(cx).is_ready() => {
+            Poll::Ready(Err(Unsent::Length))
+        }
         Poll::Pending => Poll::Pending,
     });
     let sent = sent.await;

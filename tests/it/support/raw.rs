@@ -61,7 +61,12 @@ impl Raw {
     }
 
     /// How long an answer may take from now on.
-    pub(crate) fn patient(self) -> Self {
+    pub(crate) fn patient(mut self) -> Self {
+        self.patiently();
+        self
+    }
+
+    pub(crate) fn patiently(&mut self) -> &mut Self {
         self.stream.tcp().set_read_timeout(Some(PATIENCE)).unwrap();
         self
     }
@@ -146,6 +151,22 @@ impl Raw {
         };
         let length = self.unread().len();
         (self.take(length), end)
+    }
+
+    /// Reads what comes and throws it away; false at the end.
+    pub(crate) fn forget_more(&mut self) -> bool {
+        let end = self.fill();
+        self.taken = 0;
+        self.heard.clear();
+        end.is_none()
+    }
+
+    /// Whether nothing comes for that long, and the other end is still there.
+    pub(crate) fn is_quiet_for(&mut self, time: Duration) -> bool {
+        self.stream.tcp().set_read_timeout(Some(time)).unwrap();
+        let end = self.fill();
+        self.stream.tcp().set_read_timeout(Some(PATIENCE)).unwrap();
+        end == Some(End::Silent)
     }
 
     fn fill(&mut self) -> Option<End> {
