@@ -1,11 +1,13 @@
 //! Whole files back into records, a row group at a time.
 
 use jiff::Timestamp;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::statistics::Statistics;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::batch::{Cells, Field};
@@ -230,8 +232,17 @@ pub(super) fn open(path: &Path) -> Result<SerializedFileReader<File>, ArchiveErr
         path: path.into(),
         source,
     })?;
-    SerializedFileReader::new(file)
-        .map_err(|source| ArchiveError::Parquet { path: path.into(), source })
+    guarded(path, || SerializedFileReader::new(file))
+}
+
+/// Reads by `parquet`, which panics at some damages (fuzzed with 60.1): those are the file's errors too.
+fn guarded<T>(
+    path: &Path,
+    read: impl FnOnce() -> Result<T, ParquetError>,
+) -> Result<T, ArchiveError> {
+    let damaged = |_| Err(ParquetError::General("its data is damaged".to_owned()));
+    let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(damaged);
+    read.map_err(|source| ArchiveError::Parquet { path: path.into(), source })
 }
 
 /// The cells of the column at `position` of [`COLUMNS`]; `None` if the file has no such column.
@@ -251,11 +262,10 @@ pub(super) fn read_column(
     }
     let nullable = descriptors[index].max_def_level() > 0;
     let rows = group_rows(reader.metadata(), group);
-    let read = || {
+    guarded(path, || {
         let mut cells = reader.get_row_group(group)?.get_column_reader(index)?;
-        Cells::read(&mut cells, column, nullable, rows)
-    };
-    read().map(Some).map_err(|source| ArchiveError::Parquet { path: path.into(), source })
+        Cells::read(&mut cells, column, nullable, rows).map(Some)
+    })
 }
 
 pub(super) fn group_rows(metadata: &ParquetMetaData, group: usize) -> usize {

@@ -109,6 +109,21 @@ fn a_map_larger_than_ours_is_refused_before_it_is_allocated() {
 }
 
 #[test]
+fn counts_that_no_traffic_reaches_are_refused() {
+    let sketch = numeric(&[Value::Null]);
+    let bytes = sketch.to_bytes();
+    let content = frame::open(frame::Content::Numeric, &bytes).unwrap();
+    // Behind the hash, the bins, their sums, squares, least, most, and zeros.
+    let nulls = 8 * (1 + 2 * edges().bins() + 4);
+    let mut absurd = content.to_vec();
+    assert_eq!(absurd[nulls], 1);
+    absurd[nulls + 7] = 0xff;
+    let absurd = frame::seal(frame::Content::Numeric, &absurd);
+    let refused = NumericSketch::from_bytes(&absurd, edges()).unwrap_err();
+    assert_eq!(refused, FrameError::Content);
+}
+
+#[test]
 fn a_frame_is_read_on_its_own_edges_and_as_its_own_kind_only() {
     let bytes = numeric(&[Value::Number(1.0)]).to_bytes();
     let bounds = Bounds { min: 0.0, max: 1.0, centre: 0.0 };

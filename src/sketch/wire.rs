@@ -10,6 +10,8 @@ use datasketches::hll::HllSketch;
 use datasketches::kll::KllSketch;
 use std::sync::Arc;
 
+const MOST_ROWS: u64 = 1 << 48;
+
 impl NumericSketch {
     pub fn to_bytes(&self) -> Vec<u8> {
         let counts = &self.counts;
@@ -29,17 +31,17 @@ impl NumericSketch {
         }
         let mut counts = NumericCounts::new(edges);
         for bin in &mut counts.bins {
-            *bin = reader.word()?;
+            *bin = reader.count()?;
         }
         for sum in &mut counts.sums {
             *sum = reader.float()?;
         }
         (counts.squares, counts.min, counts.max) =
             (reader.float()?, reader.float()?, reader.float()?);
-        (counts.zeros, counts.nulls) = (reader.word()?, reader.word()?);
-        (counts.nans, counts.infinities) = (reader.word()?, reader.word()?);
-        (counts.below, counts.above) = (reader.word()?, reader.word()?);
-        counts.type_errors = reader.word()?;
+        (counts.zeros, counts.nulls) = (reader.count()?, reader.count()?);
+        (counts.nans, counts.infinities) = (reader.count()?, reader.count()?);
+        (counts.below, counts.above) = (reader.count()?, reader.count()?);
+        counts.type_errors = reader.count()?;
         let quantiles = KllSketch::deserialize(reader.image()?).map_err(|_| FrameError::Content)?;
         if quantiles.n() != counts.values() {
             return Err(FrameError::Content);
@@ -67,10 +69,10 @@ impl CategoricalSketch {
         }
         let mut counts = CategoricalCounts::new(levels);
         for rows in &mut counts.rows {
-            *rows = reader.word()?;
+            *rows = reader.count()?;
         }
-        (counts.other, counts.nulls) = (reader.word()?, reader.word()?);
-        counts.type_errors = reader.word()?;
+        (counts.other, counts.nulls) = (reader.count()?, reader.count()?);
+        counts.type_errors = reader.count()?;
         let frequent = frequent_items(reader.image()?)?;
         let distinct = HllSketch::deserialize(reader.image()?).map_err(|_| FrameError::Content)?;
         if distinct.lg_config_k() != Self::DISTINCT_LG_K {
@@ -110,6 +112,15 @@ impl<'a> Reader<'a> {
         let (word, rest) = self.0.split_first_chunk::<8>().ok_or(FrameError::Length)?;
         self.0 = rest;
         Ok(u64::from_le_bytes(*word))
+    }
+
+    /// Of rows; more than could ever be seen would overflow when windows are merged.
+    fn count(&mut self) -> Result<u64, FrameError> {
+        self.word().and_then(
+            |count| {
+                if count <= MOST_ROWS { Ok(count) } else { Err(FrameError::Content) }
+            },
+        )
     }
 
     fn float(&mut self) -> Result<f64, FrameError> {

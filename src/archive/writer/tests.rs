@@ -223,7 +223,7 @@ fn files_are_closed_at_their_size_and_the_oldest_deleted_over_the_bound() {
         ..settings(directory.path())
     };
     let mut started = Started::new(settings);
-    for n in (0..2000).step_by(20) {
+    for n in (0..2000).step_by(3) {
         started.push(n..n + 20);
         let held: u64 = fs::read_dir(directory.path())
             .unwrap()
@@ -368,4 +368,22 @@ fn a_file_of_the_first_schema_stays_readable() {
     assert_eq!(verify(&file).unwrap().exchanges, 40);
     let first = Reader::open(&directory).unwrap().rows().next().unwrap().unwrap();
     assert_eq!((first.inputs.columns().len(), first.outputs.columns().len()), (5, 2));
+}
+
+#[test]
+fn no_damage_of_a_file_stops_more_than_its_own_reading() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/archive");
+    let whole = fs::read(&catalogue::files(&fixtures).unwrap().remove(0).path).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("damaged.parquet");
+    // The footer, which no checksum covers.
+    for at in (whole.len() * 3 / 5..whole.len()).step_by(13) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x55;
+        fs::write(&path, damaged).unwrap();
+        let reader = Reader::open(&path).unwrap();
+        let (read, _) = (reader.records(Part::Everything).count(), reader.summaries().count());
+        assert!(read <= 41, "byte {at}");
+        drop(verify(&reader.files()[0]));
+    }
 }
