@@ -223,7 +223,7 @@ fn files_are_closed_at_their_size_and_the_oldest_deleted_over_the_bound() {
         ..settings(directory.path())
     };
     let mut started = Started::new(settings);
-    for n in (0..2000).step_by(3) {
+    for n in (0..2000).step_by(20) {
         started.push(n..n + 20);
         let held: u64 = fs::read_dir(directory.path())
             .unwrap()
