@@ -167,7 +167,7 @@ fn two_parts(begun: mpsc::SyncSender<()>, go_on: Arc<Mutex<mpsc::Receiver<()>>>)
         let Ok(head) = raw.hear_through("\r\n\r\n") else { return };
         let (first, last) = match &head[..8] {
             b"GET /sse" => (SSE, "9\r\ndata: 2\n\n\r\n0\r\n\r\n"),
-            b"GET /chat" | b"GET /cha" => (SWITCH, "late"),
+            b"GET /cha" => (SWITCH, "late"),
             _ => ("", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"),
         };
         raw.say(first);
@@ -223,6 +223,12 @@ fn setting(more: &[(&str, &str)]) -> Setting {
     Setting { process, begun, release, data, _witness: witness }
 }
 
+/// Exchanges in the archive.
+fn recorded(data: &Path) -> u64 {
+    let reader = Reader::open(data).unwrap();
+    reader.summaries().map(|summary| summary.unwrap().exchanges).sum()
+}
+
 #[test]
 fn a_drain_ends_when_the_last_exchange_is_whole() {
     let Setting { process, begun, release, data, _witness } =
@@ -252,8 +258,7 @@ fn a_drain_ends_when_the_last_exchange_is_whole() {
     while !ends(&stream.next().unwrap()) {}
     while stream.next().is_ok() {}
     assert_eq!(process.exit_code(), Some(0));
-    let rows: Vec<_> = Reader::open(data.path()).unwrap().rows().collect();
-    assert_eq!(rows.len(), 5);
+    assert_eq!(recorded(data.path()), 5);
 }
 
 #[test]
@@ -271,6 +276,5 @@ fn what_is_left_at_the_deadline_is_cut_and_recorded() {
     }
     assert_eq!(process.exit_code(), Some(0));
     drop(release);
-    let rows: Vec<_> = Reader::open(data.path()).unwrap().rows().collect();
-    assert_eq!(rows.len(), 4);
+    assert_eq!(recorded(data.path()), 4);
 }
