@@ -149,7 +149,7 @@ const SSE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfe
 const SWITCH: &str = "HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 /// What each path gets at first, and once it is told to go on.
-fn two_parts(begun: mpsc::SyncSender<()>, go_on: Arc<Mutex<mpsc::Receiver<()>>>) -> Witness {
+fn two_parts(reached: mpsc::SyncSender<()>, go_on: Arc<Mutex<mpsc::Receiver<()>>>) -> Witness {
     Witness::playing(move |raw| {
         let _ = raw.hear(|bytes, _| (bytes.len() > 10).then_some(((), 0)));
         if raw.unread().starts_with(b"PRI") {
@@ -157,7 +157,7 @@ fn two_parts(begun: mpsc::SyncSender<()>, go_on: Arc<Mutex<mpsc::Receiver<()>>>)
             while let Ok(heard) = connection.next() {
                 if heard.kind == HEADERS {
                     connection.say(frame(HEADERS, END_HEADERS, heard.stream, [0x88]));
-                    begun.send(()).unwrap();
+                    reached.send(()).unwrap();
                     go_on.lock().unwrap().recv_timeout(PATIENCE).unwrap();
                     connection.say(frame(DATA, END_STREAM, heard.stream, "late"));
                 }
@@ -171,7 +171,7 @@ fn two_parts(begun: mpsc::SyncSender<()>, go_on: Arc<Mutex<mpsc::Receiver<()>>>)
             _ => ("", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"),
         };
         raw.say(first);
-        begun.send(()).unwrap();
+        reached.send(()).unwrap();
         if go_on.lock().unwrap().recv_timeout(PATIENCE).is_ok() {
             raw.say(last);
         }
@@ -213,9 +213,9 @@ struct Setting {
 }
 
 fn setting(more: &[(&str, &str)]) -> Setting {
-    let (begin, begun) = mpsc::sync_channel(4);
+    let (reached, begun) = mpsc::sync_channel(4);
     let (release, released) = mpsc::sync_channel(4);
-    let witness = two_parts(begin, Arc::new(Mutex::new(released)));
+    let witness = two_parts(reached, Arc::new(Mutex::new(released)));
     let data = tempfile::tempdir().unwrap();
     let url = format!("http://{}", witness.address);
     let process = Process::start(data.path(), &[&[("upstream", url.as_str())], more].concat());
