@@ -151,10 +151,14 @@ fn the_first_client_does_not_decide_for_the_others() {
     ];
     for (name, order) in orders {
         let sidecar = before(echo_over_http2()).start();
-        order.iter().for_each(|ask| assert_eq!(ask(&sidecar), Ok(200), "HTTP/2 only, {name}"));
+        for ask in order {
+            assert_eq!(ask(&sidecar), Ok(200), "HTTP/2 only, {name}");
+        }
         let witness = only_http1("HTTP/1.1 400 No\r\n\r\n");
         let sidecar = before(witness.address).start();
-        order.iter().for_each(|ask| assert_eq!(ask(&sidecar), Ok(200), "HTTP/1.1 only, {name}"));
+        for ask in order {
+            assert_eq!(ask(&sidecar), Ok(200), "HTTP/1.1 only, {name}");
+        }
     }
 }
 

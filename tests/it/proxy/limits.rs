@@ -210,13 +210,13 @@ struct TwoParts {
 
 impl TwoParts {
     fn new(act: impl Fn(&mut Raw, &mut dyn FnMut()) + Send + Sync + 'static) -> Self {
-        let (begin, begun) = mpsc::sync_channel(1);
+        let (reached, begun) = mpsc::sync_channel(1);
         let (release, released) = mpsc::sync_channel(1);
         let released = Arc::new(Mutex::new(released));
         let witness = Witness::playing(move |raw| {
             if raw.hear_through("\r\n\r\n").is_ok() {
                 act(raw, &mut || {
-                    begin.send(()).unwrap();
+                    reached.send(()).unwrap();
                     released.lock().unwrap().recv_timeout(PATIENCE).unwrap();
                 });
             }
@@ -305,8 +305,9 @@ fn heads_over_the_limits_are_431_in_either_version() {
         .upstream(|upstream| upstream.protocol = UpstreamProtocol::Http1)
         .start();
     for (fields, status) in [(small, 200), (many, 431), (long, 431)] {
-        let lines: String =
+        let lines: Vec<_> =
             fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines = lines.concat();
         let mut client = Raw::connect(sidecar.address);
         let answer = response(client.say(format!("GET / HTTP/1.1\r\nHost: m\r\n{lines}\r\n")));
         assert_eq!(answer.unwrap().status(), status, "HTTP/1.1, {fields:?}");

@@ -76,6 +76,7 @@ impl Place {
         self.upstream_as(&self.identity("upstream"), protocols)
     }
 
+    #[expect(clippy::unused_self, reason = "beside its siblings")]
     pub(crate) fn upstream_as(
         &self,
         files: &IdentityFiles,
