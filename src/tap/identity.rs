@@ -16,7 +16,7 @@ impl RequestIds {
     /// Keeps the id that `headers` carry, else makes one and adds it.
     pub(super) fn identify(&self, headers: &mut HeaderMap) -> RequestId {
         match headers.get(&X_REQUEST_ID) {
-            Some(id) if !id.is_empty() => RequestId::new(id.clone()),
+            Some(id) if !id.is_empty() => RequestId::new(once(id.clone())),
             _ => {
                 let id = self.make();
                 headers.insert(X_REQUEST_ID, id.clone());
@@ -30,8 +30,15 @@ impl RequestIds {
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
         let id = Uuid::new_v7(Timestamp::now(&self.clock));
         let text = id.hyphenated().encode_lower(&mut text);
-        HeaderValue::from_bytes(text.as_bytes()).expect("ASCII")
+        once(HeaderValue::from_bytes(text.as_bytes()).expect("ASCII"))
     }
+}
+
+/// Of a value that does not come again: HTTP/2 is kept from giving it a place in its tables, which
+/// would cost the search and push out what does (RFC 7541 section 7.1.3).
+pub(super) fn once(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
 }
 
 #[cfg(test)]

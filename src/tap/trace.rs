@@ -4,6 +4,7 @@
 //! `traceparent` that names our CLIENT span as the model's parent. `tracestate` passes untouched as
 //! long as the `traceparent` it belongs to was valid, and goes with it otherwise.
 
+use super::identity::once;
 use crate::capture::Trace;
 use crate::config::TraceSampler;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -124,7 +125,7 @@ fn render(trace: &Trace) -> HeaderValue {
     text.push(b'-');
     push_hex(&mut text, &trace.client_span_id);
     text.extend_from_slice(if trace.sampled { b"-01" } else { b"-00" });
-    HeaderValue::try_from(text).expect("ASCII")
+    once(HeaderValue::try_from(text).expect("ASCII"))
 }
 
 fn push_hex(text: &mut Vec<u8>, bytes: &[u8]) {

@@ -8,7 +8,7 @@
 use super::encode;
 use super::framing::Framing;
 use super::head::{self, AnswerHead, BadHead, Persistence};
-use super::incoming::{BadBody, HEAD_ROOM, Incoming};
+use super::incoming::{BadBody, Incoming, Room};
 use super::outgoing::{OnFault, Outgoing, Unsent};
 use super::replay::Replay;
 use super::written::{Spelled, Written};
@@ -41,12 +41,13 @@ pub(in crate::proxy) trait Asking: Spelled {
 /// A connection that carries nothing at the moment.
 pub(in crate::proxy) struct Idle {
     io: Io,
+    room: Room,
     pub(in crate::proxy) opened: Instant,
 }
 
 impl Idle {
     pub(in crate::proxy) fn new(io: Io, opened: Instant) -> Self {
-        Self { io, opened }
+        Self { io, room: Room::default(), opened }
     }
 
     /// The upstream has closed it, or said something unasked.
@@ -200,8 +201,10 @@ impl<B: Asking> Exchange<B> {
                 Ok(Some(head)) if is_interim(&head) => self.pass_interim(&head, cx)?,
                 Ok(Some(head)) => return Poll::Ready(self.answered(head)),
                 Ok(None) => {
-                    let Some(Idle { io, .. }) = &self.connection else { return Poll::Pending };
-                    match ready!(io.poll_fill(&mut self.input, HEAD_ROOM, cx)) {
+                    let Some(Idle { io, room, .. }) = &self.connection else {
+                        return Poll::Pending;
+                    };
+                    match ready!(io.poll_fill(&mut self.input, room.bytes(), cx)) {
                         Ok(0) => return Poll::Ready(Err(self.ended(None))),
                         Ok(_) => {}
                         Err(error) => return Poll::Ready(Err(self.ended(Some(error)))),
@@ -322,7 +325,12 @@ impl<B: Asking> Answer<B> {
         let is_done = exchange.incoming.is_over() && matches!(exchange.sending, Sending::Sent);
         // Bytes behind the answer belong to no exchange.
         let is_clean = exchange.afterwards == Afterwards::Reuse && exchange.input.is_empty();
-        if is_done && is_clean { exchange.connection.take() } else { None }
+        if !(is_done && is_clean) {
+            return None;
+        }
+        let mut connection = exchange.connection.take()?;
+        connection.room.learn(exchange.written.bytes().len() as u64 + exchange.incoming.bytes());
+        Some(connection)
     }
 
     pub(in crate::proxy) fn poll_frame(

@@ -13,12 +13,40 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use thiserror::Error;
 
-/// For a head, and a short body behind it.
-pub(super) const HEAD_ROOM: usize = 4 * 1024;
 /// What a read of a body makes room for, at least and at most. The most is what one slow reader
 /// makes us hold.
 const LEAST_ROOM: usize = 16 * 1024;
-const MOST_ROOM: usize = 128 * 1024;
+const MOST_ROOM: usize = 512 * 1024;
+/// More than is expected: a read that leaves room tells the runtime that nothing is left to be read.
+const SLACK: usize = 512;
+
+/// How much room a connection makes for a message: as much as the last one took, so that a head and
+/// its body come in one read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) struct Room(usize);
+
+impl Room {
+    /// For a head, and a short body behind it.
+    const LEAST: usize = 4 * 1024;
+    /// What a client that sends its next head slowly makes us hold.
+    const MOST: usize = 128 * 1024;
+
+    pub(super) fn bytes(self) -> usize {
+        self.0
+    }
+
+    /// After a message of `bytes`, head included.
+    pub(super) fn learn(&mut self, bytes: u64) {
+        let bytes = usize::try_from(bytes).unwrap_or(Self::MOST);
+        self.0 = bytes.saturating_add(SLACK).clamp(Self::LEAST, Self::MOST);
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Self::LEAST)
+    }
+}
 
 #[derive(Debug, Error)]
 pub(in crate::proxy) enum BadBody {
@@ -34,6 +62,8 @@ pub(in crate::proxy) enum BadBody {
 pub(super) struct Incoming {
     state: State,
     room: usize,
+    /// That came so far.
+    bytes: u64,
     /// How the trailers were written, once they have come.
     trailers: Option<Box<Written>>,
 }
@@ -55,7 +85,7 @@ impl Incoming {
             Framing::Chunked => State::Chunked(Chunks::new()),
             Framing::UntilClose => State::UntilClose,
         };
-        Self { state, room: LEAST_ROOM, trailers: None }
+        Self { state, room: LEAST_ROOM, bytes: 0, trailers: None }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -64,6 +94,10 @@ impl Incoming {
             State::Chunked(chunks) => chunks.is_over(),
             State::Length(_) | State::UntilClose => false,
         }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(super) fn take_trailers(&mut self) -> Option<Box<Written>> {
@@ -86,7 +120,10 @@ impl Incoming {
     ) -> Poll<Option<Result<Frame<Bytes>, BadBody>>> {
         loop {
             match self.next(input) {
-                Ok(Next::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Next::Frame(frame)) => {
+                    self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    return Poll::Ready(Some(Ok(frame)));
+                }
                 Ok(Next::Over) => return Poll::Ready(None),
                 Ok(Next::More) => {}
                 Err(fault) => return Poll::Ready(Some(Err(fault))),
@@ -133,7 +170,7 @@ impl Incoming {
             State::UntilClose | State::Over => 0,
         };
         let expected = usize::try_from(expected).unwrap_or(MOST_ROOM);
-        expected.max(self.room).clamp(LEAST_ROOM, MOST_ROOM)
+        expected.saturating_add(SLACK).max(self.room).clamp(LEAST_ROOM, MOST_ROOM)
     }
 
     fn learn(&mut self, count: usize) {

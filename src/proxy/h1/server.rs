@@ -9,7 +9,7 @@ use super::body::{ClientBody, Expectation, Upgrade};
 use super::encode::{self, Client};
 use super::framing::Framing;
 use super::head::{self, BadHead, Limits, Persistence, RequestHead};
-use super::incoming::{HEAD_ROOM, Incoming};
+use super::incoming::{Incoming, Room};
 use super::outgoing::{OnFault, Outgoing, Unsent};
 use super::written::Spelled;
 use crate::proxy::drain::{Member, Phase};
@@ -79,6 +79,7 @@ pub(super) struct Wire {
     pub(super) input: RefCell<BytesMut>,
     /// The body of the request under way.
     pub(super) incoming: RefCell<Incoming>,
+    room: Cell<Room>,
     /// Interim answers that could not be written at once.
     interim: RefCell<BytesMut>,
     /// What comes is no HTTP any more.
@@ -91,9 +92,17 @@ impl Wire {
             io,
             input: RefCell::new(input),
             incoming: RefCell::new(Incoming::new(Framing::Empty)),
+            room: Cell::default(),
             interim: RefCell::default(),
             is_tunnel: Cell::new(false),
         }
+    }
+
+    /// After a request whose head had `head_bytes`.
+    fn learn_room(&self, head_bytes: usize) {
+        let mut room = self.room.get();
+        room.learn(head_bytes as u64 + self.incoming.borrow().bytes());
+        self.room.set(room);
     }
 
     pub(super) fn begin_tunnel(&self) {
@@ -125,7 +134,7 @@ impl Wire {
         }
         let input = &mut *self.input.borrow_mut();
         while input.len() < MOST_PIPELINED_BYTES {
-            match self.io.poll_fill(input, HEAD_ROOM, cx) {
+            match self.io.poll_fill(input, self.room.get().bytes(), cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(0) | Err(_)) => return true,
                 Poll::Ready(Ok(_)) => {}
@@ -219,7 +228,7 @@ async fn next_request(wire: &Wire, settings: &Settings, member: &Member, is_firs
             if input.is_empty() && member.phase() == Phase::Closing {
                 return Poll::Ready(Next::Over);
             }
-            match wire.io.poll_fill(input, HEAD_ROOM, cx) {
+            match wire.io.poll_fill(input, wire.room.get().bytes(), cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
@@ -279,6 +288,7 @@ where
 {
     let persistence = head.persistence;
     let (version, is_head) = (head.request.version(), *head.request.method() == Method::HEAD);
+    let head_bytes = head.written.bytes().len();
     let request = with_body(wire, head);
     let answer = {
         let answering = pin!(service.call(request));
@@ -296,6 +306,7 @@ where
         Sent::Cut => Afterwards::Drop,
         Sent::UntilClose => Afterwards::Close,
         Sent::Framed => {
+            wire.learn_room(head_bytes);
             let may_stay = !will_close && member.phase() < Phase::Closing;
             let is_ready = may_stay && poll_fn(|cx| Poll::Ready(wire.skip_body(cx))).await;
             if is_ready { Afterwards::KeepOpen } else { Afterwards::Close }
@@ -405,7 +416,7 @@ async fn linger(wire: &Wire, member: &Member) {
             if read > MOST_LINGERED_BYTES || member.is_overdue() {
                 return Poll::Ready(());
             }
-            match ready!(wire.io.poll_fill(input, HEAD_ROOM, cx)) {
+            match ready!(wire.io.poll_fill(input, wire.room.get().bytes(), cx)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(count) => read += count,
             }
