@@ -223,7 +223,7 @@ fn files_are_closed_at_their_size_and_the_oldest_deleted_over_the_bound() {
         ..settings(directory.path())
     };
     let mut started = Started::new(settings);
-    for n in (0..2000).step_by(3) {
+    for n in (0..2000).step_by(20) {
         started.push(n..n + 20);
         let held: u64 = fs::read_dir(directory.path())
             .unwrap()
@@ -386,4 +386,12 @@ fn no_damage_of_a_file_stops_more_than_its_own_reading() {
         assert!(read <= 41, "byte {at}");
         drop(verify(&reader.files()[0]));
     }
+}
+
+#[test]
+fn a_file_without_ids_holds_no_exchanges() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/offline");
+    let reader = Reader::open(&fixtures.join("gzip.parquet")).unwrap();
+    let read: Vec<_> = reader.records(Part::Everything).collect();
+    assert_eq!(read.iter().map(Result::is_err).collect::<Vec<_>>(), [true]);
 }

@@ -130,7 +130,8 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
     if features.is_empty() {
         return Err(BaselineError::Empty);
     }
-    if hash != file.hash {
+    // No mutation of a fuzz target would ever hit it.
+    if hash != file.hash && !cfg!(fuzzing) {
         return Err(BaselineError::Hash { found: file.hash, computed: hash });
     }
     Ok(Baseline { rows: file.rows, hash, features })
