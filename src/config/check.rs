@@ -101,23 +101,29 @@ const LEAST_HEADER_BYTES: u64 = 1024;
 fn client(reader: &mut Reader<'_>) -> Option<Client> {
     let max_connections = reader.count::<usize>("client.max_connections", 1);
     let max_streams = reader.count("client.max_streams", 1);
-    let max_headers = reader.count::<u64>("client.max_headers", 1);
-    if max_headers.is_some_and(|count| count > MOST_HEADERS) {
-        let text = reader.text("client.max_headers");
-        reader.problem("client.max_headers", format!("{text:?} is more than {MOST_HEADERS}"));
-        return None;
-    }
+    let max_headers = max_headers(reader);
     let max_header_bytes = reader.size("client.max_header_bytes", LEAST_HEADER_BYTES);
     let header_timeout = reader.duration("client.header_timeout");
     let idle_timeout = reader.duration("client.idle_timeout");
     Some(Client {
         max_connections: max_connections?.try_into().ok()?,
         max_streams: max_streams?,
-        max_headers: max_headers?.try_into().ok()?,
+        max_headers: max_headers?,
         max_header_bytes: max_header_bytes?,
         header_timeout: header_timeout?,
         idle_timeout: idle_timeout?,
     })
+}
+
+fn max_headers(reader: &mut Reader<'_>) -> Option<usize> {
+    let count = reader.count::<u64>("client.max_headers", 1)?;
+    if count > MOST_HEADERS {
+        let text = reader.text("client.max_headers");
+        let message = format!("{text:?} is more than {MOST_HEADERS}, which is the most");
+        reader.problem("client.max_headers", message);
+        return None;
+    }
+    count.try_into().ok()
 }
 
 fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {

@@ -31,8 +31,7 @@ pub(super) enum BodyError {
 
 /// A client's request body.
 pub(super) enum Asked {
-    /// Boxed, as a request is moved through every layer.
-    Http1(Box<h1::ClientBody>),
+    Http1(h1::ClientBody),
     Http2(Incoming),
 }
 
@@ -46,7 +45,7 @@ impl http_body::Body for Asked {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Http1(body) => {
-                Pin::new(&mut **body).poll_frame(cx).map(|polled| Some(polled?.map_err(Into::into)))
+                Pin::new(body).poll_frame(cx).map(|polled| Some(polled?.map_err(Into::into)))
             }
             Self::Http2(body) => poll_http2(body, cx),
         }
@@ -235,6 +234,13 @@ impl h1::Telling for ResponseBody {
             Told::Http2(_) | Told::Own(_) => Poll::Ready(()),
         }
     }
+
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(limit) = &mut self.limit else { return Poll::Pending };
+        ready!(limit.poll(cx));
+        self.tapped.exchange().timed_out();
+        Poll::Ready(())
+    }
 }
 
 impl http_body::Body for ResponseBody {
@@ -246,15 +252,12 @@ impl http_body::Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.tapped).poll_frame(cx);
-        if polled.is_pending()
-            && let Some(limit) = &mut this.limit
+        if let Some(length) = this.limit.as_ref().map(Limit::length)
+            && h1::Telling::poll_late(this, cx).is_ready()
         {
-            ready!(limit.poll(cx));
-            this.tapped.exchange().timed_out();
-            return Poll::Ready(Some(Err(BodyError::Timeout(limit.length))));
+            return Poll::Ready(Some(Err(BodyError::Timeout(length))));
         }
-        polled
+        Pin::new(&mut this.tapped).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -10,14 +10,16 @@ mod lent;
 pub(super) use lent::Lent;
 
 use super::drain::{Member, Phase};
+use super::h1::{BadHead, NoRequest};
 use super::io::Io;
 use super::upstream::UpstreamError;
 use crate::config;
 use crate::proxy::body::{Asked, BodyError, RequestBody, ResponseBody};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use deferred::Deferred;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2 as client;
 use hyper::rt::Executor;
@@ -33,6 +35,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower::Service;
 
+/// The type of the frame that both sides begin with.
+pub(super) const SETTINGS: u8 = 4;
 /// Bounds what one slow reader makes us hold: a stream's window, and all streams' of a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -42,10 +46,13 @@ const MAX_SEND_BUFFER: usize = 256 * 1024;
 const MAX_PENDING_RESETS: usize = 20;
 /// The same for streams that we had to reset for what the client did.
 const MAX_OWN_RESETS: usize = 256;
+/// How long a client without streams that was sent away may take to acknowledge that.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves connections of clients.
 pub(super) struct Server {
     protocol: server::Builder<LocalExecutor>,
+    max_headers: usize,
     idle_timeout: Duration,
 }
 
@@ -63,12 +70,20 @@ impl Server {
             .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
             .max_local_error_reset_streams(MAX_OWN_RESETS)
             .max_send_buf_size(MAX_SEND_BUFFER);
-        Self { protocol, idle_timeout: settings.idle_timeout }
+        let config::Client { max_headers, idle_timeout, .. } = *settings;
+        Self { protocol, max_headers, idle_timeout }
     }
 
-    /// Serves exchanges until the client leaves or the drain ends the connection.
-    pub(super) async fn serve<S>(&self, io: Io, input: BytesMut, exchanges: S, member: &Member)
-    where
+    /// Serves exchanges until the client leaves or the drain ends the connection. What is no request
+    /// is answered by `refuse`.
+    pub(super) async fn serve<S>(
+        &self,
+        io: Io,
+        input: BytesMut,
+        exchanges: S,
+        refuse: impl Fn(NoRequest) -> Response<Bytes>,
+        member: &Member,
+    ) where
         S: Service<Request<Asked>, Response = Response<ResponseBody>, Error = Infallible>,
         S: Clone,
         S::Future: 'static,
@@ -77,11 +92,17 @@ impl Server {
         let streams = Streams::default();
         let service = service_fn(|request: Request<Incoming>| {
             let open = streams.open();
-            let answering = exchanges.clone().call(request.map(Asked::Http2));
+            let answering = match self.within_limits(&request) {
+                Ok(()) => Ok(exchanges.clone().call(request.map(Asked::Http2))),
+                Err(reason) => Err(refuse(reason)),
+            };
             async move {
-                answering
-                    .await
-                    .map(|answer| answer.map(|body| Counted { body, fault: None, _open: open }))
+                Ok::<_, Infallible>(match answering {
+                    Ok(answering) => answering
+                        .await?
+                        .map(|body| Either::Left(Counted { body, fault: None, _open: open })),
+                    Err(refused) => of_http2(refused).map(|body| Either::Right(Full::new(body))),
+                })
             }
         });
         let connection = self.protocol.serve_connection(TokioIo::new(io.clone()), service);
@@ -90,13 +111,19 @@ impl Server {
         let mut rest = Rest::NotYet;
         let ended = poll_fn(|cx| {
             loop {
-                if !is_ending && (member.phase() > Phase::Serving || rest.is_over(member)) {
+                let is_over = rest.is_over(member);
+                if is_ending && is_over {
+                    return Poll::Ready(Ok(()));
+                }
+                if !is_ending && (member.phase() > Phase::Serving || is_over) {
                     is_ending = true;
+                    rest = Rest::NotYet;
                     connection.as_mut().graceful_shutdown();
                 }
                 let polled = io.poll_around(cx, |cx| connection.as_mut().poll(cx));
                 if polled.is_ready() || is_ending || member.phase() == Phase::Serving {
-                    rest.look(&streams, member, self.idle_timeout);
+                    let limit = if is_ending { FAREWELL } else { self.idle_timeout };
+                    rest.look(&streams, member, limit);
                     return polled;
                 }
             }
@@ -108,6 +135,20 @@ impl Server {
             );
         }
     }
+
+    /// hyper counts the bytes of a head, and not its fields.
+    fn within_limits<B>(&self, request: &Request<B>) -> Result<(), NoRequest> {
+        if request.headers().len() <= self.max_headers {
+            return Ok(());
+        }
+        Err(NoRequest::Bad(BadHead::TooManyFields(self.max_headers)))
+    }
+}
+
+/// Without what HTTP/2 has no place for.
+fn of_http2(mut refused: Response<Bytes>) -> Response<Bytes> {
+    refused.headers_mut().remove(header::CONNECTION);
+    refused
 }
 
 /// Streams that are open on one connection.
@@ -206,15 +247,27 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Whether the upstream speaks HTTP/2, once it has said anything: its first bytes then are a
-    /// frame, and not a status line.
-    pub(super) async fn is_understood(&self) -> bool {
-        !self.io.greeting().await.starts_with(b"HTTP/")
+    /// What the upstream says first: if it speaks HTTP/2 that is a frame of SETTINGS (RFC 9113
+    /// section 3.4).
+    pub(super) async fn greeting(&self) -> Greeting {
+        match *self.io.greeting().await {
+            [] => Greeting::Silence,
+            [_, _, _, SETTINGS, ..] => Greeting::Http2,
+            _ => Greeting::Other,
+        }
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Greeting {
+    Http2,
+    Other,
+    /// It closed without a word.
+    Silence,
+}
+
 pub(super) async fn connect(io: Io) -> Result<Connection, UpstreamError> {
-    let io = Deferred::new(io, bytes::Bytes::new());
+    let io = Deferred::new(io, Bytes::new());
     let executor = ClientExecutor { io: io.clone(), writer: Rc::new(Cell::new(Writer::ToCome)) };
     let handshake = client::Builder::new(executor)
         .initial_stream_window_size(STREAM_WINDOW)

@@ -93,6 +93,15 @@ impl Io {
         Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(cx)
     }
 
+    /// The same in the words of TLS, if it is spoken and the peer takes them at once: an end without
+    /// them looks to it like one that somebody forced.
+    pub(super) fn say_end(&self) {
+        if let Stream::Tls(tls) = &mut *self.0.borrow_mut() {
+            let mut cx = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut **tls).poll_shutdown(&mut cx);
+        }
+    }
+
     /// Dropping the connection will look like a fault to the peer, not like an end.
     pub(super) fn reset_on_drop(&self) {
         // A peer that is gone already needs no telling.

@@ -3,19 +3,19 @@
 use super::body::Asked;
 use super::drain::{Drain, Member};
 use super::h1::{self, ClientBody, NoRequest, Settings};
-use super::h2;
+use super::h2::{self, SETTINGS};
 use super::io::Io;
 use super::limit::Place;
 use super::reply;
 use super::service::exchanges;
-use super::tls::{self, Accepted, Acceptor};
+use super::tls::{self, Accepted, Acceptor, TlsError};
 use super::upstream::Upstream;
 use crate::capture::Fault;
 use crate::config;
 use crate::tap::Tap;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
 use tokio::net::TcpStream;
@@ -24,8 +24,7 @@ use tower::ServiceBuilder;
 
 /// What a client of HTTP/2 begins with (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Behind it stands a frame of this type, no acknowledgement, on stream 0.
-const SETTINGS: u8 = 4;
+/// Behind it stands a frame of SETTINGS, no acknowledgement, on stream 0.
 const FRAME_HEAD: usize = 9;
 const ROOM: usize = 4 * 1024;
 
@@ -65,42 +64,47 @@ impl Server {
             Poll::Ready(())
         })
         .await;
-        let Some((io, agreed)) = self.accepted(stream).await else { return };
+        let Some((io, agreed)) = self.accepted(stream, &member).await else { return };
         let mut input = BytesMut::new();
         let protocol = match agreed {
             tls::Protocol::Http1 => Some(Protocol::Http1),
             tls::Protocol::Http2 => Some(Protocol::Http2),
             tls::Protocol::Unsaid => self.protocol(&io, &mut input, &member).await,
         };
+        let refuse = |reason| self.refuse(reason);
         match protocol {
-            None => {}
+            None => io.say_end(),
+            Some(Protocol::Untold) => h1::turn_away(io, refuse(NoRequest::Late), &member).await,
             Some(Protocol::Http1) => {
                 let service = ServiceBuilder::new()
-                    .map_request(|request: Request<ClientBody>| {
-                        request.map(|body| Asked::Http1(Box::new(body)))
-                    })
+                    .map_request(|request: Request<ClientBody>| request.map(Asked::Http1))
                     .service(exchanges(Rc::clone(&self)));
-                let refuse = |reason| self.refuse(reason);
                 h1::serve(io, input, service, refuse, &self.http1, &member).await;
             }
             Some(Protocol::Http2) => {
                 let service = exchanges(Rc::clone(&self));
                 // Boxed, as connections of HTTP/1 would else carry room for it.
-                Box::pin(self.http2.serve(io, input, service, &member)).await;
+                Box::pin(self.http2.serve(io, input, service, refuse, &member)).await;
             }
         }
     }
 
-    /// Under TLS, if clients are to speak it; `None` if the handshake failed.
-    async fn accepted(&self, stream: TcpStream) -> Option<(Io, tls::Protocol)> {
+    /// Under TLS, if clients are to speak it; `None` if the handshake failed, or the drain ends.
+    async fn accepted(&self, stream: TcpStream, member: &Member) -> Option<(Io, tls::Protocol)> {
         let Some(acceptor) = &self.acceptor else {
             return Some((Io::from(stream), tls::Protocol::Unsaid));
         };
         // Boxed, as connections without it would else carry room for it.
-        match Box::pin(acceptor.accept(stream, self.http1.header_timeout)).await {
+        let mut shaking = Box::pin(acceptor.accept(stream, self.http1.header_timeout));
+        let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
+            Poll::Pending if member.is_closing() => Poll::Ready(None),
+            polled => polled.map(Some),
+        });
+        match shaken.await? {
             Ok(Accepted { stream, protocol }) => {
                 Some((Io::from(TlsStream::from(stream)), protocol))
             }
+            Err(TlsError::ClientLeft) => None,
             Err(error) => {
                 self.tap.refused(None, Fault::ClientTls);
                 tracing::debug!(error = &error as &dyn std::error::Error, "a client was refused");
@@ -151,6 +155,9 @@ impl Server {
                 match io.poll_fill(input, ROOM, cx) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
                     Poll::Ready(Ok(_)) => {}
+                    Poll::Pending if member.is_overdue() && !input.is_empty() => {
+                        return Poll::Ready(Some(Protocol::Untold));
+                    }
                     Poll::Pending if member.is_overdue() || member.is_closing() => {
                         return Poll::Ready(None);
                     }
@@ -168,6 +175,8 @@ impl Server {
 enum Protocol {
     Http1,
     Http2,
+    /// What came could become either, and no more came in time.
+    Untold,
 }
 
 /// Counts a connection for as long as it lives.

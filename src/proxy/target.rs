@@ -130,7 +130,13 @@ fn is_plain_host(value: &[u8]) -> bool {
     let mut parts = value.splitn(2, |byte| *byte == b':');
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     let has_name = parts.next().is_some_and(|name| !name.is_empty() && name.iter().all(is_name));
-    let is_port = |port: &[u8]| matches!(port.len(), 1..=4) && port.iter().all(u8::is_ascii_digit);
+    let value_of =
+        |port: &[u8]| port.iter().fold(0_u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    let is_port = |port: &[u8]| {
+        matches!(port.len(), 1..=5)
+            && port.iter().all(u8::is_ascii_digit)
+            && u16::try_from(value_of(port)).is_ok()
+    };
     has_name && parts.next().is_none_or(is_port)
 }
 

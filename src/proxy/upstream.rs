@@ -14,8 +14,8 @@ pub(super) use pool::Pool;
 
 use super::body::{RequestBody, Told};
 use super::fit;
-use super::h1::{self, Failed, Idle, Reached, Replay, Unanswered};
-use super::h2;
+use super::h1::{self, Exchange, Failed, Idle, Reached, Replay};
+use super::h2::{self, Greeting};
 use super::tls::{self, Connector, Offer};
 use crate::config;
 use connect::{Address, Way};
@@ -37,7 +37,7 @@ pub(super) struct Upstream {
     /// What `auto` has found out; see [`Learned`].
     learned: Cell<Learned>,
     /// The one HTTP/2 connection, which all exchanges share.
-    shared: RefCell<Option<Sender>>,
+    shared: RefCell<Option<Shared>>,
     /// Held while that connection is being made, so that a burst makes one.
     connecting: Mutex<()>,
 }
@@ -52,8 +52,15 @@ pub(super) enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Learned {
     Nothing,
-    Both,
+    /// As the upstream itself has said, which it can take back.
     Only(Protocol),
+}
+
+struct Shared {
+    sender: Sender,
+    opened: Instant,
+    /// When it was last given a request.
+    used: Instant,
 }
 
 type Sender = http2::SendRequest<h2::Lent<RequestBody>>;
@@ -123,9 +130,17 @@ impl Upstream {
         }
     }
 
-    /// Lets go of connections that were idle for too long; for about once a second.
+    /// Lets go of connections that were idle for too long, or are too old; for about once a second.
     pub(super) fn tick(&self, now: Instant) {
         self.pool.tick(now);
+        let config = &self.config;
+        let is_over = |shared: &mut Shared| {
+            let since = |then| now.saturating_duration_since(then);
+            since(shared.used) >= config.idle_timeout
+                || config.max_connection_age.is_some_and(|age| since(shared.opened) >= age)
+        };
+        // Streams that are open on it end as they would; then hyper closes it.
+        drop(self.shared.borrow_mut().take_if(is_over));
     }
 
     /// Over the protocol that the request's version says, or over the other one if the upstream
@@ -137,7 +152,7 @@ impl Upstream {
         let sent = match request.version() {
             // Boxed, as each request would else carry room for what few do.
             Version::HTTP_2 => Box::pin(self.send_http2(request.map(Replay::new))).await,
-            _ => self.send_http1(Unanswered::new(request)).await,
+            _ => self.send_http1(Exchange::new(request.map(Replay::new))).await,
         };
         match sent {
             Ok(answer) => Ok(answer),
@@ -151,10 +166,8 @@ impl Upstream {
         request: Request<Replay<RequestBody>>,
     ) -> Result<Response<Told>, UpstreamError> {
         let sent = if request.version() == Version::HTTP_2 {
-            self.learned.set(Learned::Only(Protocol::Http1));
-            self.send_http1(Unanswered::from_request(fit::lowered(request, self))).await
+            self.send_http1(Exchange::new(fit::lowered(request, self))).await
         } else {
-            self.learned.set(Learned::Only(Protocol::Http2));
             self.send_http2(fit::raised(request, self)).await
         };
         sent.map_err(|reason| match reason {
@@ -165,48 +178,63 @@ impl Upstream {
 
     async fn send_http1(
         &self,
-        mut request: Unanswered<RequestBody>,
+        mut exchange: Box<Exchange<RequestBody>>,
     ) -> Result<Response<Told>, NoAnswer> {
         if let Some(connection) = self.pool.take() {
-            match self.try_http1(connection, request).await? {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => request = repeatable(failed)?,
+            match self.try_http1(&mut exchange, connection).await? {
+                Ok(answer) => return Ok(self.told(answer, exchange)),
+                Err(failed) => Box::pin(make_repeatable(&mut exchange, failed)).await?,
             }
         }
-        let may_learn = self.config.protocol == config::UpstreamProtocol::Auto;
-        if !may_learn || self.learned.get() == Learned::Both {
-            request.forget();
+        if !self.is_learning() {
+            exchange.forget();
         }
         let opened = self.pool.now();
-        let (io, _) = Box::pin(connect::open(self.way(), Offer::Http1)).await?;
-        match self.try_http1(Idle::new(io, opened), request).await? {
-            Ok(answer) => Ok(answer),
-            Err(Failed { error: h1::SendError::SpeaksHttp2, mut request, .. }) if may_learn => {
-                if request.rewind() {
-                    return Err(NoAnswer::Misunderstood(Box::new(request.into_request())));
-                }
-                Err(h1::SendError::SpeaksHttp2.into())
+        let io = match Box::pin(connect::open(self.way(), Offer::Http1)).await {
+            Ok((io, _)) => io,
+            Err(UpstreamError::Tls(error)) if error.is_of_protocols() && self.is_learning() => {
+                return Err(self.misunderstood(exchange));
             }
-            Err(failed) => Err(failed.error.into()),
+            Err(error) => return Err(error.into()),
+        };
+        match self.try_http1(&mut exchange, Idle::new(io, opened)).await? {
+            Ok(answer) => Ok(self.told(answer, exchange)),
+            Err((h1::SendError::SpeaksHttp2, _)) if self.is_learning() => {
+                Err(self.misunderstood(exchange))
+            }
+            Err((error, _)) => Err(error.into()),
+        }
+    }
+
+    /// An upstream has said that it speaks HTTP/2 only.
+    fn misunderstood(&self, mut exchange: Box<Exchange<RequestBody>>) -> NoAnswer {
+        self.learned.set(Learned::Only(Protocol::Http2));
+        if exchange.rewind() {
+            NoAnswer::Misunderstood(Box::new(exchange.into_request()))
+        } else {
+            h1::SendError::SpeaksHttp2.into()
         }
     }
 
     async fn try_http1(
         &self,
+        exchange: &mut Exchange<RequestBody>,
         connection: Idle,
-        request: Unanswered<RequestBody>,
-    ) -> Result<Result<Response<Told>, Failed<RequestBody>>, UpstreamError> {
-        request.body().exchange().handed_over();
-        let sent = self.within_limit(h1::send(connection, request)).await?;
-        Ok(sent.map(|answer| answer.map(|body| Told::http1(body, Rc::clone(&self.pool)))))
+    ) -> Result<Result<Response<()>, Failed<RequestBody>>, UpstreamError> {
+        exchange.body().exchange().handed_over();
+        self.within_limit(exchange.send(connection)).await
+    }
+
+    fn told(&self, answer: Response<()>, exchange: Box<Exchange<RequestBody>>) -> Response<Told> {
+        let body = Told::http1(h1::Answer::new(exchange), Rc::clone(&self.pool));
+        answer.map(|()| body)
     }
 
     async fn send_http2(
         &self,
         mut request: Request<Replay<RequestBody>>,
     ) -> Result<Response<Told>, NoAnswer> {
-        let known = self.shared.borrow().clone();
-        if let Some(sender) = known.filter(|sender| !sender.is_closed()) {
+        if let Some(sender) = self.known_sender() {
             match self.try_http2(sender, request).await? {
                 Ok(answer) => return Ok(answer),
                 Err(unsent) => request = unsent,
@@ -250,29 +278,46 @@ impl Upstream {
         Err(error::of_http2(error, &exchange))
     }
 
-    /// `None` if the upstream speaks HTTP/1 only.
+    fn known_sender(&self) -> Option<Sender> {
+        let mut shared = self.shared.borrow_mut();
+        let shared = shared.as_mut().filter(|shared| !shared.sender.is_closed())?;
+        shared.used = self.pool.now();
+        Some(shared.sender.clone())
+    }
+
+    /// `None` if the upstream seems not to speak HTTP/2.
     async fn shared_sender(&self) -> Result<Option<Sender>, UpstreamError> {
-        let _only = self.connecting.lock().await;
-        let known = self.shared.borrow().clone();
-        if let Some(sender) = known.filter(|sender| !sender.is_closed()) {
+        // No longer than one connection may take: those who wait would else add up their waits.
+        let _only = self.within_connect(self.connecting.lock()).await?;
+        if let Some(sender) = self.known_sender() {
             return Ok(Some(sender));
         }
-        let may_learn = self.config.protocol == config::UpstreamProtocol::Auto
-            && self.learned.get() == Learned::Nothing;
-        let offer = if may_learn { Offer::Either } else { Offer::Http2 };
+        let opened = self.pool.now();
+        let offer = if self.is_learning() { Offer::Either } else { Offer::Http2 };
         let (io, agreed) = connect::open(self.way(), offer).await?;
         if agreed == tls::Protocol::Http1 {
+            self.learned.set(Learned::Only(Protocol::Http1));
             return Ok(None);
         }
         let connection = h2::connect(io).await?;
-        if may_learn {
-            if !self.within_connect(connection.is_understood()).await? {
-                return Ok(None);
+        if self.is_learning() && agreed == tls::Protocol::Unsaid {
+            match self.within_connect(connection.greeting()).await? {
+                Greeting::Http2 => {}
+                Greeting::Other => {
+                    self.learned.set(Learned::Only(Protocol::Http1));
+                    return Ok(None);
+                }
+                // It may just have been stopped: nothing is learned for the next request.
+                Greeting::Silence => return Ok(None),
             }
-            self.learned.set(Learned::Both);
         }
-        *self.shared.borrow_mut() = Some(connection.sender.clone());
-        Ok(Some(connection.sender))
+        let sender = connection.sender;
+        *self.shared.borrow_mut() = Some(Shared { sender: sender.clone(), opened, used: opened });
+        Ok(Some(sender))
+    }
+
+    fn is_learning(&self) -> bool {
+        self.config.protocol == config::UpstreamProtocol::Auto
     }
 
     fn way(&self) -> Way<'_> {
@@ -296,20 +341,19 @@ impl Upstream {
     }
 }
 
-/// A request that a kept connection did not answer, for another; an error if it may not be repeated.
-fn repeatable(failed: Failed<RequestBody>) -> Result<Unanswered<RequestBody>, UpstreamError> {
-    let Failed { error, reached, mut request } = failed;
+/// Prepares a request that a kept connection did not answer for another; an error if it may not be
+/// repeated.
+async fn make_repeatable(
+    exchange: &mut Exchange<RequestBody>,
+    (error, reached): Failed<RequestBody>,
+) -> Result<(), UpstreamError> {
     let is_of_connection = matches!(error, h1::SendError::Broken(_) | h1::SendError::Closed);
     let is_harmless = match reached {
         Reached::Unread => true,
-        Reached::Unknown => is_idempotent(request.method()),
+        Reached::Unknown => is_idempotent(exchange.method()) || exchange.will_be_reset().await,
         Reached::Answered => false,
     };
-    if is_of_connection && is_harmless && request.rewind() {
-        Ok(request)
-    } else {
-        Err(error.into())
-    }
+    if is_of_connection && is_harmless && exchange.rewind() { Ok(()) } else { Err(error.into()) }
 }
 
 /// Methods that may be sent twice without asking (RFC 9110 section 9.2.2).

@@ -2,6 +2,7 @@
 //! its times are recorded, and if it was sampled it is offered to the queue.
 
 use super::identity::X_REQUEST_ID;
+use super::sample::unpinned;
 use super::{Side, Tap};
 use crate::capture::{
     BodyEnd, CapturedBody, Exchange, Fault, Message, RequestId, RouteId, Timing, Trace,
@@ -85,7 +86,7 @@ impl Tap {
             return None;
         };
         Some(Box::new(Exchange {
-            id: id.clone(),
+            id: RequestId::new(unpinned(id.header_value())),
             started_at: SystemTime::now(),
             timing: Timing::default(),
             route,
@@ -102,8 +103,8 @@ impl Tap {
 
     fn message(&self, headers: &HeaderMap) -> Message {
         Message {
-            content_type: headers.get(header::CONTENT_TYPE).cloned(),
-            content_encoding: headers.get(header::CONTENT_ENCODING).cloned(),
+            content_type: headers.get(header::CONTENT_TYPE).map(unpinned),
+            content_encoding: headers.get(header::CONTENT_ENCODING).map(unpinned),
             headers: self.settings.kept_headers(headers),
             body: CapturedBody::default(),
         }
@@ -248,6 +249,8 @@ fn keep(body: &mut CapturedBody, data: &Bytes, max_bytes: usize) {
     }
 }
 
+/// Copied, as a clone would keep all of the connection's read buffer that it lies in.
 fn target(uri: &Uri) -> PathAndQuery {
-    uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
+    let copied = uri.path_and_query().map(|target| PathAndQuery::try_from(target.as_str()));
+    copied.and_then(Result::ok).unwrap_or_else(|| PathAndQuery::from_static("/"))
 }

@@ -1,6 +1,6 @@
 //! What is kept of the traffic, and how much of it.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
 
 use crate::capture::{Headers, SampleRate};
@@ -26,14 +26,22 @@ impl Settings {
         }
         let allowed = |name: &HeaderName| self.headers.contains(name) && !NEVER_KEPT.contains(name);
         let kept = headers.iter().filter(|(name, _)| allowed(name));
-        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+        kept.map(|(name, value)| (name.clone(), unpinned(value))).collect()
+    }
+}
+
+/// A copy of a value: a clone would keep all of the connection's read buffer that it lies in.
+pub(super) fn unpinned(value: &HeaderValue) -> HeaderValue {
+    match value.as_bytes() {
+        b"application/json" => HeaderValue::from_static("application/json"),
+        // What was a value once is one again.
+        bytes => HeaderValue::from_bytes(bytes).unwrap_or_else(|_| value.clone()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn credentials_are_never_kept_even_if_asked_for() {

@@ -5,6 +5,7 @@
 mod admin;
 mod admin_state;
 mod app;
+mod app_lifecycle;
 mod cli_baseline;
 mod cli_check;
 mod cli_drift;

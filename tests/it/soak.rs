@@ -53,7 +53,12 @@ struct Answer {
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} of {:?} with {} bytes", self.status, self.token, self.body.len())
+        write!(f, "{} of {:?} with {} bytes", self.status, self.token, self.body.len())?;
+        if self.status == 200 {
+            Ok(())
+        } else {
+            write!(f, ": {}", String::from_utf8_lossy(&self.body))
+        }
     }
 }
 

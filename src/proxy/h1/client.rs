@@ -2,8 +2,8 @@
 //!
 //! In: a request and a connection that is idle or new. Out: the answer's head, with a body that still
 //! streams and brings the connection back when it was read to its end. Request and answer flow at
-//! once. If nothing was answered, the request comes back with how far it got, so that it can be sent
-//! on another connection where that is safe.
+//! once. If nothing was answered, how far the request got is told, so that it can be sent on another
+//! connection where that is safe.
 
 use super::encode;
 use super::framing::Framing;
@@ -18,13 +18,15 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::future::poll_fn;
 use std::io;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// Interim answers to one request, at most.
 const MOST_INTERIM: usize = 32;
+/// How often, and how far apart, it is looked for a reset behind the end of a connection.
+const RESET_LOOKS: u32 = 20;
+const RESET_PAUSE: Duration = Duration::from_millis(1);
 
 /// What the codec asks of a request's body beside its frames.
 pub(in crate::proxy) trait Asking: Spelled {
@@ -38,19 +40,13 @@ pub(in crate::proxy) trait Asking: Spelled {
 
 /// A connection that carries nothing at the moment.
 pub(in crate::proxy) struct Idle {
-    io: Rc<Io>,
-    input: BytesMut,
+    io: Io,
     pub(in crate::proxy) opened: Instant,
 }
 
 impl Idle {
     pub(in crate::proxy) fn new(io: Io, opened: Instant) -> Self {
-        Self { io: Rc::new(io), input: BytesMut::new(), opened }
-    }
-
-    /// For another exchange, while the one that had it is still held by its reader.
-    fn hand_on(&self) -> Self {
-        Self { io: Rc::clone(&self.io), input: BytesMut::new(), opened: self.opened }
+        Self { io, opened }
     }
 
     /// The upstream has closed it, or said something unasked.
@@ -93,86 +89,29 @@ pub(in crate::proxy) enum Reached {
     Answered,
 }
 
-/// A request that can be sent, and sent again.
-pub(in crate::proxy) struct Unanswered<B> {
+pub(in crate::proxy) type Failed<B> = (SendError<<B as Body>::Error>, Reached);
+
+/// A request, and what has become of it so far. Boxed once: it is handed from the sender to the
+/// answer's body, and is too large to be moved through every layer between them.
+pub(in crate::proxy) struct Exchange<B> {
     head: Request<()>,
-    body: Replay<B>,
-}
-
-impl<B: Asking> Unanswered<B> {
-    pub(in crate::proxy) fn new(request: Request<B>) -> Self {
-        Self::from_request(request.map(Replay::new))
-    }
-
-    /// For a last try.
-    pub(in crate::proxy) fn forget(&mut self) {
-        self.body.forget();
-    }
-
-    /// Whether it can be sent from its beginning once more.
-    pub(in crate::proxy) fn rewind(&mut self) -> bool {
-        self.body.rewind()
-    }
-
-    /// For a protocol other than this one.
-    pub(in crate::proxy) fn into_request(self) -> Request<Replay<B>> {
-        self.head.map(|()| self.body)
-    }
-
-    pub(in crate::proxy) fn from_request(request: Request<Replay<B>>) -> Self {
-        let (head, body) = request.into_parts();
-        Self { head: Request::from_parts(head, ()), body }
-    }
-
-    pub(in crate::proxy) fn method(&self) -> &Method {
-        self.head.method()
-    }
-
-    pub(in crate::proxy) fn body(&self) -> &B {
-        self.body.inner()
-    }
-}
-
-pub(in crate::proxy) struct Failed<B: Asking> {
-    pub(in crate::proxy) error: SendError<B::Error>,
-    pub(in crate::proxy) reached: Reached,
-    pub(in crate::proxy) request: Unanswered<B>,
-}
-
-/// Sends `request` on `connection` and waits for the head of its answer.
-pub(in crate::proxy) async fn send<B: Asking>(
-    connection: Idle,
-    request: Unanswered<B>,
-) -> Result<Response<Answer<B>>, Failed<B>> {
-    let Unanswered { head, body } = request;
-    let (out, framing) = encode::request(&head, &body, body.inner().written());
-    let outgoing = Outgoing::new(out, body, framing, OnFault::SendNothing);
-    // Boxed once: what the answer's body takes over is too large to be moved through every layer.
-    let mut exchange = Box::new(Exchange {
-        connection,
-        outgoing,
-        sending: Sending::Flowing,
-        interims: 0,
-        incoming: Incoming::new(Framing::Empty),
-        written: Written::default(),
-    });
-    match poll_fn(|cx| exchange.poll_head(head.method(), cx)).await {
-        Ok(answer) => Ok(answered(exchange, answer)),
-        Err((error, reached)) => {
-            let request = Unanswered { head, body: exchange.outgoing.into_body() };
-            Err(Failed { error, reached, request })
-        }
-    }
-}
-
-struct Exchange<B> {
-    connection: Idle,
     outgoing: Outgoing<Replay<B>>,
     sending: Sending,
+    connection: Option<Idle>,
+    input: BytesMut,
     interims: usize,
     /// Of the answer, once its head has come.
     incoming: Incoming,
     written: Written,
+    trailers: Option<Box<Written>>,
+    afterwards: Afterwards,
+}
+
+/// What may become of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Afterwards {
+    Reuse,
+    Close,
 }
 
 #[derive(Debug)]
@@ -183,26 +122,86 @@ enum Sending {
     Broken(Option<io::Error>),
 }
 
-type NoHead<B> = (SendError<<B as Body>::Error>, Reached);
-
 impl<B: Asking> Exchange<B> {
-    fn poll_head(
+    pub(in crate::proxy) fn new(request: Request<Replay<B>>) -> Box<Self> {
+        let (head, body) = request.into_parts();
+        Box::new(Self {
+            head: Request::from_parts(head, ()),
+            outgoing: Outgoing::new(body, OnFault::SendNothing),
+            sending: Sending::Flowing,
+            connection: None,
+            input: BytesMut::new(),
+            interims: 0,
+            incoming: Incoming::new(Framing::Empty),
+            written: Written::default(),
+            trailers: None,
+            afterwards: Afterwards::Close,
+        })
+    }
+
+    pub(in crate::proxy) fn method(&self) -> &Method {
+        self.head.method()
+    }
+
+    pub(in crate::proxy) fn body(&self) -> &B {
+        self.outgoing.body().inner()
+    }
+
+    /// For a last try.
+    pub(in crate::proxy) fn forget(&mut self) {
+        self.outgoing.body_mut().forget();
+    }
+
+    /// Whether it can be sent from its beginning once more.
+    pub(in crate::proxy) fn rewind(&mut self) -> bool {
+        self.outgoing.body_mut().rewind()
+    }
+
+    /// For a protocol other than this one.
+    pub(in crate::proxy) fn into_request(self) -> Request<Replay<B>> {
+        let body = self.outgoing.into_body();
+        self.head.map(|()| body)
+    }
+
+    /// Sends the request on `connection` and waits for the head of its answer.
+    pub(in crate::proxy) async fn send(
         &mut self,
-        method: &Method,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<AnswerHead, NoHead<B>>> {
+        connection: Idle,
+    ) -> Result<Response<()>, Failed<B>> {
+        let body = self.outgoing.body();
+        let (out, framing) = encode::request(&self.head, body, body.written());
+        self.outgoing.begin(out, framing);
+        self.sending = Sending::Flowing;
+        self.input.clear();
+        self.connection = Some(connection);
+        poll_fn(|cx| self.poll_head(cx)).await
+    }
+
+    /// Whether an upstream that has ended the connection did so before the request reached it. Its end
+    /// may overtake the reset that says so, under load; a reset is there within moments or never.
+    pub(in crate::proxy) async fn will_be_reset(&self) -> bool {
+        for _ in 0..RESET_LOOKS {
+            if self.connection.as_ref().is_some_and(|connection| connection.io.was_reset()) {
+                return true;
+            }
+            tokio::time::sleep(RESET_PAUSE).await;
+        }
+        false
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failed<B>>> {
         self.poll_sending(cx)?;
         loop {
-            match head::answer(&mut self.connection.input, method) {
-                Err(_) if is_http2(&self.connection.input) => {
+            match head::answer(&mut self.input, self.head.method()) {
+                Err(_) if is_http2(&self.input) => {
                     return Poll::Ready(Err((SendError::SpeaksHttp2, Reached::Unread)));
                 }
                 Err(bad) => return Poll::Ready(Err((bad.into(), Reached::Answered))),
                 Ok(Some(head)) if is_interim(&head) => self.pass_interim(&head, cx)?,
-                Ok(Some(head)) => return Poll::Ready(self.checked(head)),
+                Ok(Some(head)) => return Poll::Ready(self.answered(head)),
                 Ok(None) => {
-                    let Idle { io, input, .. } = &mut self.connection;
-                    match ready!(io.poll_fill(input, HEAD_ROOM, cx)) {
+                    let Some(Idle { io, .. }) = &self.connection else { return Poll::Pending };
+                    match ready!(io.poll_fill(&mut self.input, HEAD_ROOM, cx)) {
                         Ok(0) => return Poll::Ready(Err(self.ended(None))),
                         Ok(_) => {}
                         Err(error) => return Poll::Ready(Err(self.ended(Some(error)))),
@@ -212,11 +211,11 @@ impl<B: Asking> Exchange<B> {
         }
     }
 
-    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Result<(), NoHead<B>> {
-        if !matches!(self.sending, Sending::Flowing) {
+    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Result<(), Failed<B>> {
+        let (Sending::Flowing, Some(Idle { io, .. })) = (&self.sending, &self.connection) else {
             return Ok(());
-        }
-        match self.outgoing.poll(&self.connection.io, cx) {
+        };
+        match self.outgoing.poll(io, cx) {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => self.sending = Sending::Sent,
             Poll::Ready(Err(Unsent::Io(error))) => self.sending = Sending::Broken(Some(error)),
@@ -231,38 +230,55 @@ impl<B: Asking> Exchange<B> {
     }
 
     /// The connection is over and there is no head.
-    fn ended(&mut self, read: Option<io::Error>) -> NoHead<B> {
-        if !self.connection.input.is_empty() {
+    fn ended(&mut self, read: Option<io::Error>) -> Failed<B> {
+        if !self.input.is_empty() {
             return (SendError::CutShort, Reached::Answered);
         }
         let written = match &mut self.sending {
             Sending::Broken(error) => error.take(),
             Sending::Flowing | Sending::Sent => None,
         };
-        let was_reset = written.is_some() || read.is_some() || self.connection.io.was_reset();
-        let reached = if was_reset { Reached::Unread } else { Reached::Unknown };
+        // Of TLS, an end that was not announced: what was sent before it may have been read.
+        let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+        let is_read_reset = read.as_ref().is_some_and(|error| !is_end(error));
+        let was_reset =
+            self.connection.as_ref().is_some_and(|connection| connection.io.was_reset());
+        let is_unread = written.is_some() || is_read_reset || was_reset;
+        let reached = if is_unread { Reached::Unread } else { Reached::Unknown };
         match read.or(written) {
             Some(error) => (SendError::Broken(error), reached),
             None => (SendError::Closed, reached),
         }
     }
 
-    fn pass_interim(&mut self, head: &AnswerHead, cx: &mut Context<'_>) -> Result<(), NoHead<B>> {
+    fn pass_interim(&mut self, head: &AnswerHead, cx: &mut Context<'_>) -> Result<(), Failed<B>> {
         self.interims += 1;
         if self.interims > MOST_INTERIM {
             return Err((SendError::TooManyInterim, Reached::Answered));
         }
-        self.outgoing.body().inner().interim(&head.bytes, cx);
+        self.body().interim(head.written.bytes(), cx);
         // Who waited for it may go on at once.
         self.poll_sending(cx)
     }
 
-    fn checked(&self, head: AnswerHead) -> Result<AnswerHead, NoHead<B>> {
-        let is_switch = head.answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if is_switch && !(self.outgoing.body().inner().asks_upgrade() && self.outgoing.is_sent()) {
-            return Err((SendError::UnaskedUpgrade, Reached::Answered));
+    fn answered(&mut self, head: AnswerHead) -> Result<Response<()>, Failed<B>> {
+        let AnswerHead { answer, written, mut framing, persistence } = head;
+        self.outgoing.body_mut().forget();
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            if !(self.body().asks_upgrade() && self.outgoing.is_sent()) {
+                return Err((SendError::UnaskedUpgrade, Reached::Answered));
+            }
+            self.outgoing.body_mut().inner_mut().open_tunnel();
+            self.outgoing.open_tunnel();
+            self.sending = Sending::Flowing;
+            framing = Framing::UntilClose;
         }
-        Ok(head)
+        self.incoming = Incoming::new(framing);
+        self.written = written;
+        if persistence != Persistence::Close && framing != Framing::UntilClose {
+            self.afterwards = Afterwards::Reuse;
+        }
+        Ok(answer)
     }
 }
 
@@ -276,94 +292,59 @@ fn is_interim(head: &AnswerHead) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-fn answered<B: Asking>(mut exchange: Box<Exchange<B>>, head: AnswerHead) -> Response<Answer<B>> {
-    let AnswerHead { answer, written, framing, persistence, .. } = head;
-    exchange.outgoing.body_mut().forget();
-    let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if is_switch {
-        exchange.outgoing.body_mut().inner_mut().open_tunnel();
-        exchange.outgoing.open_tunnel();
-        exchange.sending = Sending::Flowing;
-    }
-    let framing = if is_switch { Framing::UntilClose } else { framing };
-    exchange.incoming = Incoming::new(framing);
-    exchange.written = written;
-    let is_reusable = persistence != Persistence::Close && framing != Framing::UntilClose;
-    answer.map(|()| Answer { exchange, state: State::new(is_reusable), trailers: None })
-}
-
 /// The body of an answer, and what is still to be sent of its request.
-pub(in crate::proxy) struct Answer<B> {
-    exchange: Box<Exchange<B>>,
-    state: State,
-    trailers: Option<Box<Written>>,
-}
-
-/// What may become of the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Reusable,
-    Ending,
-    GivenBack,
-}
-
-impl State {
-    fn new(is_reusable: bool) -> Self {
-        if is_reusable { Self::Reusable } else { Self::Ending }
-    }
-}
+pub(in crate::proxy) struct Answer<B>(Box<Exchange<B>>);
 
 impl<B: Asking> Answer<B> {
+    /// Of an exchange whose answer's head has come.
+    pub(in crate::proxy) fn new(exchange: Box<Exchange<B>>) -> Self {
+        Self(exchange)
+    }
+
     pub(in crate::proxy) fn written(&self) -> &Written {
-        &self.exchange.written
+        &self.0.written
     }
 
     pub(in crate::proxy) fn written_trailers(&self) -> Option<&Written> {
-        self.trailers.as_deref()
+        self.0.trailers.as_deref()
     }
 
     /// Of a tunnel whose upstream says no more: until its client says no more either.
     pub(in crate::proxy) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_over = self.exchange.poll_sending(cx).is_err();
-        let is_flowing = matches!(self.exchange.sending, Sending::Flowing);
+        let is_over = self.0.poll_sending(cx).is_err();
+        let is_flowing = matches!(self.0.sending, Sending::Flowing);
         if is_over || !is_flowing { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// The connection, once both request and answer have ended on it as they should.
     pub(in crate::proxy) fn give_back(&mut self) -> Option<Idle> {
-        let exchange = &mut *self.exchange;
+        let exchange = &mut *self.0;
         let is_done = exchange.incoming.is_over() && matches!(exchange.sending, Sending::Sent);
         // Bytes behind the answer belong to no exchange.
-        if self.state != State::Reusable || !is_done || !exchange.connection.input.is_empty() {
-            return None;
-        }
-        self.state = State::GivenBack;
-        Some(exchange.connection.hand_on())
+        let is_clean = exchange.afterwards == Afterwards::Reuse && exchange.input.is_empty();
+        if is_done && is_clean { exchange.connection.take() } else { None }
     }
 
     pub(in crate::proxy) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BadBody>>> {
-        if self.state == State::GivenBack {
-            return Poll::Ready(None);
-        }
-        let exchange = &mut *self.exchange;
+        let exchange = &mut *self.0;
         if exchange.poll_sending(cx).is_err() {
             // The request's own body broke: its client is told by what becomes of its connection.
             exchange.sending = Sending::Broken(None);
         }
-        let Idle { io, input, .. } = &mut exchange.connection;
-        let polled = exchange.incoming.poll_frame(io, input, cx);
-        self.trailers = exchange.incoming.take_trailers();
+        let Some(Idle { io, .. }) = &exchange.connection else { return Poll::Ready(None) };
+        let polled = exchange.incoming.poll_frame(io, &mut exchange.input, cx);
+        exchange.trailers = exchange.incoming.take_trailers();
         polled
     }
 
     pub(in crate::proxy) fn is_end_stream(&self) -> bool {
-        self.exchange.incoming.is_over()
+        self.0.incoming.is_over()
     }
 
     pub(in crate::proxy) fn size_hint(&self) -> SizeHint {
-        self.exchange.incoming.size_hint()
+        self.0.incoming.size_hint()
     }
 }

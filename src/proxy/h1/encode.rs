@@ -1,10 +1,10 @@
 //! Heads, chunk sizes and trailers as bytes.
 
 use super::framing::Framing;
-use super::written::Written;
+use super::written::{Piece, Written};
 use bytes::{BufMut as _, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body::Body;
 
 /// Typical heads and short bodies behind them, so that few grow.
@@ -28,7 +28,7 @@ pub(super) fn request<B: Body>(
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
     fields(&mut out, request.headers(), written);
-    let framing = declared(request.headers()).unwrap_or_else(|| {
+    let framing = declared(request.headers(), written).unwrap_or_else(|| {
         if body.is_end_stream() {
             return Framing::Empty;
         }
@@ -63,7 +63,7 @@ pub(super) fn answer<B: Body>(
         None => out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes()),
     }
     out.extend_from_slice(b"\r\n");
-    let (framing, is_added) = answer_framing(answer, client);
+    let (framing, is_added) = answer_framing(answer, written, client);
     let is_close_delimited =
         framing == Framing::UntilClose && status != StatusCode::SWITCHING_PROTOCOLS;
     if is_close_delimited && answer.headers().contains_key(TRANSFER_ENCODING) {
@@ -90,7 +90,11 @@ pub(super) fn answer<B: Body>(
 }
 
 /// How an answer's body will be framed, and whether its head does not say so yet.
-fn answer_framing<B: Body>(answer: &Response<B>, client: Client) -> (Framing, bool) {
+fn answer_framing<B: Body>(
+    answer: &Response<B>,
+    written: Option<&Written>,
+    client: Client,
+) -> (Framing, bool) {
     let status = answer.status();
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return (Framing::UntilClose, false);
@@ -99,7 +103,7 @@ fn answer_framing<B: Body>(answer: &Response<B>, client: Client) -> (Framing, bo
         return (Framing::Empty, false);
     }
     let takes_chunks = client.version == Version::HTTP_11;
-    match declared(answer.headers()) {
+    match declared(answer.headers(), written) {
         Some(Framing::Chunked) if !takes_chunks => (Framing::UntilClose, false),
         Some(framing) => (framing, false),
         None => match answer.body().size_hint().exact() {
@@ -110,8 +114,14 @@ fn answer_framing<B: Body>(answer: &Response<B>, client: Client) -> (Framing, bo
     }
 }
 
-/// Of a head that was checked when it came.
-fn declared(headers: &HeaderMap) -> Option<Framing> {
+/// Of a head that was checked when it came; as it was read then, if it came over HTTP/1.
+fn declared(headers: &HeaderMap, written: Option<&Written>) -> Option<Framing> {
+    if let Some(framing) = written.and_then(Written::framing) {
+        return match framing {
+            Framing::Empty | Framing::Length(_) | Framing::Chunked => Some(framing),
+            Framing::UntilClose => None,
+        };
+    }
     if headers.contains_key(TRANSFER_ENCODING) {
         return Some(Framing::Chunked);
     }
@@ -136,10 +146,19 @@ pub(super) fn trailers(out: &mut BytesMut, trailers: &HeaderMap, written: Option
 }
 
 fn fields(out: &mut BytesMut, headers: &HeaderMap, written: Option<&Written>) {
-    let mut field = |name: &[u8], value: &HeaderValue| line(out, name, value.as_bytes());
     match written {
-        Some(written) => written.each(headers, field),
-        None => headers.iter().for_each(|(name, value)| field(name.as_str().as_bytes(), value)),
+        Some(written) => written.each(headers, |piece| match piece {
+            Piece::Lines(lines) => {
+                out.extend_from_slice(lines);
+                out.extend_from_slice(b"\r\n");
+            }
+            Piece::Field(name, value) => line(out, name, value),
+        }),
+        None => {
+            for (name, value) in headers {
+                line(out, name.as_str().as_bytes(), value.as_bytes());
+            }
+        }
     }
 }
 

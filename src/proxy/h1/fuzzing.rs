@@ -7,7 +7,7 @@ use super::encode;
 use super::framing;
 use super::head::{self, Limits};
 use super::incoming::Incoming;
-use super::written::Written;
+use super::written::{Piece, Written};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -145,8 +145,17 @@ fn read<T>(
 
 fn fields(headers: &HeaderMap, written: &Written) -> Fields {
     let mut fields = Vec::new();
-    written.each(headers, |name, value| {
-        fields.push((String::from_utf8_lossy(name).into_owned(), value.as_bytes().to_vec()));
+    let mut push = |name: &[u8], value: &[u8]| {
+        fields.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
+    };
+    written.each(headers, |piece| match piece {
+        Piece::Field(name, value) => push(name, value),
+        Piece::Lines(lines) => {
+            for line in lines.split(|byte| *byte == b'\n') {
+                let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+                push(&line[..colon], line.get(colon + 1..).unwrap_or_default().trim_ascii());
+            }
+        }
     });
     fields
 }

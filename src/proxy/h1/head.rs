@@ -5,14 +5,13 @@
 //! nobody after it reads the fields for them again.
 
 use super::framing::{self, BadFraming, Framing};
-use super::written::{Names, Written};
+use super::written::Written;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, EXPECT, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
 };
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -103,8 +102,6 @@ pub(super) struct AnswerHead {
     pub(super) written: Written,
     pub(super) framing: Framing,
     pub(super) persistence: Persistence,
-    /// All of it, as it came.
-    pub(super) bytes: Bytes,
 }
 
 /// Where something stands in a head; heads are far shorter than 2^32 bytes.
@@ -126,13 +123,14 @@ impl Span {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Line {
-    name: Span,
-    value: Span,
+/// Where a field stands. Its line begins with the name and ends with the value, but for white space.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    pub(super) name: Span,
+    pub(super) value: Span,
 }
 
-type Lines = SmallVec<[Line; super::written::USUAL_FIELDS]>;
+type Lines = Vec<Line>;
 type Room<'a> = [MaybeUninit<httparse::Header<'a>>; MOST_FIELDS];
 
 /// Takes a request's head off `input`; `None` while it is not whole.
@@ -163,7 +161,7 @@ pub(super) fn request(
     let head = take(input, length, limits)?;
     let target = head.slice(target.range());
     let (uri, odd_target) = uri(&method, target)?;
-    let (headers, names) = fields(&head, &lines)?;
+    let Fields { headers, is_interleaved } = fields(&head, &lines)?;
     let framing = framing::of_request(&headers, version)?;
     let said = Said::of(&headers, version);
     let mut request = Request::new(());
@@ -177,7 +175,7 @@ pub(super) fn request(
     let expects_continue =
         version == Version::HTTP_11 && has_token(&headers, &EXPECT, b"100-continue");
     *request.headers_mut() = headers;
-    let written = Written::new(head, names, odd_target);
+    let written = Written::new(head, lines, is_interleaved).of_message(framing, odd_target);
     let persistence = said.persistence;
     Ok(Some(RequestHead { request, written, framing, persistence, expects_continue, asks_upgrade }))
 }
@@ -202,15 +200,15 @@ pub(super) fn answer(input: &mut BytesMut, method: &Method) -> Result<Option<Ans
     let reason = reason(&input[..length])?;
     let head = take(input, length, limits)?;
     let reason = head.slice(reason.range());
-    let (headers, names) = fields(&head, &lines)?;
+    let Fields { headers, is_interleaved } = fields(&head, &lines)?;
     let framing = framing::of_answer(&headers, version, status, method)?;
     let said = Said::of(&headers, version);
     let mut answer = Response::new(());
     *answer.status_mut() = status;
     *answer.version_mut() = version;
     *answer.headers_mut() = headers;
-    let written = Written::new(head.clone(), names, Some(reason));
-    Ok(Some(AnswerHead { answer, written, framing, persistence: said.persistence, bytes: head }))
+    let written = Written::new(head, lines, is_interleaved).of_message(framing, Some(reason));
+    Ok(Some(AnswerHead { answer, written, framing, persistence: said.persistence }))
 }
 
 /// Trailers, which are fields without a start line, from `block`, which ends in an empty line.
@@ -222,8 +220,8 @@ pub(super) fn trailers(block: Bytes, most: usize) -> Result<(HeaderMap, Written)
     };
     no_bare_line_feed(&block)?;
     let lines = lines_of(parsed, &block, Limits { fields: most, bytes: block.len() })?;
-    let (trailers, names) = fields(&block, &lines)?;
-    Ok((trailers, Written::new(block, names, None)))
+    let Fields { headers, is_interleaved } = fields(&block, &lines)?;
+    Ok((headers, Written::new(block, lines, is_interleaved)))
 }
 
 /// httparse wants a target to be UTF-8, which peers do not. Where it is not, this gives a text of the
@@ -299,17 +297,27 @@ fn lines_of(
     Ok(spans.collect())
 }
 
-fn fields(head: &Bytes, lines: &Lines) -> Result<(HeaderMap, Names), BadHead> {
+/// Fields as others read them, and whether some of one name stand apart.
+struct Fields {
+    headers: HeaderMap,
+    is_interleaved: bool,
+}
+
+fn fields(head: &Bytes, lines: &[Line]) -> Result<Fields, BadHead> {
     let mut headers = HeaderMap::with_capacity(lines.len() + 2);
-    let mut names = Names::with_capacity(lines.len());
+    let mut is_interleaved = false;
+    let mut last: &[u8] = b"";
     for line in lines {
-        let name = HeaderName::from_bytes(&head[line.name.range()]);
+        let written = &head[line.name.range()];
+        let name = HeaderName::from_bytes(written);
         let name = name.map_err(|_| BadHead::Syntax(httparse::Error::HeaderName))?;
         let value = HeaderValue::from_maybe_shared(head.slice(line.value.range()));
-        headers.append(name, value.map_err(|_| BadHead::Syntax(httparse::Error::HeaderValue))?);
-        names.push(line.name);
+        let value = value.map_err(|_| BadHead::Syntax(httparse::Error::HeaderValue))?;
+        let is_repeated = headers.append(name, value);
+        is_interleaved |= is_repeated && !last.eq_ignore_ascii_case(written);
+        last = written;
     }
-    Ok((headers, names))
+    Ok(Fields { headers, is_interleaved })
 }
 
 /// The target as a `Uri`, and as it was written if a `Uri` cannot hold that.

@@ -25,7 +25,7 @@ mod server;
 mod written;
 
 pub(super) use body::ClientBody;
-pub(super) use client::{Answer, Asking, Failed, Idle, Reached, SendError, Unanswered, send};
+pub(super) use client::{Answer, Asking, Exchange, Failed, Idle, Reached, SendError};
 pub(super) use framing::{BadFraming, of_request as framing_of};
 pub(super) use head::{BadHead, Limits};
 pub(super) use incoming::BadBody;

@@ -57,12 +57,29 @@ enum Stage {
 }
 
 impl<B: Spelled> Outgoing<B> {
-    pub(super) fn new(head: BytesMut, body: B, framing: Framing, on_fault: OnFault) -> Self {
-        let stage = match framing {
+    /// Of a message that begins with [`Self::begin`].
+    pub(super) fn new(body: B, on_fault: OnFault) -> Self {
+        Self {
+            body,
+            on_fault,
+            framing: Framing::Empty,
+            out: BytesMut::new(),
+            frame: Bytes::new(),
+            after: b"",
+            stage: Stage::Ended,
+        }
+    }
+
+    /// Sends `head`, and the body behind it in the framing that it declares.
+    pub(super) fn begin(&mut self, head: BytesMut, framing: Framing) {
+        self.framing = framing;
+        self.out = head;
+        self.frame = Bytes::new();
+        self.after = b"";
+        self.stage = match framing {
             Framing::Empty | Framing::Length(0) => Stage::Ended,
             Framing::Length(_) | Framing::Chunked | Framing::UntilClose => Stage::Flowing,
         };
-        Self { body, on_fault, framing, out: head, frame: Bytes::new(), after: b"", stage }
     }
 
     pub(super) fn body(&self) -> &B {

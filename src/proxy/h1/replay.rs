@@ -5,6 +5,7 @@
 
 use super::written::{Spelled, Written};
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
 use std::pin::Pin;
@@ -15,10 +16,32 @@ const MOST_KEPT_BYTES: usize = 64 * 1024;
 pub(in crate::proxy) struct Replay<B> {
     inner: B,
     /// Sent before, in this order; `None` once that can no longer be repeated.
-    sent: Option<SmallVec<[Bytes; 2]>>,
+    sent: Option<SmallVec<[Sent; 2]>>,
     sent_bytes: usize,
     /// How many of `sent` have gone out this time.
     again: usize,
+}
+
+#[derive(Clone)]
+enum Sent {
+    Data(Bytes),
+    Trailers(Box<HeaderMap>),
+}
+
+impl Sent {
+    fn of(frame: &Frame<Bytes>) -> Option<Self> {
+        let data = frame.data_ref().map(|data| Self::Data(data.clone()));
+        data.or_else(|| frame.trailers_ref().map(|fields| Self::Trailers(Box::new(fields.clone()))))
+    }
+}
+
+impl From<Sent> for Frame<Bytes> {
+    fn from(sent: Sent) -> Self {
+        match sent {
+            Sent::Data(data) => Self::data(data),
+            Sent::Trailers(fields) => Self::trailers(*fields),
+        }
+    }
 }
 
 impl<B> Replay<B> {
@@ -47,7 +70,7 @@ impl<B> Replay<B> {
         self.sent.is_some()
     }
 
-    fn next_again(&mut self) -> Option<Bytes> {
+    fn next_again(&mut self) -> Option<Sent> {
         let frame = self.sent.as_ref()?.get(self.again)?.clone();
         self.again += 1;
         Some(frame)
@@ -55,13 +78,12 @@ impl<B> Replay<B> {
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
         let Some(sent) = &mut self.sent else { return };
-        match frame.data_ref() {
-            Some(data) if self.sent_bytes + data.len() <= MOST_KEPT_BYTES => {
-                self.sent_bytes += data.len();
-                sent.push(data.clone());
+        self.sent_bytes += frame.data_ref().map_or(0, Bytes::len);
+        match Sent::of(frame) {
+            Some(frame) if self.sent_bytes <= MOST_KEPT_BYTES => {
+                sent.push(frame);
                 self.again = sent.len();
             }
-            // Trailers, or too much.
             _ => self.sent = None,
         }
     }
@@ -93,7 +115,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         if let Some(frame) = self.next_again() {
-            return Poll::Ready(Some(Ok(Frame::data(frame))));
+            return Poll::Ready(Some(Ok(frame.into())));
         }
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {

@@ -57,6 +57,8 @@ pub(in crate::proxy) enum NoRequest {
 pub(in crate::proxy) trait Telling: Spelled {
     /// Of a tunnel whose upstream says no more: until its client says no more either.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Whether it may take no longer, though its client be slow; never if it has no limit.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
 impl Spelled for Full<Bytes> {}
@@ -64,6 +66,10 @@ impl Spelled for Full<Bytes> {}
 impl Telling for Full<Bytes> {
     fn poll_rest(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
+    }
+
+    fn poll_late(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
     }
 }
 
@@ -151,8 +157,9 @@ enum Afterwards {
     Drop,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly always a request; a box would cost more")]
 enum Next {
-    Request(Box<RequestHead>),
+    Request(RequestHead),
     None(NoRequest),
     /// The client has left, was idle for too long, or the drain ends.
     Over,
@@ -175,12 +182,12 @@ pub(in crate::proxy) async fn serve<S, B>(
     let mut is_first = true;
     loop {
         let afterwards = match next_request(&wire, settings, member, is_first).await {
-            Next::Over => return,
+            Next::Over => return wire.io.say_end(),
             Next::None(reason) => {
                 let answer = refuse(reason).map(Full::new);
                 send_refusal(&wire, answer).await
             }
-            Next::Request(head) => exchange(&wire, *head, &mut service, member).await,
+            Next::Request(head) => exchange(&wire, head, &mut service, member).await,
         };
         is_first = false;
         match afterwards {
@@ -206,7 +213,7 @@ async fn next_request(wire: &Wire, settings: &Settings, member: &Member, is_firs
         loop {
             match head::request(input, settings.limits) {
                 Err(bad) => return Poll::Ready(Next::None(NoRequest::Bad(bad))),
-                Ok(Some(head)) => return Poll::Ready(Next::Request(Box::new(head))),
+                Ok(Some(head)) => return Poll::Ready(Next::Request(head)),
                 Ok(None) => {}
             }
             if input.is_empty() && member.phase() == Phase::Closing {
@@ -347,10 +354,14 @@ async fn send<B: Telling>(wire: &Wire, answer: Response<B>, client: Client) -> S
         out.unsplit(head);
     }
     let is_tunnel = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-    let mut outgoing = Outgoing::new(out, answer.into_body(), framing, OnFault::SendRest);
+    let mut outgoing = Outgoing::new(answer.into_body(), OnFault::SendRest);
+    outgoing.begin(out, framing);
     let sent = poll_fn(|cx| match outgoing.poll(&wire.io, cx) {
         Poll::Ready(sent) => Poll::Ready(sent),
         Poll::Pending if wire.poll_gone(cx) => Poll::Ready(Err(Unsent::Length)),
+        Poll::Pending if outgoing.body_mut().poll_late(cx).is_ready() => {
+            Poll::Ready(Err(Unsent::Length))
+        }
         Poll::Pending => Poll::Pending,
     });
     let sent = sent.await;
@@ -382,7 +393,7 @@ async fn send_refusal(wire: &Wire, answer: Response<Full<Bytes>>) -> Afterwards 
 async fn linger(wire: &Wire, member: &Member) {
     let is_quiet = wire.is_body_over() && wire.input.borrow().is_empty();
     if is_quiet {
-        return;
+        return wire.io.say_end();
     }
     member.arm(LINGER);
     let mut read = 0;

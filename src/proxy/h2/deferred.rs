@@ -6,6 +6,7 @@
 
 use crate::proxy::io::Io;
 use bytes::{Buf as _, Bytes, BytesMut};
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -29,16 +30,16 @@ struct Inner {
     greeting: RefCell<Greeting>,
 }
 
-/// The first bytes that came.
+/// The first bytes that come.
 #[derive(Default)]
 struct Greeting {
-    bytes: Bytes,
+    bytes: SmallVec<[u8; GREETING_BYTES]>,
     is_there: bool,
     waiting: Option<Waker>,
 }
 
 /// Enough to tell one protocol from another.
-const GREETING_BYTES: usize = 8;
+const GREETING_BYTES: usize = 4;
 
 impl Deferred {
     pub(super) fn new(io: Io, input: Bytes) -> Self {
@@ -50,8 +51,8 @@ impl Deferred {
         }))
     }
 
-    /// The first bytes that come, which are none if the peer closes.
-    pub(super) async fn greeting(&self) -> Bytes {
+    /// The first bytes that come, fewer if the peer closes before.
+    pub(super) async fn greeting(&self) -> SmallVec<[u8; GREETING_BYTES]> {
         poll_fn(|cx| {
             let greeting = &mut *self.0.greeting.borrow_mut();
             if greeting.is_there {
@@ -78,8 +79,13 @@ impl Deferred {
 
 impl Greeting {
     fn hear(&mut self, bytes: &[u8]) {
-        if !std::mem::replace(&mut self.is_there, true) {
-            self.bytes = Bytes::copy_from_slice(&bytes[..bytes.len().min(GREETING_BYTES)]);
+        if self.is_there {
+            return;
+        }
+        let missing = GREETING_BYTES - self.bytes.len();
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        if bytes.is_empty() || self.bytes.len() == GREETING_BYTES {
+            self.is_there = true;
             self.waiting.take().into_iter().for_each(Waker::wake);
         }
     }

@@ -34,11 +34,16 @@ pub struct Accepted {
 impl Acceptor {
     /// `limit` is for the whole handshake, so that a silent client holds no connection for ever.
     pub async fn accept(&self, stream: TcpStream, limit: Duration) -> Result<Accepted, TlsError> {
-        let shaking = TlsAcceptor::from(self.current.load_full()).accept(stream);
+        let shaking = async {
+            if let Ok(0) | Err(_) = stream.peek(&mut [0]).await {
+                return Err(TlsError::ClientLeft);
+            }
+            let acceptor = TlsAcceptor::from(self.current.load_full());
+            acceptor.accept(stream).await.map_err(TlsError::ClientHandshake)
+        };
         let stream = tokio::time::timeout(limit, shaking)
             .await
-            .map_err(|_| TlsError::ClientHandshakeTimeout(limit))?
-            .map_err(TlsError::ClientHandshake)?;
+            .map_err(|_| TlsError::ClientHandshakeTimeout(limit))??;
         let protocol = Protocol::of(stream.get_ref().1.alpn_protocol());
         Ok(Accepted { stream, protocol })
     }

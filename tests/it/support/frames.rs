@@ -132,7 +132,10 @@ pub(crate) struct Connection<R> {
 
 impl Connection<Raw> {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let mut raw = Raw::connect(address);
+        Self::over(Raw::connect(address))
+    }
+
+    pub(crate) fn over(mut raw: Raw) -> Self {
         // No table, so that nothing has to be remembered.
         raw.say(PREFACE).say(frame(SETTINGS, 0, 0, setting(1, 0)));
         Self { raw }

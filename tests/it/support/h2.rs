@@ -1,6 +1,7 @@
 //! HTTP/2 peers, by hyper, each on a thread or a runtime of its own.
 
 use super::sidecar::PATIENCE;
+use super::tls;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -9,12 +10,16 @@ use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, ServerConfig};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
@@ -95,6 +100,15 @@ where
     A: Fn(http::request::Parts, Bytes, Option<http::HeaderMap>) -> Response<Body>,
     A: Send + Sync + 'static,
 {
+    upstream_over(None, answer)
+}
+
+/// The same, under TLS if that is given.
+pub(crate) fn upstream_over<A>(tls: Option<Arc<ServerConfig>>, answer: A) -> SocketAddr
+where
+    A: Fn(http::request::Parts, Bytes, Option<http::HeaderMap>) -> Response<Body>,
+    A: Send + Sync + 'static,
+{
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -104,6 +118,7 @@ where
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                let tls = tls.clone().map(TlsAcceptor::from);
                 let answer = Arc::clone(&answer);
                 let service = service_fn(move |request: Request<Incoming>| {
                     let answer = Arc::clone(&answer);
@@ -114,18 +129,41 @@ where
                         Ok::<_, Infallible>(answer(head, body.to_bytes(), trailers))
                     }
                 });
-                let connection = hyper::server::conn::http2::Builder::new(Local)
-                    .serve_connection(TokioIo::new(stream), service);
-                tokio::task::spawn_local(connection);
+                let protocol = hyper::server::conn::http2::Builder::new(Local);
+                tokio::task::spawn_local(async move {
+                    let stream: Box<dyn Stream> = match tls {
+                        None => Box::new(stream),
+                        Some(tls) => Box::new(tls.accept(stream).await?),
+                    };
+                    let served = protocol.serve_connection(TokioIo::new(stream), service).await;
+                    served.map_err(std::io::Error::other)
+                });
             }
         });
     });
     address
 }
 
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
 /// A client's HTTP/2 connection; the runtime it was made in drives it.
 pub(crate) async fn client(address: SocketAddr) -> SendRequest<Body> {
-    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    client_over(TcpStream::connect(address).await.unwrap()).await
+}
+
+/// The same, under TLS.
+pub(crate) async fn client_tls(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+) -> SendRequest<Body> {
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let connector = TlsConnector::from(Arc::clone(config));
+    client_over(connector.connect(tls::host(), tcp).await.unwrap()).await
+}
+
+async fn client_over(stream: impl Stream + 'static) -> SendRequest<Body> {
     let io = TokioIo::new(stream);
     let handshake = hyper::client::conn::http2::handshake(Local, io);
     let (sender, connection) = handshake.await.unwrap();

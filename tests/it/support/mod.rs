@@ -6,5 +6,6 @@ pub(crate) mod h2;
 pub(crate) mod message;
 pub(crate) mod raw;
 pub(crate) mod sidecar;
+pub(crate) mod tls;
 pub(crate) mod wire;
 pub(crate) mod witness;

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use taffrail::capture::{Counters, Exchange, Limits, Queue, RouteTable, Totals};
+use taffrail::capture::{Counters, Exchange, Fault, Limits, Queue, RouteTable, Totals};
 use taffrail::config::{self, UpstreamProtocol};
 use taffrail::latency::{self, Collector, Snapshot};
 use taffrail::proxy::{self, Shutdown};
@@ -20,8 +20,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Setup {
     client: config::Client,
     upstream: config::Upstream,
-    acceptor: Option<proxy::tls::Acceptor>,
-    connector: Option<proxy::tls::Connector>,
+    tls: Option<config::ServerTls>,
     sample: f64,
     max_body_bytes: usize,
     headers: Vec<HeaderName>,
@@ -32,6 +31,7 @@ pub(crate) struct Setup {
 pub(crate) struct Sidecar {
     pub(crate) address: SocketAddr,
     pub(crate) queue: Arc<Queue>,
+    reloader: proxy::tls::Reloader,
     shutdown: watch::Sender<Shutdown>,
     collector: Collector,
     thread: JoinHandle<std::io::Result<()>>,
@@ -42,6 +42,15 @@ pub(crate) struct Record {
     pub(crate) exchanges: Vec<Exchange>,
     pub(crate) totals: Totals,
     pub(crate) latency: Snapshot,
+}
+
+impl Record {
+    /// How often this was counted.
+    pub(crate) fn count_of(&self, fault: Fault) -> u64 {
+        let requests = self.latency.requests.iter();
+        let faulty = requests.filter(|series| series.outcome.fault == Some(fault));
+        faulty.map(|series| series.duration.count()).sum()
+    }
 }
 
 /// A sidecar for `upstream` that keeps everything, to be changed before it starts.
@@ -68,8 +77,7 @@ pub(crate) fn before(upstream: SocketAddr) -> Setup {
     };
     Setup {
         client,
-        acceptor: None,
-        connector: None,
+        tls: None,
         upstream,
         sample: 1.0,
         max_body_bytes: 1 << 20,
@@ -80,9 +88,19 @@ pub(crate) fn before(upstream: SocketAddr) -> Setup {
 }
 
 impl Setup {
+    pub(crate) fn client(mut self, change: impl FnOnce(&mut config::Client)) -> Self {
+        change(&mut self.client);
+        self
+    }
+
     pub(crate) fn upstream(mut self, change: impl FnOnce(&mut config::Upstream)) -> Self {
         change(&mut self.upstream);
         self
+    }
+
+    /// Clients are to speak TLS. The upstream is where [`config::Upstream::tls`] is given.
+    pub(crate) fn tls(self, tls: &config::ServerTls) -> Self {
+        Self { tls: Some(tls.clone()), ..self }
     }
 
     pub(crate) fn sample(self, sample: f64) -> Self {
@@ -117,13 +135,14 @@ impl Setup {
             bytes: NonZeroUsize::new(256 << 20).unwrap(),
         };
         let queue = Arc::new(Queue::new(limits, Arc::new(Counters::default())));
+        let tls = proxy::tls::load(self.tls.as_ref(), self.upstream.tls.as_ref()).unwrap();
         let (shutdown, watching) = watch::channel(Shutdown::Serving);
         let thread = proxy::Thread {
             listener,
             client: self.client,
             upstream: self.upstream,
-            acceptor: self.acceptor,
-            connector: self.connector,
+            acceptor: tls.acceptor,
+            connector: tls.connector,
             connections: Arc::new(proxy::Connections::new(self.client.max_connections)),
             routes,
             tap: tap::Settings {
@@ -138,7 +157,7 @@ impl Setup {
             shutdown: watching,
         };
         let thread = std::thread::spawn(move || thread.run());
-        Sidecar { address, queue, shutdown, collector, thread }
+        Sidecar { address, queue, reloader: tls.reloader, shutdown, collector, thread }
     }
 }
 
@@ -146,6 +165,11 @@ impl Sidecar {
     /// A client's connection to the sidecar.
     pub(crate) fn client(&self) -> Peer {
         Peer::connect(self.address)
+    }
+
+    /// Looks at the files of certificates, often enough to believe what is there.
+    pub(crate) fn reload(&mut self) {
+        (0..3).for_each(|_| self.reloader.check());
     }
 
     /// As of now.

@@ -2,6 +2,7 @@
 
 use super::message::{self, Flaw, Message, shown};
 use super::raw::{End, Raw};
+use rustls::ServerConfig;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,21 +27,47 @@ pub(crate) struct Seen {
 impl Witness {
     /// Plays every connection that brings a byte by `act`, on a thread of its own.
     pub(crate) fn playing(act: impl Fn(&mut Raw) + Send + Sync + 'static) -> Self {
+        Self::playing_on(Raw::accepted, act)
+    }
+
+    /// The same, under TLS.
+    pub(crate) fn playing_tls(
+        config: &Arc<ServerConfig>,
+        act: impl Fn(&mut Raw) + Send + Sync + 'static,
+    ) -> Self {
+        let config = Arc::clone(config);
+        Self::playing_on(move |tcp| Raw::accepted_tls(tcp, &config), act)
+    }
+
+    fn playing_on(
+        accepted: impl Fn(TcpStream) -> Raw + Send + Sync + 'static,
+        act: impl Fn(&mut Raw) + Send + Sync + 'static,
+    ) -> Self {
+        let play = move |tcp| {
+            let mut raw = accepted(tcp);
+            if raw.await_unread_byte() {
+                act(&mut raw);
+            }
+            raw.into_heard()
+        };
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
-        let accepting = std::thread::spawn(move || accept(&listener, &over, &Arc::new(act)));
+        let accepting = std::thread::spawn(move || accept(&listener, &over, &Arc::new(play)));
         Self { address, is_over, accepting }
     }
 
     /// Answers whole requests with `answer`; anything else is heard to its end.
     pub(crate) fn answering(answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self::playing(move |raw| {
-            while let Ok(request) = raw.hear(|bytes, _| message::request(bytes).ok()) {
-                raw.say(answer(&request));
-            }
-        })
+        Self::playing(move |raw| serve(raw, &answer))
+    }
+
+    pub(crate) fn answering_tls(
+        config: &Arc<ServerConfig>,
+        answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        Self::playing_tls(config, move |raw| serve(raw, &answer))
     }
 
     pub(crate) fn agreeing() -> Self {
@@ -65,6 +92,12 @@ impl Witness {
     }
 }
 
+fn serve(raw: &mut Raw, answer: impl Fn(&Message) -> Vec<u8>) {
+    while let Ok(request) = raw.hear(|bytes, _| message::request(bytes).ok()) {
+        raw.say(answer(&request));
+    }
+}
+
 impl Seen {
     fn add(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
@@ -86,7 +119,7 @@ impl Seen {
 fn accept(
     listener: &TcpListener,
     is_over: &AtomicBool,
-    act: &Arc<impl Fn(&mut Raw) + Send + Sync + 'static>,
+    play: &Arc<impl Fn(TcpStream) -> Vec<u8> + Send + Sync + 'static>,
 ) -> Vec<JoinHandle<Vec<u8>>> {
     let mut connections = Vec::new();
     while let Ok((stream, _)) = listener.accept() {
@@ -94,14 +127,8 @@ fn accept(
             listener.set_nonblocking(true).unwrap();
         }
         stream.set_nonblocking(false).unwrap();
-        let act = Arc::clone(act);
-        connections.push(std::thread::spawn(move || {
-            let mut raw = Raw::accepted(stream);
-            if raw.await_unread_byte() {
-                act(&mut raw);
-            }
-            raw.into_heard()
-        }));
+        let play = Arc::clone(play);
+        connections.push(std::thread::spawn(move || play(stream)));
     }
     connections
 }
