@@ -204,11 +204,17 @@ impl FileRecords {
         position: usize,
         rows: usize,
     ) -> Result<Option<Cells>, ArchiveError> {
+        let column = COLUMNS[position].name;
         let cells = read_column(&self.reader, &self.path, group, position)?;
         match cells {
+            // Without one, nothing would hold the file to the number of rows that it states.
+            None if column == "id" => {
+                let path = self.path.clone();
+                Err(ArchiveError::Column { path, column, fault: "is missing" })
+            }
             Some(cells) if cells.len() != rows => Err(ArchiveError::RowCount {
                 path: self.path.clone(),
-                column: COLUMNS[position].name,
+                column,
                 stated: rows as u64,
                 found: cells.len() as u64,
             }),

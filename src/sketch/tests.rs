@@ -124,6 +124,15 @@ fn counts_that_no_traffic_reaches_are_refused() {
 }
 
 #[test]
+fn frequent_items_that_are_not_those_of_the_window_are_refused() {
+    let sketch = categorical(&[Value::Text("new")]);
+    let mut other = sketch.clone();
+    other.frequent.update("newer".to_owned());
+    let refused = CategoricalSketch::from_bytes(&other.to_bytes(), levels()).unwrap_err();
+    assert_eq!(refused, FrameError::Content);
+}
+
+#[test]
 fn a_frame_is_read_on_its_own_edges_and_as_its_own_kind_only() {
     let bytes = numeric(&[Value::Number(1.0)]).to_bytes();
     let bounds = Bounds { min: 0.0, max: 1.0, centre: 0.0 };

@@ -74,6 +74,10 @@ impl CategoricalSketch {
         (counts.other, counts.nulls) = (reader.count()?, reader.count()?);
         counts.type_errors = reader.count()?;
         let frequent = frequent_items(reader.image()?)?;
+        // Each row of an unknown level was given to it, with a weight of one.
+        if frequent.total_weight() != counts.other || frequent.maximum_error() > counts.other {
+            return Err(FrameError::Content);
+        }
         let distinct = HllSketch::deserialize(reader.image()?).map_err(|_| FrameError::Content)?;
         if distinct.lg_config_k() != Self::DISTINCT_LG_K {
             return Err(FrameError::Content);

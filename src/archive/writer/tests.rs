@@ -387,3 +387,11 @@ fn no_damage_of_a_file_stops_more_than_its_own_reading() {
         drop(verify(&reader.files()[0]));
     }
 }
+
+#[test]
+fn a_file_without_ids_holds_no_exchanges() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/offline");
+    let reader = Reader::open(&fixtures.join("gzip.parquet")).unwrap();
+    let read: Vec<_> = reader.records(Part::Everything).collect();
+    assert_eq!(read.iter().map(Result::is_err).collect::<Vec<_>>(), [true]);
+}

@@ -78,6 +78,7 @@ fn faults_of_a_file_are_named() {
         (r#""kind": "categorical""#, r#""kind": "numeric""#, "feature `level` (input): `kind`"),
         (r#""nan": 0"#, r#""nan": 5"#, "feature `x` (input): `rows` is 3000, but"),
         (r#""reported": true"#, r#""reported": false"#, "`bins.reported` must be true"),
+        (r#""from": null"#, r#""from": -9.0"#, "`bins.from` must be null for the first bin"),
         (r#""distinct": 3"#, r#""distinct": 2"#, "`distinct` must not be below"),
         (r#""zero": 0"#, r#""zero": 1"#, "the file was changed after it was written"),
         (r#""nan": 0,"#, r#""nan": 0, "naan": 0,"#, "unknown field `naan`"),

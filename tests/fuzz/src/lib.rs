@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use taffrail::proxy::fuzzing::{Framing, Head};
 
+/// Of a longer head that is not whole, what is wrong may be told only with its end.
+pub const EAGER_BYTES: usize = 4096;
 /// Every byte on its own is tried up to this size.
 const SHORT: usize = 300;
 

@@ -3,10 +3,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use taffrail::proxy::fuzzing::{Head, request};
-use taffrail_fuzz::{framing_of, is_beyond_doubt, same_however_split, strictly};
+use taffrail_fuzz::{EAGER_BYTES, framing_of, is_beyond_doubt, same_however_split, strictly};
 
 fuzz_target!(|data: &[u8]| {
-    let read = same_however_split(data, |parts| request(parts).map_err(|_| "refused"));
+    let read = same_however_split(data, |parts| match request(parts) {
+        Ok(head) => Ok(head),
+        Err(_) if data.len() > EAGER_BYTES => Ok(None),
+        Err(_) => Err("refused"),
+    });
     if let Ok(Some(head)) = read {
         is_beyond_doubt(data, &head);
         is_told_the_same(&head);
