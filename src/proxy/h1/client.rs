@@ -339,8 +339,9 @@ impl<B: Asking> Answer<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, BadBody>>> {
         let exchange = &mut *self.0;
         if exchange.poll_sending(cx).is_err() {
-            // The request's own body broke: its client is told by what becomes of its connection.
+            // The client broke off: the upstream may wait for the rest for ever.
             exchange.sending = Sending::Broken(None);
+            return Poll::Ready(Some(Err(BadBody::RequestBroke)));
         }
         let Some(Idle { io, .. }) = &exchange.connection else { return Poll::Ready(None) };
         let polled = exchange.incoming.poll_frame(io, &mut exchange.input, cx);

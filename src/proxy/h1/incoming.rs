@@ -54,6 +54,8 @@ pub(in crate::proxy) enum BadBody {
     Broken(#[source] io::Error),
     #[error("the connection ended in the middle of a body")]
     CutShort,
+    #[error("the request broke off while its answer came")]
+    RequestBroke,
     #[error(transparent)]
     Chunk(#[from] BadChunk),
 }

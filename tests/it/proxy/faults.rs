@@ -177,3 +177,22 @@ fn the_probe_says_whether_anyone_listens() {
     assert_eq!(error.fault(), Fault::UpstreamConnect);
     drop(Peer::connect(upstream.address));
 }
+
+#[test]
+fn a_client_that_breaks_off_while_its_answer_flows_resets_the_upstream() {
+    let (report, closed) = mpsc::sync_channel(1);
+    let upstream = Upstream::play(move |mut peer| {
+        drop(peer.receive_head().unwrap());
+        peer.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n");
+        // The rest of the request never comes, and nor does an end that looks like one.
+        assert_eq!(peer.receive_rest(), b"abc");
+        report.send(()).unwrap();
+    });
+    let sidecar = before(upstream.address).start();
+    let mut client = sidecar.client();
+    client.send("POST / HTTP/1.1\r\nhost: m\r\ncontent-length: 100\r\n\r\nabc");
+    client.receive_head().unwrap();
+    client.close();
+    closed.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(sidecar.stop().exchanges[0].fault, Some(Fault::ClientBodyAborted));
+}
