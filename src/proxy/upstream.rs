@@ -347,13 +347,15 @@ async fn make_repeatable(
     exchange: &mut Exchange<RequestBody>,
     (error, reached): Failed<RequestBody>,
 ) -> Result<(), UpstreamError> {
-    let is_of_connection = matches!(error, h1::SendError::Broken(_) | h1::SendError::Closed);
+    if !matches!(error, h1::SendError::Broken(_) | h1::SendError::Closed) {
+        return Err(error.into());
+    }
     let is_harmless = match reached {
         Reached::Unread => true,
         Reached::Unknown => is_idempotent(exchange.method()) || exchange.will_be_reset().await,
         Reached::Answered => false,
     };
-    if is_of_connection && is_harmless && exchange.rewind() { Ok(()) } else { Err(error.into()) }
+    if is_harmless && exchange.rewind() { Ok(()) } else { Err(error.into()) }
 }
 
 /// Methods that may be sent twice without asking (RFC 9110 section 9.2.2).

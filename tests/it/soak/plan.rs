@@ -80,9 +80,9 @@ impl Plan {
             _ => Ending::Whole,
         };
         let answer_bytes = size(rng).max(usize::from(ending != Ending::Whole));
-        Self {
+        let mut plan = Self {
             token,
-            order: order(rng, question_bytes, answer_bytes),
+            order: Order::QuestionFirst,
             method: match rng.u8(0..4) {
                 _ if question_bytes == 0 => "GET",
                 0 => "PUT",
@@ -97,7 +97,19 @@ impl Plan {
             ending,
             afterwards: afterwards(rng),
             client: client(rng),
+        };
+        if plan.may_be_answered_early() && rng.u8(0..8) == 0 {
+            plan.order = Order::AnswerFirst;
         }
+        plan
+    }
+
+    /// The answer has to fit between the peers, since neither may read before it has written. And the
+    /// connection stays open: a next request that was read along with the question would else be lost.
+    fn may_be_answered_early(&self) -> bool {
+        let is_small = self.question_bytes > 0 && self.answer_bytes < EARLY_BYTES;
+        let is_kept = !self.is_cut() && self.answered != Framing::UntilClose;
+        is_small && is_kept && self.afterwards == Afterwards::Keeps
     }
 
     /// As a request's target.
@@ -134,12 +146,6 @@ fn size(rng: &mut Rng) -> usize {
         6..=8 => rng.usize(200..20_000),
         _ => rng.usize(20_000..=MOST_BYTES),
     }
-}
-
-/// An early answer has to fit between the peers, since neither may read before it has written.
-fn order(rng: &mut Rng, question_bytes: usize, answer_bytes: usize) -> Order {
-    let may_be_early = question_bytes > 0 && answer_bytes < EARLY_BYTES;
-    if may_be_early && rng.u8(0..10) == 0 { Order::AnswerFirst } else { Order::QuestionFirst }
 }
 
 /// A cut of what lasts until the connection closes could not be told from its end.

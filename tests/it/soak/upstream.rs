@@ -123,8 +123,12 @@ fn live(mut listener: TcpListener, state: &Arc<State>) {
         let state = Arc::clone(state);
         std::thread::spawn(move || {
             let mut wire = Wire::of(stream);
-            // Whoever breaks off has closed the connection, which is all there is to do about it.
-            let _ = serve(&mut wire, &state);
+            // Who breaks off has closed the connection, which is all there is to do about it.
+            if let Err(error) = serve(&mut wire, &state)
+                && error.kind() == io::ErrorKind::Other
+            {
+                state.faults.add(format!("the upstream could not read: {error}"));
+            }
             state.open.lock().unwrap().remove(&id);
             drop(wire);
         });
