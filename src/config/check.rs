@@ -93,8 +93,6 @@ fn admin(reader: &mut Reader<'_>, address: Option<SocketAddr>) -> Option<Admin> 
     Some(Admin { address: address?, token })
 }
 
-/// What the parser of heads has room for.
-const MOST_HEADERS: u64 = 256;
 /// One line of a head needs this much; more than the most, nobody means.
 const LEAST_HEADER_BYTES: u64 = 1024;
 
@@ -116,14 +114,15 @@ fn client(reader: &mut Reader<'_>) -> Option<Client> {
 }
 
 fn max_headers(reader: &mut Reader<'_>) -> Option<usize> {
-    let count = reader.count::<u64>("client.max_headers", 1)?;
-    if count > MOST_HEADERS {
+    let count = reader.count::<usize>("client.max_headers", 1)?;
+    let most = Client::MOST_HEADERS;
+    if count > most {
         let text = reader.text("client.max_headers");
-        let message = format!("{text:?} is more than {MOST_HEADERS}, which is the most");
+        let message = format!("{text:?} is more than {most}, which is the most");
         reader.problem("client.max_headers", message);
         return None;
     }
-    count.try_into().ok()
+    Some(count)
 }
 
 fn upstream(reader: &mut Reader<'_>) -> Option<Upstream> {

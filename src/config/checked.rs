@@ -111,6 +111,11 @@ pub struct ClientTls {
     pub server_name: ServerName<'static>,
 }
 
+impl Client {
+    /// What the parser of heads has room for.
+    pub const MOST_HEADERS: usize = 256;
+}
+
 #[derive(Debug, Clone)]
 pub struct Upstream {
     /// Host and port, as connected to.

@@ -6,8 +6,9 @@
 //! second: a timer a request would cost more than all limits are worth.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -112,13 +113,14 @@ impl Member {
         self.phase() == Phase::Closing
     }
 
-    /// `waker` is woken when the phase changes or a limit has passed.
-    pub(super) fn wake_by(&self, waker: &Waker) {
-        let slot = &mut self.drain.open.borrow_mut().slots[self.slot];
-        match &mut slot.waker {
-            Some(known) => known.clone_from(waker),
-            None => slot.waker = Some(waker.clone()),
-        }
+    /// The task that awaits this is woken from then on when the phase changes or a limit has passed.
+    pub(super) async fn wake_this_task(&self) {
+        poll_fn(|cx| {
+            let slot = &mut self.drain.open.borrow_mut().slots[self.slot];
+            slot.waker = Some(cx.waker().clone());
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// From now on the connection waits for at least `limit`, and at most two ticks longer.

@@ -59,11 +59,7 @@ impl Server {
     pub(super) async fn serve(self: Rc<Self>, stream: TcpStream, member: Member, place: Place) {
         let _open = OpenConnection::new(&self.tap);
         let _place = place;
-        poll_fn(|cx| {
-            member.wake_by(cx.waker());
-            Poll::Ready(())
-        })
-        .await;
+        member.wake_this_task().await;
         let Some((io, agreed)) = self.accepted(stream, &member).await else { return };
         let mut input = BytesMut::new();
         let protocol = match agreed {
@@ -113,19 +109,21 @@ impl Server {
         }
     }
 
-    /// Tells a client that there are too many, where it can be told in plain text.
-    pub(super) async fn turn_away(self: Rc<Self>, stream: TcpStream, member: Member) {
+    /// Tells a client that there are too many, where it can be told in plain text and there is a
+    /// `place` for that: a flood of those who are refused would else hold what the limit is to spare.
+    pub(super) async fn turn_away(
+        self: Rc<Self>,
+        stream: TcpStream,
+        member: Member,
+        place: Option<Place>,
+    ) {
         let fault = Fault::ClientConnectionLimit;
-        if self.acceptor.is_some() {
+        let (Some(_place), None) = (place, &self.acceptor) else {
             return self.tap.refused(None, fault);
-        }
+        };
         let reply = reply::to_one_too_many();
         self.tap.refused(Some(reply.status()), fault);
-        poll_fn(|cx| {
-            member.wake_by(cx.waker());
-            Poll::Ready(())
-        })
-        .await;
+        member.wake_this_task().await;
         h1::turn_away(Io::from(stream), reply, &member).await;
     }
 

@@ -10,6 +10,7 @@ use crate::config;
 use crate::latency::Recorder;
 use crate::tap::{Settings, Tap, Tracing};
 use std::io;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+/// Clients over the limit that are being told so, at a time; more of them are only closed.
+const MOST_REFUSALS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 /// When no connection can be accepted, out of descriptors say, until the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -121,6 +124,7 @@ async fn closing(shutdown: &mut watch::Receiver<Shutdown>) -> Instant {
 }
 
 async fn accept(server: Rc<Server>, listener: TcpListener, connections: Arc<Connections>) {
+    let refusals = Arc::new(Connections::new(MOST_REFUSALS));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -133,11 +137,11 @@ async fn accept(server: Rc<Server>, listener: TcpListener, connections: Arc<Conn
                 }
                 let member = Member::new(Rc::clone(&server.drain));
                 let server = Rc::clone(&server);
-                match connections.admit() {
-                    Some(place) => {
-                        drop(tokio::task::spawn_local(server.serve(stream, member, place)));
-                    }
-                    None => drop(tokio::task::spawn_local(server.turn_away(stream, member))),
+                if let Some(place) = connections.admit() {
+                    drop(tokio::task::spawn_local(server.serve(stream, member, place)));
+                } else {
+                    let place = refusals.admit();
+                    drop(tokio::task::spawn_local(server.turn_away(stream, member, place)));
                 }
             }
             Err(error) => {

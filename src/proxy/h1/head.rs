@@ -6,6 +6,7 @@
 
 use super::framing::{self, BadFraming, Framing};
 use super::written::Written;
+use crate::config;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, EXPECT, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -17,8 +18,8 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use thiserror::Error;
 
-/// Fields that the parser has room for; `client.max_headers` may be no more.
-pub(in crate::proxy) const MOST_FIELDS: usize = 256;
+/// Fields that the parser has room for.
+const MOST_FIELDS: usize = config::Client::MOST_HEADERS;
 /// Up to this size an unfinished head is looked at whenever more of it comes, so that garbage is
 /// told at once. Beyond it only its end is looked for: a trickle would else be read over and over.
 const EAGER_BYTES: usize = 4096;

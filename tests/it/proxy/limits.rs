@@ -82,6 +82,28 @@ fn one_connection_too_many_is_told_and_the_others_are_served() {
 }
 
 #[test]
+fn a_flood_over_the_limit_is_closed_and_not_held() {
+    let witness = Witness::agreeing();
+    let sidecar = before(witness.address)
+        .client(|client| client.max_connections = 1.try_into().unwrap())
+        .start();
+    let mut served = Raw::connect(sidecar.address);
+    assert_eq!(response(served.say(GET)).unwrap().status(), 200);
+    // Nobody leaves, so that each who is told holds a place for that.
+    let mut flood: Vec<_> = (0..200).map(|_| Raw::connect(sidecar.address)).collect();
+    let told = flood.iter_mut().map(|client| {
+        let heard = client.hear_all().0;
+        assert!(heard.is_empty() || heard.starts_with(b"HTTP/1.1 503 "));
+        usize::from(!heard.is_empty())
+    });
+    let told: usize = told.sum();
+    assert!((1..200).contains(&told), "{told}");
+    assert_eq!(response(served.say(GET)).unwrap().status(), 200);
+    drop((served, flood));
+    assert_eq!(sidecar.stop().count_of(Fault::ClientConnectionLimit), 200);
+}
+
+#[test]
 fn a_head_that_is_not_finished_is_408() {
     let heads = [
         "G",
