@@ -1,6 +1,6 @@
 //! The `export` section: resource, and OTLP where an endpoint is given.
 
-use super::checked::{Export, Otlp, Secret, Temporality, TraceSampler};
+use super::checked::{Export, Otlp, OutboundTls, Secret, Temporality, TraceSampler};
 use super::keys::TEMPORALITIES;
 use super::reader::Reader;
 use http::{HeaderName, HeaderValue, Uri};
@@ -36,6 +36,7 @@ fn otlp(reader: &mut Reader<'_>) -> Option<Option<Otlp>> {
         logs_url: logs_url?,
         traces_url: traces_url?,
         headers: headers?,
+        tls: OutboundTls::default(),
         interval: interval?,
         timeout: timeout?,
         temporality: temporality?,
