@@ -31,6 +31,8 @@ IN_WORKBOOK = {
     ),
 }
 
+IN_TIME_RANGE = {"timeContext": {"durationMs": 0}, "timeContextFromParameter": "TimeRange"}
+
 # Title, query, how it is shown, share of the width.
 SECTIONS = {
     "Overview": [
@@ -203,9 +205,10 @@ def choice(name, label, expression):
         "delimiter": ",",
         "query": query,
         "typeSettings": {"additionalResourceOptions": ["value::all"], "selectAllValue": "*", "showDefault": False},
-        "timeContextFromParameter": "TimeRange",
+        **IN_TIME_RANGE,
         "queryType": 0,
         "resourceType": COMPONENT,
+        "defaultValue": "value::all",
         "value": ["value::all"],
     }
 
@@ -254,7 +257,7 @@ def shown(title, name, visualization, width, query):
         "size": 0,
         "title": title,
         "noDataMessage": "Nothing of this kind arrived in the time range.",
-        "timeContextFromParameter": "TimeRange",
+        **IN_TIME_RANGE,
         "queryType": 0,
         "resourceType": COMPONENT,
         "visualization": visualization,
