@@ -253,13 +253,17 @@ fn settings(config: &Config) -> Vec<admin::Setting> {
 }
 
 fn exporter_states(counters: &export::Counters) -> Vec<ExporterState> {
-    let state = |(exporter, signal, counts): (&str, export::Signal, &export::SignalCounters)| {
+    let state = |(exporter, signal, counts): (
+        export::ExporterName,
+        export::Signal,
+        &export::SignalCounters,
+    )| {
         ExporterState {
-            name: format!("{exporter} {}", signal.as_str()),
+            name: format!("{} {}", exporter.as_str(), signal.as_str()),
             sent: counts.sent.load(Relaxed),
             failed: counts.requests_failed.load(Relaxed),
             dropped: Loss::ALL.into_iter().map(|loss| counts.lost(loss)).sum(),
-            last_error: None,
+            last_error: counts.last_error(),
         }
     };
     counters.iter().map(state).collect()

@@ -2,7 +2,6 @@
 
 use super::Sources;
 use crate::archive::State as ArchiveState;
-use crate::export::counters::Loss;
 use crate::export::family::{Attribute, Family, Value};
 use crate::export::names::{self, key};
 use std::borrow::Cow;
@@ -82,15 +81,15 @@ fn exporters(sources: &Sources<'_>) -> [Family; 4] {
     let mut dropped = Family::new(&names::EXPORT_DROPPED);
     let mut queued = Family::new(&names::EXPORT_QUEUE_LENGTH);
     for (exporter, signal, counts) in sources.exporters.iter() {
-        let of = [named(key::EXPORTER, exporter), named(key::SIGNAL, signal.as_str())];
+        let of = [named(key::EXPORTER, exporter.as_str()), named(key::SIGNAL, signal.as_str())];
         let with = |attribute| of.iter().cloned().chain([attribute]).collect();
         let ok = Value::Counter(counts.requests_ok.load(Relaxed));
         let failed = Value::Counter(counts.requests_failed.load(Relaxed));
         requests.push(with(named(key::OUTCOME, "ok")), ok);
         requests.push(with(named(key::OUTCOME, "failed")), failed);
-        for loss in Loss::ALL {
+        for loss in exporter.losses() {
             let reason = named(key::REASON, loss.as_str());
-            dropped.push(with(reason), Value::Counter(counts.lost(loss)));
+            dropped.push(with(reason), Value::Counter(counts.lost(*loss)));
         }
         sent.push(of.to_vec(), Value::Counter(counts.sent.load(Relaxed)));
         queued.push(of.to_vec(), Value::Gauge(counts.queued.load(Relaxed) as f64));

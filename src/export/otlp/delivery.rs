@@ -8,19 +8,18 @@
 use crate::config::Secret;
 use crate::export::counters::{Counters, Loss, Signal, SignalCounters};
 use crate::export::http::{Client, SendError};
+use crate::export::retry::{Backoff, retry_after};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use opentelemetry_sdk::error::OTelSdkResult;
 use prost::Message;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::watch;
-
-/// A collector that asks for more is asked again after this.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 pub(super) struct Delivery {
     client: Arc<Client>,
@@ -85,6 +84,19 @@ impl Delivery {
     /// Items that were rejected since this was last called.
     pub(super) fn take_rejected(&self) -> u64 {
         self.rejected.swap(0, Relaxed)
+    }
+
+    /// Counts what became of a batch that was handed over.
+    pub(super) fn settle(&self, items: u64, sent: &OTelSdkResult) {
+        let counts = self.counts();
+        match sent {
+            Ok(()) => {
+                let rejected = self.take_rejected().min(items);
+                counts.sent.fetch_add(items - rejected, Relaxed);
+            }
+            Err(_) => counts.lose(Loss::Refused, items),
+        }
+        counts.queued.fetch_sub(items, Relaxed);
     }
 
     /// An OTLP request of `body`, for [`Self::attempt`].
@@ -214,40 +226,6 @@ impl HttpClient for Delivery {
             }
         }
     }
-}
-
-/// Delays that double, each shortened at random by up to a half, so that a fleet does not return
-/// in step.
-#[derive(Debug)]
-pub(super) struct Backoff(Duration);
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self(Duration::from_millis(500))
-    }
-}
-
-impl Backoff {
-    const LONGEST: Duration = Duration::from_secs(30);
-
-    pub(super) fn next(&mut self) -> Duration {
-        let delay = self.0;
-        self.0 = (delay * 2).min(Self::LONGEST);
-        delay.mul_f64(0.5 + fastrand::f64() / 2.0)
-    }
-}
-
-/// In seconds, or until a date (RFC 9110, 10.2.3).
-fn retry_after(response: &Response<Bytes>) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let delay = text.parse().ok().map(Duration::from_secs).or_else(|| until_date(text))?;
-    Some(delay.min(LONGEST_RETRY_AFTER))
-}
-
-fn until_date(text: &str) -> Option<Duration> {
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    let date = SystemTime::from(date.timestamp());
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
 #[cfg(test)]

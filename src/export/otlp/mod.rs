@@ -8,29 +8,30 @@
 //! collector is away; what is not delivered is counted, or part of the next interval.
 //! One future runs it all, on whatever runtime drives it: nothing here spawns.
 
-mod batch;
 mod delivery;
 mod events;
 mod exponential;
 mod metrics;
 mod spans;
 
-pub use events::Events;
-pub use spans::Spans;
+pub use super::event::Events;
+pub use super::visit::Spans;
 
-use super::counters::{Counters, Loss, Signal};
+use super::batch::{Batcher, queue};
+use super::counters::{Counters, ExporterName, Loss, Signal};
 use super::family::Family;
 use super::http::{Client, SendError};
 use super::resource::Resource;
+use super::retry::Chain;
+use super::visit::Places;
 use crate::config;
-use batch::{Batcher, queue};
 use delivery::Delivery;
 use events::EventSink;
 use metrics::{Collect, Encoder, Pusher};
 use opentelemetry_otlp::{ExporterBuildError, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::logs::LogExporter as _;
 use opentelemetry_sdk::trace::SpanExporter as _;
-use spans::{Places, SpanSink};
+use spans::SpanSink;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use tokio::sync::watch;
 
 /// The instrumentation scope of everything that is exported.
 const SCOPE: &str = "taffrail";
+const EXPORTER: ExporterName = ExporterName::Otlp;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -191,10 +193,10 @@ impl Builder<'_> {
         exporter.set_resource(&self.resource.to_sdk());
         let (listen, scheme) = (settings.listen, settings.scheme);
         let places = Places { listen, scheme, upstream: settings.upstream.clone() };
-        let sink = SpanSink { exporter, places };
+        let sink = SpanSink { exporter, places, delivery };
         let counters = Arc::clone(self.counters);
         let (outbox, batcher) =
-            queue(settings.span_queue, settings.batch_delay, sink, delivery, counters, signal);
+            queue(settings.span_queue, settings.batch_delay, sink, counters, (EXPORTER, signal));
         Ok(Some((Spans::new(outbox), batcher)))
     }
 
@@ -209,9 +211,9 @@ impl Builder<'_> {
             .map_err(|source| OtlpError::Build { signal: signal.as_str(), source })?;
         exporter.set_resource(&self.resource.to_sdk());
         let counters = Arc::clone(self.counters);
-        let sink = EventSink::new(exporter);
+        let sink = EventSink::new(exporter, delivery);
         let (outbox, batcher) =
-            queue(settings.event_queue, settings.batch_delay, sink, delivery, counters, signal);
+            queue(settings.event_queue, settings.batch_delay, sink, counters, (EXPORTER, signal));
         Ok(Some((Events::new(outbox), batcher)))
     }
 
@@ -229,19 +231,4 @@ fn configured<B: WithExportConfig + WithHttpConfig>(builder: B, delivery: &Arc<D
         .with_timeout(delivery.timeout())
         .with_shared_http_client(Arc::clone(delivery) as _)
         .with_retry_policy(opentelemetry_otlp::RetryPolicy::disabled())
-}
-
-/// An error with its causes, on one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
-    }
 }

@@ -1,27 +1,6 @@
 use super::*;
 use tokio::time::Instant;
 
-fn asked(value: &str) -> Option<Duration> {
-    let response = Response::builder().header("retry-after", value).body(Bytes::new());
-    retry_after(&response.unwrap())
-}
-
-#[test]
-fn retry_after_is_read_as_seconds_or_as_a_date() {
-    assert_eq!(asked("7"), Some(Duration::from_secs(7)));
-    assert_eq!(asked("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-    assert_eq!(asked("Fri, 01 Jan 2100 00:00:00 GMT"), Some(LONGEST_RETRY_AFTER));
-    assert_eq!(asked("soon"), None);
-}
-
-#[test]
-fn delays_double_up_to_a_bound_and_never_fall_below_half() {
-    let mut backoff = Backoff::default();
-    let delays: Vec<Duration> = (0..12).map(|_| backoff.next()).collect();
-    assert!(delays[0] >= Duration::from_millis(250) && delays[0] <= Duration::from_millis(500));
-    assert!(delays[11] >= Backoff::LONGEST / 2 && delays[11] <= Backoff::LONGEST);
-}
-
 fn delivery() -> (Delivery, watch::Sender<bool>) {
     let otlp = crate::config::Otlp {
         metrics_url: None,
