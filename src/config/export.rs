@@ -1,12 +1,17 @@
-//! The `export` section: resource, and OTLP where an endpoint is given.
+//! The `export` section: resource, OTLP where an endpoint is given, and Application Insights.
 
+use super::application_insights::application_insights;
 use super::checked::{Export, Otlp, OutboundTls, Secret, Temporality, TraceSampler};
 use super::keys::TEMPORALITIES;
 use super::reader::Reader;
 use http::{HeaderName, HeaderValue, Uri};
+use std::path::Path;
 
-pub(super) fn export(reader: &mut Reader<'_>) -> Option<Export> {
-    let otlp = otlp(reader);
+pub(super) fn export(reader: &mut Reader<'_>, data_dir: &Path) -> Option<Export> {
+    // One sampler for all who take spans: a trace that one has and the other has not is of no use.
+    let sampler = sampler(reader);
+    let otlp = otlp(reader, sampler);
+    let application_insights = application_insights(reader, data_dir, sampler);
     let mut resource = reader.pairs("export.resource");
     let attribute = resource.iter().position(|(name, _)| name == "service.name");
     let attribute = attribute.map(|position| resource.remove(position).1);
@@ -15,11 +20,12 @@ pub(super) fn export(reader: &mut Reader<'_>) -> Option<Export> {
         Some(name) if !reader.is_given("export.service_name") => name,
         _ => reader.text("export.service_name"),
     };
-    Some(Export { otlp: otlp?, resource, service_name })
+    let (otlp, application_insights) = (otlp?, application_insights?);
+    Some(Export { otlp, application_insights, resource, service_name })
 }
 
 #[expect(clippy::option_option, reason = "the outer one is a problem, the inner one no export")]
-fn otlp(reader: &mut Reader<'_>) -> Option<Option<Otlp>> {
+fn otlp(reader: &mut Reader<'_>, sampler: Option<TraceSampler>) -> Option<Option<Otlp>> {
     let enabled = reader.switch("export.otlp.enabled");
     let metrics_url = signal_url(reader, "metrics");
     let logs_url = signal_url(reader, "logs");
@@ -30,7 +36,6 @@ fn otlp(reader: &mut Reader<'_>) -> Option<Option<Otlp>> {
     let temporalities = [Temporality::Cumulative, Temporality::Delta];
     let words: Vec<_> = TEMPORALITIES.iter().copied().zip(temporalities).collect();
     let temporality = reader.one_of("export.otlp.temporality", &words);
-    let sampler = sampler(reader);
     let otlp = Otlp {
         metrics_url: metrics_url?,
         logs_url: logs_url?,

@@ -59,6 +59,7 @@ fn settings(collector: SocketAddr) -> Settings {
 fn resource() -> Resource {
     let export = config::Export {
         otlp: None,
+        application_insights: None,
         resource: vec![("k8s.pod.name".into(), "weather-0".into())],
         service_name: "weather-sidecar".into(),
     };
