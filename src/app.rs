@@ -57,6 +57,8 @@ pub enum StartError {
     Archive(#[from] archive::ArchiveError),
     #[error("export.otlp")]
     Otlp(#[from] export::otlp::OtlpError),
+    #[error("export.application_insights")]
+    ApplicationInsights(#[from] export::application_insights::ApplicationInsightsError),
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
 }

@@ -2,13 +2,12 @@
 //! latency, reload certificates and probe the upstream. Nothing here is on the path of a request.
 
 use super::Shared;
-use super::exports::Exports;
+use super::exports::{Exporters, Exports};
 use super::readiness::Readiness;
 use crate::admin::{self, ExporterState, History, LabelsAccepted, LabelsRefused, RejectedLabel};
 use crate::config::{self, Config};
-use crate::export::otlp::{Events, Exporter};
 use crate::export::prometheus::{self, Format};
-use crate::export::{self, Loss};
+use crate::export::{self, Events, ExporterName, Loss};
 use crate::labels;
 use crate::latency::Collector;
 use crate::pipeline::Hub;
@@ -26,10 +25,12 @@ const TICK: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a reader of the page may hold up the end.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
+/// How long a write to disk may, that is under way at the end.
+const DISK_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct Control {
     state: Arc<admin::State>,
-    exporter: Option<Exporter>,
+    exporters: Exporters,
     ticker: Ticker,
     prober: Prober,
 }
@@ -65,20 +66,24 @@ impl Control {
         let state = Arc::new(state(config, shared, page, &exports, &history, hub));
         let (shared, events) = (shared.clone(), exports.events);
         let ticker = Ticker { collector, shared, history, events, reloader };
-        Self { state, exporter: exports.exporter, ticker, prober }
+        Self { state, exporters: exports.exporters, ticker, prober }
     }
 
     /// Until `stop` is true; then exports are flushed.
     pub(super) fn run(self, admin: TcpListener, stop: watch::Receiver<bool>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
-            Ok(runtime) => runtime.block_on(self.drive(admin, stop)),
+            Ok(runtime) => {
+                runtime.block_on(self.drive(admin, stop));
+                // A disk that hangs must not hold up the end.
+                runtime.shutdown_timeout(DISK_GRACE);
+            }
             Err(error) => tracing::error!(%error, "no admin address and no exports: no runtime"),
         }
     }
 
     async fn drive(self, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let Self { state, exporter, ticker, prober } = self;
+        let Self { state, exporters, ticker, prober } = self;
         let serve = admin::serve(listener, state, stopped(stop.clone()));
         let admin = async {
             tokio::select! {
@@ -100,12 +105,8 @@ impl Control {
                 () = stopped(stop.clone()) => {}
             }
         };
-        let exporting = async {
-            if let Some(exporter) = exporter {
-                // Boxed: it holds the buffers of three exporters, which need not lie on the stack.
-                Box::pin(exporter.run(stopped(last_tick_done))).await;
-            }
-        };
+        // Boxed: it holds the buffers of all exporters, which need not lie on the stack.
+        let exporting = Box::pin(exporters.run(|| stopped(last_tick_done.clone())));
         tokio::join!(admin, ticking, probing, exporting);
     }
 }
@@ -199,7 +200,7 @@ fn state(
     let Page { listen, started_at, recent, readiness } = page;
     let (families, resource) = (Arc::clone(&exports.families), Arc::clone(&exports.resource));
     let exporters = Arc::clone(&exports.counters);
-    let has_otlp = exports.exporter.is_some();
+    let has_otlp = exports.exporters.otlp.is_some();
     let labelled = Arc::clone(hub);
     admin::State {
         analysis: Arc::clone(&shared.analysis),
@@ -216,11 +217,7 @@ fn state(
         }),
         labels: Arc::new(move |content_type, body| take_labels(&labelled, content_type, body)),
         reload: None,
-        exporters: Arc::new(
-            move || {
-                if has_otlp { exporter_states(&exporters) } else { Vec::new() }
-            },
-        ),
+        exporters: Arc::new(move || exporter_states(&exporters, has_otlp)),
         settings: settings(config),
         token: config.admin.token.clone(),
         traffic_url: format!("{}://{}", config.scheme(), reachable(listen)),
@@ -252,7 +249,8 @@ fn settings(config: &Config) -> Vec<admin::Setting> {
         .collect()
 }
 
-fn exporter_states(counters: &export::Counters) -> Vec<ExporterState> {
+/// Losses to a collector are counted whether there is one or not; the page shows those that there are.
+fn exporter_states(counters: &export::Counters, has_otlp: bool) -> Vec<ExporterState> {
     let state = |(exporter, signal, counts): (
         export::ExporterName,
         export::Signal,
@@ -266,7 +264,8 @@ fn exporter_states(counters: &export::Counters) -> Vec<ExporterState> {
             last_error: counts.last_error(),
         }
     };
-    counters.iter().map(state).collect()
+    let exporters = counters.iter().filter(|(name, ..)| has_otlp || *name != ExporterName::Otlp);
+    exporters.map(state).collect()
 }
 
 /// Labels that can be read are joined, whatever stands beside them.

@@ -5,6 +5,7 @@
 //! pushes them, with spans and events, to a collector. The promise: telemetry that is not delivered
 //! is counted, and takes bounded memory while it waits.
 
+pub mod application_insights;
 mod batch;
 mod collect;
 mod counters;

@@ -19,7 +19,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    const LONGEST: Duration = Duration::from_secs(30);
+    pub(in crate::export) const LONGEST: Duration = Duration::from_secs(30);
 
     pub(in crate::export) fn next(&mut self) -> Duration {
         let delay = self.0;
