@@ -134,6 +134,8 @@ pub struct SignalCounters {
 /// What waits on disk for a receiver that is away.
 #[derive(Debug, Default)]
 pub struct BufferState {
+    /// Items, without those that are being sent.
+    pub items: AtomicU64,
     pub bytes: AtomicU64,
     pub limit_bytes: AtomicU64,
     /// From a failed write until one succeeds.

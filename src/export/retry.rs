@@ -10,7 +10,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 /// Delays that double, each shortened at random by up to a half, so that a fleet does not return
 /// in step.
 #[derive(Debug)]
-pub(in crate::export) struct Backoff(Duration);
+pub(in crate::export) struct Backoff(pub(in crate::export) Duration);
 
 impl Default for Backoff {
     fn default() -> Self {

@@ -61,7 +61,7 @@ pub(in crate::export) struct Visit {
 }
 
 impl Visit {
-    fn new(exchange: &Exchange, trace: Trace, route: &str) -> Self {
+    pub(in crate::export) fn new(exchange: &Exchange, trace: Trace, route: &str) -> Self {
         Self {
             id: cut(&exchange.id.text()),
             trace,

@@ -56,7 +56,7 @@ fn settings(collector: SocketAddr) -> Settings {
     settings
 }
 
-fn resource() -> Resource {
+pub(crate) fn resource() -> Resource {
     let export = config::Export {
         otlp: None,
         application_insights: None,
@@ -104,7 +104,7 @@ impl Running {
     }
 }
 
-fn exchange(status: u16, fault: Option<Fault>) -> Exchange {
+pub(crate) fn exchange(status: u16, fault: Option<Fault>) -> Exchange {
     let ms = Duration::from_millis;
     Exchange {
         id: RequestId::new(HeaderValue::from_static("req-1")),
@@ -151,13 +151,13 @@ fn verdict(verdict: Verdict) -> WindowReport {
     }
 }
 
-fn change(before: Verdict, after: Verdict) -> VerdictChange {
+pub(crate) fn change(before: Verdict, after: Verdict) -> VerdictChange {
     let reference = ReferenceState::Learned { rows: 5000, hash: "abc".into() };
     VerdictChange { before, report: Arc::new(verdict(after)), reference }
 }
 
 /// A counter that is 10 more each time it is collected, and a histogram.
-fn families(count: u64) -> Vec<Family> {
+pub(crate) fn families(count: u64) -> Vec<Family> {
     let mut values = Distribution::of_seconds();
     (1..=count).for_each(|ms| values.record(ms * 1_000_000));
     let mut rows = Family::new(&names::DECODE_ROWS);
@@ -167,7 +167,7 @@ fn families(count: u64) -> Vec<Family> {
     vec![rows, durations, Family::gauge(&names::CAPTURE_COVERAGE, 0.5)]
 }
 
-fn growing() -> impl FnMut() -> Vec<Family> + Send + 'static {
+pub(crate) fn growing() -> impl FnMut() -> Vec<Family> + Send + 'static {
     let mut count = 0;
     move || {
         count += 10;

@@ -224,4 +224,4 @@ pub(super) fn duration(duration: Duration) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::export::application_insights) mod tests;

@@ -43,6 +43,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 const EXPORTER: ExporterName = ExporterName::ApplicationInsights;
+/// A disk that hangs must not hold up the end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -164,9 +166,14 @@ impl Exporter {
             ((), ()) = async { tokio::join!(feeding, sender.run(stopping(), all_fed)) } => {}
             () = deadline => {}
         }
-        let lost = store.close().await;
-        if lost > 0 {
-            tracing::warn!(lost, "telemetry for Application Insights was lost at the end");
+        match tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await {
+            Ok(0) => {}
+            Ok(lost) => {
+                tracing::warn!(lost, "telemetry for Application Insights was lost at the end")
+            }
+            Err(_) => {
+                tracing::warn!("the disk took no telemetry for Application Insights at the end")
+            }
         }
     }
 }

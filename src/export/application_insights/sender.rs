@@ -91,10 +91,11 @@ impl Sender {
 
     /// Nothing to send: until there is, or the end.
     async fn idle(&mut self, fed: &mut watch::Receiver<bool>) {
-        let stored_from = self.stored_from.unwrap_or_else(|| Instant::now() + Backoff::LONGEST);
+        let patience = Instant::now() + self.store.patience();
+        let until = self.stored_from.map_or(patience, |from| from.min(patience));
         tokio::select! {
             () = self.store.bell.notified() => {}
-            () = sleep_until(stored_from) => self.stored_from = None,
+            () = sleep_until(until) => {}
             _ = fed.wait_for(|fed| *fed) => {}
         }
     }
@@ -104,7 +105,8 @@ impl Sender {
             // One try, and with what has waited longest.
             return Turn::StoredFirst;
         }
-        if self.stored_from.is_some_and(|from| from > Instant::now()) {
+        self.stored_from = self.stored_from.filter(|from| *from > Instant::now());
+        if self.stored_from.is_some() {
             return Turn::LiveOnly;
         }
         self.turn = match self.turn {

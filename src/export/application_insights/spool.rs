@@ -116,7 +116,15 @@ impl Spool {
 
     /// Items that nobody was lent.
     pub(super) fn waiting(&self) -> u64 {
-        self.segments.iter().flat_map(|segment| segment.waiting).sum()
+        self.waiting_by_signal().iter().sum()
+    }
+
+    pub(super) fn waiting_by_signal(&self) -> [u64; Signal::ALL.len()] {
+        let mut waiting = [0; Signal::ALL.len()];
+        for segment in &self.segments {
+            waiting.iter_mut().zip(segment.waiting).for_each(|(sum, items)| *sum += items);
+        }
+        waiting
     }
 
     /// Keeps a chunk; on an error nothing of it is kept.

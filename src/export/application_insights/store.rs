@@ -7,7 +7,7 @@
 
 use super::chunk::Chunk;
 use super::spool::{Place, Spool};
-use crate::export::counters::{Counters, ExporterName, Loss, SignalCounters};
+use crate::export::counters::{Counters, ExporterName, Loss, Signal, SignalCounters};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -62,9 +62,11 @@ struct Disk {
     place: Room,
     counters: Arc<Counters>,
     spool: Mutex<Opened>,
-    /// Copies of the spool's own, to be read without waiting for it.
+    /// What the spool holds, to be read without waiting for it; `UNKNOWN` until it was opened.
     waiting: AtomicU64,
 }
+
+const UNKNOWN: u64 = u64::MAX;
 
 enum Opened {
     Yes(Spool),
@@ -105,7 +107,7 @@ impl Store {
             place,
             counters: Arc::clone(&counters),
             spool: Mutex::new(Opened::No { retry_at: Instant::now() }),
-            waiting: AtomicU64::new(0),
+            waiting: AtomicU64::new(UNKNOWN),
         };
         Self {
             memory: Mutex::default(),
@@ -159,8 +161,16 @@ impl Store {
         }
     }
 
+    /// Whether something waits on disk, as far as the disk could be read yet.
     pub(super) fn has_stored(&self) -> bool {
-        self.disk.waiting.load(Relaxed) > 0
+        !matches!(self.disk.waiting.load(Relaxed), 0 | UNKNOWN)
+    }
+
+    /// How long nothing new means that there is nothing to do: what an earlier process left may only be
+    /// found once the disk can be read.
+    pub(super) fn patience(&self) -> Duration {
+        let is_known = self.disk.waiting.load(Relaxed) != UNKNOWN;
+        if is_known { Duration::from_secs(3600) } else { DISK_PAUSE }
     }
 
     pub(super) async fn next(&self, turn: Turn) -> Option<Work> {
@@ -184,7 +194,7 @@ impl Store {
     }
 
     async fn lend(&self) -> Option<Work> {
-        if !self.has_stored() {
+        if self.disk.waiting.load(Relaxed) == 0 {
             return None;
         }
         let now = SystemTime::now();
@@ -250,19 +260,22 @@ impl Store {
         }
     }
 
-    /// The end: what is in memory, or on its way, goes to disk for the next process; what cannot is
-    /// lost. Gives how many items that were.
+    /// The end: what is in memory, or on its way, goes to disk for the next process. All that is not
+    /// there then is lost. Gives how many items that were.
     pub(super) async fn close(&self) -> u64 {
         self.memory().unsend();
         self.spill().await;
-        let mut lost = 0;
-        for chunk in self.memory().chunks.drain(..) {
-            let (counts, items) = (self.counts(&chunk), u64::from(chunk.items));
-            counts.queued.fetch_sub(items, Relaxed);
-            counts.lose(Loss::Shutdown, items);
-            lost += items;
-        }
-        lost
+        let on_disk = self.on_disk(|spool| Ok(spool.waiting_by_signal())).await;
+        let on_disk = on_disk.unwrap_or_default();
+        self.memory().chunks.clear();
+        let lost = Signal::ALL.map(|signal| {
+            let counts = self.counters.of(ExporterName::ApplicationInsights, signal);
+            let waiting = on_disk[signal as usize];
+            let lost = counts.queued.swap(waiting, Relaxed).saturating_sub(waiting);
+            counts.lose(Loss::Shutdown, lost);
+            lost
+        });
+        lost.iter().sum()
     }
 
     async fn on_disk<T: Send + 'static>(
@@ -322,6 +335,7 @@ impl Disk {
         self.waiting.store(waiting, Relaxed);
         if let Some(buffer) = self.counters.buffer() {
             buffer.bytes.store(bytes, Relaxed);
+            buffer.items.store(waiting, Relaxed);
         }
         match acted {
             Ok(done) => {
@@ -352,3 +366,6 @@ impl Disk {
         error
     }
 }
+
+#[cfg(test)]
+mod tests;
