@@ -59,6 +59,8 @@ pub enum StartError {
     Otlp(#[from] export::otlp::OtlpError),
     #[error("export.application_insights")]
     ApplicationInsights(#[from] export::application_insights::ApplicationInsightsError),
+    #[error("export.azure")]
+    Token(#[source] export::SendError),
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
 }

@@ -3,10 +3,10 @@
 use super::{Shared, StartError};
 use crate::admin::Recent;
 use crate::archive;
-use crate::config::Config;
+use crate::config::{ApplicationInsights, Azure, Config, IngestionAuthorization};
 use crate::export::{
-    self, Events, ExporterName, Family, QueueState, Resource, Sources, Spans, application_insights,
-    otlp,
+    self, AzureToken, Events, ExporterName, Family, QueueState, Resource, Sources, Spans,
+    application_insights, otlp,
 };
 use crate::pipeline::{Outlets, VerdictChange};
 use jiff::Timestamp;
@@ -55,12 +55,16 @@ impl Exports {
         let resource = Arc::new(Resource::new(&config.export, &config.model));
         let counters = Arc::new(counters(config));
         let families = families(config, shared, &counters);
+        let azure = config.export.azure.clone();
+        let token = azure.map(AzureToken::new).transpose().map_err(StartError::Token)?;
+        let token = token.map(Arc::new);
         let (otlp, otlp_spans, otlp_events) = match &config.export.otlp {
             None => (None, Spans::off(), Events::off()),
             Some(otlp) => {
                 let settings = otlp::Settings {
                     started_at: started_at.into(),
                     scheme: config.scheme(),
+                    token: token.clone(),
                     ..otlp::Settings::new(otlp.clone(), listen, config.upstream.clone())
                 };
                 let (collect, counters) = (Arc::clone(&families), Arc::clone(&counters));
@@ -76,6 +80,7 @@ impl Exports {
                 let upstream = config.upstream.clone();
                 let settings = application_insights::Settings {
                     scheme: config.scheme(),
+                    token: ingestion_token(config, insights, token)?,
                     ..application_insights::Settings::new(
                         insights.clone(),
                         instance,
@@ -111,6 +116,22 @@ impl Exports {
                 events.offer(change);
             }),
         }
+    }
+}
+
+/// The token that others have too, or one for a scope of its own.
+fn ingestion_token(
+    config: &Config,
+    insights: &ApplicationInsights,
+    shared: Option<Arc<AzureToken>>,
+) -> Result<Option<Arc<AzureToken>>, StartError> {
+    match (&insights.connection.authorization, &config.export.azure) {
+        (IngestionAuthorization::EntraId { scope: Some(scope) }, Some(azure)) => {
+            let azure = Azure { scope: scope.clone(), ..azure.clone() };
+            Ok(Some(Arc::new(AzureToken::new(azure).map_err(StartError::Token)?)))
+        }
+        (IngestionAuthorization::EntraId { scope: None }, _) => Ok(shared),
+        _ => Ok(None),
     }
 }
 

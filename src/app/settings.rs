@@ -83,7 +83,7 @@ pub(super) fn archive(archive: &Archive) -> Option<archive::Settings> {
 /// Spans are made only where somebody takes them; else trace headers pass as they are.
 pub(super) fn tracing(config: &Config) -> tap::Tracing {
     let export = &config.export;
-    let otlp = export.otlp.as_ref().filter(|otlp| otlp.traces_url.is_some());
+    let otlp = export.otlp.as_ref().filter(|otlp| otlp.traces.is_some());
     let insights = export.application_insights.as_ref().map(|insights| insights.sampler);
     match otlp.map(|otlp| otlp.sampler).or(insights) {
         Some(sampler) => tap::Tracing::On(sampler),

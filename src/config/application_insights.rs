@@ -6,9 +6,9 @@
 use super::checked::{
     ApplicationInsights, Connection, IngestionAuthorization, Secret, TraceSampler,
 };
+use super::otlp::is_private;
 use super::reader::Reader;
 use http::Uri;
-use std::net::IpAddr;
 use std::path::Path;
 
 const KEY: &str = "export.application_insights.connection_string";
@@ -50,6 +50,13 @@ fn connection(reader: &mut Reader<'_>) -> Option<Option<Connection>> {
     let Some(text) = reader.given_text(KEY) else { return Some(None) };
     match parse(&text) {
         Ok(connection) => {
+            let is_by_key = connection.authorization == IngestionAuthorization::InstrumentationKey;
+            if !is_private(&connection.ingestion) && !is_by_key {
+                let message = "Authorization=AAD would send its token in plain text: \
+                               IngestionEndpoint is http://; write https://";
+                reader.problem(KEY, message);
+                return None;
+            }
             if !is_private(&connection.ingestion) {
                 let host = connection.ingestion.host().unwrap_or_default();
                 let message = format!(
@@ -87,8 +94,9 @@ fn parse(text: &str) -> Result<Connection, String> {
             IngestionAuthorization::InstrumentationKey
         }
         Some(word) if word.eq_ignore_ascii_case("aad") => {
-            let audience = find("AADAudience").map(str::to_owned);
-            IngestionAuthorization::EntraId { audience }
+            // As Azure's own exporters make a scope of it.
+            let scope = find("AADAudience").map(|audience| format!("{audience}/.default"));
+            IngestionAuthorization::EntraId { scope }
         }
         Some(word) => {
             return Err(format!("Authorization is {word:?}; it is ikey or AAD"));
@@ -137,13 +145,6 @@ fn endpoint<'a>(find: impl Fn(&str) -> Option<&'a str>) -> Result<Uri, String> {
         return Err(refused("is more than a host, a port and a path"));
     }
     Ok(uri)
-}
-
-/// Under TLS, or on this host.
-fn is_private(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_loopback = host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    uri.scheme_str() == Some("https") || host == "localhost" || is_loopback
 }
 
 #[cfg(test)]

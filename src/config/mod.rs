@@ -4,6 +4,7 @@
 //! the value and what is allowed. Texts come in by [`Sources`], layered by [`keys`], the one table.
 
 mod application_insights;
+mod azure;
 mod check;
 mod checked;
 mod effective;
@@ -12,6 +13,7 @@ pub mod keys;
 mod later;
 mod layers;
 mod otel;
+mod otlp;
 mod problem;
 mod quantity;
 mod reader;

@@ -6,6 +6,7 @@
 //! is counted, and takes bounded memory while it waits.
 
 pub mod application_insights;
+mod azure_token;
 mod batch;
 mod collect;
 mod counters;
@@ -19,6 +20,7 @@ mod resource;
 mod retry;
 mod visit;
 
+pub use azure_token::AzureToken;
 pub use collect::{QueueState, Sources, collect};
 pub use counters::{BufferState, Counters, ExporterName, Loss, Signal, SignalCounters};
 pub use event::Events;

@@ -74,6 +74,7 @@ mod tests {
         let export = config::Export {
             otlp: None,
             application_insights: None,
+            azure: None,
             resource: configured.iter().map(own).collect(),
             service_name: "income-sidecar".into(),
         };

@@ -1,7 +1,6 @@
-//! When to try again, and what to say of what failed.
+//! When to try again.
 
-use bytes::Bytes;
-use http::{Response, header};
+use http::{HeaderMap, header};
 use std::time::{Duration, SystemTime};
 
 /// A receiver that asks for more is asked again after this.
@@ -29,10 +28,14 @@ impl Backoff {
 }
 
 /// In seconds, or until a date (RFC 9110, 10.2.3).
-pub(in crate::export) fn retry_after(response: &Response<Bytes>) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+pub(in crate::export) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let delay = text.parse().ok().map(Duration::from_secs).or_else(|| until_date(text))?;
-    Some(delay.min(LONGEST_RETRY_AFTER))
+    Some(at_most(delay))
+}
+
+pub(in crate::export) fn at_most(delay: Duration) -> Duration {
+    delay.min(LONGEST_RETRY_AFTER)
 }
 
 fn until_date(text: &str) -> Option<Duration> {
@@ -41,28 +44,14 @@ fn until_date(text: &str) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// An error with its causes, on one line.
-pub(in crate::export) struct Chain<'a>(pub(in crate::export) &'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Response;
 
     fn asked(value: &str) -> Option<Duration> {
-        let response = Response::builder().header("retry-after", value).body(Bytes::new());
-        retry_after(&response.unwrap())
+        let response = Response::builder().header("retry-after", value).body(());
+        retry_after(response.unwrap().headers())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Telemetry as an Application Insights resource gets it: from an endpoint that is well to one that is
 //! away, over restarts, and on a disk that fails.
 
-use crate::export::{change, exchange, growing, resource};
+use crate::export::support::{change, exchange, growing, resource};
 use crate::ingestion::{Answer, Arrival, Ingestion};
 use http::uri::PathAndQuery;
 use serde_json::Value;

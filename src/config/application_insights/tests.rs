@@ -34,8 +34,22 @@ fn an_endpoint_is_given_made_of_its_suffix_or_the_global_one() {
 #[test]
 fn entra_id_is_told_apart_with_its_audience() {
     let text = format!("InstrumentationKey={GUID};Authorization=AAD;AADAudience=https://m/");
-    let audience = Some("https://m/".to_owned());
-    assert_eq!(parse(&text).unwrap().authorization, IngestionAuthorization::EntraId { audience });
+    let scope = Some("https://m//.default".to_owned());
+    assert_eq!(parse(&text).unwrap().authorization, IngestionAuthorization::EntraId { scope });
+}
+
+#[test]
+fn a_token_goes_out_in_plain_text_to_nobody_else_and_brings_its_identity() {
+    let load = |endpoint: &str| {
+        let text =
+            format!("InstrumentationKey={GUID};IngestionEndpoint={endpoint};Authorization=AAD");
+        let credential = ("export.azure.credential", "managed_identity");
+        Config::from_pairs(&[UPSTREAM, (KEY, &text), credential])
+    };
+    let problems = load("http://relay").unwrap_err().to_string();
+    assert!(problems.contains("in plain text"), "{problems}");
+    let config = load("https://relay").unwrap();
+    assert_eq!(config.export.azure.unwrap().scope, "https://monitor.azure.com/.default");
 }
 
 #[test]

@@ -7,8 +7,9 @@
 use super::chunk::Chunk;
 use super::envelope;
 use crate::config::{Connection, OutboundTls, Secret};
-use crate::export::http::{Client, SendError};
-use crate::export::retry::{Chain, retry_after};
+use crate::export::azure_token::AzureToken;
+use crate::export::http::{Chain, Client, SendError};
+use crate::export::retry::retry_after;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -16,6 +17,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 const TRACK: &str = "/v2.1/track";
@@ -32,6 +34,8 @@ const RETRIABLE: [u16; 9] = [401, 403, 408, 429, QUOTA, 500, 502, 503, 504];
 pub(super) struct Ingestion {
     client: Client,
     key: Secret,
+    /// Given where the resource takes nothing by the key alone.
+    token: Option<Arc<AzureToken>>,
     url: Uri,
     compresses: bool,
 }
@@ -84,10 +88,14 @@ struct ItemError {
 }
 
 impl Ingestion {
-    pub(super) fn new(connection: &Connection) -> Result<Self, SendError> {
+    pub(super) fn new(
+        connection: &Connection,
+        token: Option<Arc<AzureToken>>,
+    ) -> Result<Self, SendError> {
         Ok(Self {
             client: Client::new(OutboundTls::default())?,
             key: connection.instrumentation_key.clone(),
+            token,
             url: track(&connection.ingestion),
             compresses: true,
         })
@@ -98,21 +106,34 @@ impl Ingestion {
     }
 
     pub(super) async fn send(&mut self, chunk: &Chunk) -> Verdict {
+        let mut is_renewed = false;
         for _ in 0..MAX_REDIRECTS {
-            let response = match self.client.send(self.request(chunk), TIMEOUT).await {
+            let bearer = match self.bearer().await {
+                Ok(bearer) => bearer,
+                Err(said) => return Verdict::Later { retry_after: None, said },
+            };
+            let request = self.request(chunk, bearer.clone());
+            let response = match self.client.send(request, TIMEOUT).await {
                 Ok(response) => response,
                 Err(error) => {
                     return Verdict::Later { retry_after: None, said: Chain(&error).to_string() };
                 }
             };
-            match response.status() {
-                StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
+            match (response.status(), &self.token, bearer) {
+                (StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT, ..) => {
                     if let Err(said) = self.follow(&response) {
                         return Verdict::Later { retry_after: None, said };
                     }
                 }
                 // A relay that cannot read what is compressed: it is not asked to again.
-                StatusCode::UNSUPPORTED_MEDIA_TYPE if self.compresses => self.compresses = false,
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, ..) if self.compresses => {
+                    self.compresses = false;
+                }
+                // It may have been revoked, or its key rolled, before its time.
+                (StatusCode::UNAUTHORIZED, Some(token), Some(bearer)) if !is_renewed => {
+                    token.forget(&bearer).await;
+                    is_renewed = true;
+                }
                 _ => return judge(&response, chunk.items as usize),
             }
         }
@@ -120,7 +141,14 @@ impl Ingestion {
         Verdict::Later { retry_after: None, said }
     }
 
-    fn request(&self, chunk: &Chunk) -> Request<Bytes> {
+    async fn bearer(&self) -> Result<Option<HeaderValue>, String> {
+        match &self.token {
+            Some(token) => token.bearer().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn request(&self, chunk: &Chunk, bearer: Option<HeaderValue>) -> Request<Bytes> {
         let mut body = Vec::with_capacity(chunk.lines.len() + chunk.items as usize * 64);
         for line in chunk.lines() {
             envelope::with_key(line, self.key.expose(), &mut body);
@@ -133,6 +161,7 @@ impl Ingestion {
         headers.insert(header::CONTENT_TYPE, of("application/x-json-stream"));
         headers.insert(header::ACCEPT, of("application/json"));
         headers.insert(header::USER_AGENT, of(concat!("taffrail/", env!("CARGO_PKG_VERSION"))));
+        headers.extend(bearer.map(|bearer| (header::AUTHORIZATION, bearer)));
         if self.compresses {
             headers.insert(header::CONTENT_ENCODING, of("gzip"));
             body = gzip(&body);
@@ -205,7 +234,7 @@ fn judge(response: &Response<Bytes>, items: usize) -> Verdict {
         return Verdict::Refused { status: status.as_u16(), said };
     }
     let quota = (status.as_u16() == QUOTA).then_some(QUOTA_PAUSE);
-    Verdict::Later { retry_after: retry_after(response).or(quota), said }
+    Verdict::Later { retry_after: retry_after(response.headers()).or(quota), said }
 }
 
 fn by_item(answer: &Answer, items: usize) -> Judgement {

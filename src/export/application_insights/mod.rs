@@ -19,6 +19,7 @@ mod sender;
 mod spool;
 mod store;
 
+use super::azure_token::AzureToken;
 use super::batch::{Batcher, queue};
 use super::counters::{Counters, ExporterName, Signal};
 use super::event::Events;
@@ -49,6 +50,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub application_insights: config::ApplicationInsights,
+    /// Given where the connection string wants one.
+    pub token: Option<Arc<AzureToken>>,
     /// Who this process is among its like: the pod.
     pub instance: String,
     pub listen: SocketAddr,
@@ -73,6 +76,7 @@ impl Settings {
         const QUEUE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
         Self {
             application_insights,
+            token: None,
             instance,
             listen,
             scheme: "http",
@@ -110,7 +114,7 @@ impl Exporter {
         collect: impl FnMut() -> Vec<Family> + Send + 'static,
     ) -> Result<(Self, Spans, Events), ApplicationInsightsError> {
         let insights = &settings.application_insights;
-        let ingestion = Ingestion::new(&insights.connection)?;
+        let ingestion = Ingestion::new(&insights.connection, settings.token.clone())?;
         let room = Room { directory: insights.buffer.clone(), limit_bytes: insights.buffer_bytes };
         let store = Arc::new(Store::new(room, Arc::clone(counters)));
         let speaker = Speaker::new(resource, &settings.instance);

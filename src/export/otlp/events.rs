@@ -5,11 +5,15 @@ use crate::export::batch::Sink;
 use crate::export::event::Event;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
-use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLogRecord, SdkLogger, SdkLoggerProvider};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
+use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord, SdkLogger, SdkLoggerProvider};
+use prost::Message;
 use std::sync::Arc;
 
 pub(super) struct EventSink {
-    exporter: opentelemetry_otlp::LogExporter,
+    resource: ResourceAttributesWithSchema,
     scope: InstrumentationScope,
     /// Makes records; has no processor, so nothing goes out through it.
     logger: SdkLogger,
@@ -17,11 +21,11 @@ pub(super) struct EventSink {
 }
 
 impl EventSink {
-    pub(super) fn new(exporter: opentelemetry_otlp::LogExporter, delivery: Arc<Delivery>) -> Self {
+    pub(super) fn new(resource: ResourceAttributesWithSchema, delivery: Arc<Delivery>) -> Self {
         let version = env!("CARGO_PKG_VERSION");
         let scope = InstrumentationScope::builder(super::SCOPE).with_version(version).build();
         let logger = SdkLoggerProvider::builder().build().logger(super::SCOPE);
-        Self { exporter, scope, logger, delivery }
+        Self { resource, scope, logger, delivery }
     }
 }
 
@@ -32,8 +36,10 @@ impl Sink for EventSink {
         let items = batch.len() as u64;
         let records: Vec<_> = batch.into_iter().map(|event| record(event, &self.logger)).collect();
         let scoped: Vec<_> = records.iter().map(|record| (record, &self.scope)).collect();
-        let sent = self.exporter.export(LogBatch::new(&scoped)).await;
-        self.delivery.settle(items, &sent);
+        let batch = LogBatch::new(&scoped);
+        let resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
+        let message = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+        self.delivery.deliver(&message.into(), items).await;
     }
 }
 

@@ -10,13 +10,17 @@ use crate::export::visit::{Places, Visit};
 use http::StatusCode;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter, SpanLinks};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use prost::Message;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 pub(super) struct SpanSink {
-    pub(super) exporter: opentelemetry_otlp::SpanExporter,
+    pub(super) resource: ResourceAttributesWithSchema,
     pub(super) places: Places,
     pub(super) delivery: Arc<Delivery>,
 }
@@ -33,8 +37,9 @@ impl Sink for SpanSink {
                 spans.push(self.places.client_span(visit));
             }
         }
-        let sent = self.exporter.export(spans).await;
-        self.delivery.settle(items, &sent);
+        let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
+        let message = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+        self.delivery.deliver(&message.into(), items).await;
     }
 }
 

@@ -1,22 +1,20 @@
 use super::*;
+use crate::config::{Compression, OtlpProtocol, OutboundTls, Receiver};
+use crate::export::http::Client;
 use tokio::time::Instant;
 
 fn delivery() -> (Delivery, watch::Sender<bool>) {
-    let otlp = crate::config::Otlp {
-        metrics_url: None,
-        logs_url: None,
-        traces_url: None,
+    let receiver = Receiver {
+        url: http::Uri::from_static("http://127.0.0.1:4318/v1/traces"),
+        protocol: OtlpProtocol::Http,
+        compression: Compression::None,
         headers: Vec::new(),
-        tls: crate::config::OutboundTls::default(),
-        interval: Duration::from_secs(10),
         timeout: Duration::from_secs(10),
-        temporality: crate::config::Temporality::Cumulative,
-        sampler: crate::config::TraceSampler::Ratio(1.0),
     };
+    let client = Arc::new(Client::new(OutboundTls::default()).unwrap());
+    let transport = Transport::new(client, receiver, Signal::Traces, None);
     let (stop, stopping) = watch::channel(false);
-    let url = Uri::from_static("http://127.0.0.1:4318/v1/traces");
-    let client = Arc::new(Client::new(otlp.tls.clone()).unwrap());
-    (Delivery::new(client, &otlp, url, Signal::Traces, Arc::default(), stopping), stop)
+    (Delivery::new(transport, Signal::Traces, Arc::default(), stopping), stop)
 }
 
 async fn pause(delivery: &Delivery, retry_after: Option<Duration>) -> Duration {
