@@ -17,6 +17,7 @@ pub(super) struct Exports {
     pub(super) spans: Spans,
     pub(super) events: Events,
     pub(super) counters: Arc<export::Counters>,
+    exemplars: Arc<export::Exemplars>,
     pub(super) families: Arc<dyn Fn() -> Vec<Family> + Send + Sync>,
     pub(super) resource: Arc<Resource>,
 }
@@ -30,7 +31,8 @@ impl Exports {
     ) -> Result<Self, StartError> {
         let resource = Arc::new(Resource::new(&config.export, &config.model));
         let counters = Arc::new(export::Counters::default());
-        let families = families(config, shared, &counters);
+        let exemplars = Arc::new(export::Exemplars::default());
+        let families = families(config, shared, &counters, &exemplars);
         let azure = config.export.azure.clone();
         let token = azure.map(AzureToken::new).transpose().map_err(StartError::Token)?;
         let token = token.map(Arc::new);
@@ -49,15 +51,17 @@ impl Exports {
                 (Some(exporter), spans, events)
             }
         };
-        Ok(Self { exporter, spans, events, counters, families, resource })
+        Ok(Self { exporter, spans, events, counters, exemplars, families, resource })
     }
 
     pub(super) fn outlets(&self, recent: Arc<Recent>, archive: Option<archive::Writer>) -> Outlets {
         let (spans, events) = (self.spans.clone(), self.events.clone());
+        let exemplars = Arc::clone(&self.exemplars);
         Outlets {
             archive,
             on_entry: Box::new(move |entry| {
                 spans.offer(&entry.exchange, &entry.route);
+                exemplars.offer(&entry.exchange);
                 recent.push(Arc::clone(entry) as _);
             }),
             on_verdict: Box::new(move |change| {
@@ -73,8 +77,10 @@ fn families(
     config: &Config,
     shared: &Shared,
     counters: &Arc<export::Counters>,
+    exemplars: &Arc<export::Exemplars>,
 ) -> Arc<dyn Fn() -> Vec<Family> + Send + Sync> {
     let (shared, counters) = (shared.clone(), Arc::clone(counters));
+    let exemplars = Arc::clone(exemplars);
     let upstream = config.upstream.authority.clone();
     let (scheme, upstream_scheme) = (config.scheme(), config.upstream.scheme());
     Arc::new(move || {
@@ -85,6 +91,7 @@ fn families(
             queue: QueueState::from(&*shared.queue),
             routes: &shared.routes,
             exporters: &counters,
+            exemplars: &exemplars,
             scheme,
             upstream: &upstream,
             upstream_scheme,

@@ -8,6 +8,7 @@
 mod azure_token;
 mod collect;
 mod counters;
+mod exemplars;
 mod family;
 mod http;
 pub mod names;
@@ -18,6 +19,7 @@ mod resource;
 pub use azure_token::AzureToken;
 pub use collect::{QueueState, Sources, collect};
 pub use counters::{Counters, Loss, Signal, SignalCounters};
+pub use exemplars::{Exemplar, Exemplars};
 pub use family::{Attribute, Family, Point, Value};
 pub use http::SendError;
 pub use resource::Resource;
