@@ -28,6 +28,7 @@ pub enum Kind {
 /// Keys of attributes, in OTLP spelling.
 pub mod key {
     pub const BIN: &str = "bin";
+    pub const CHECK: &str = "check";
     pub const ERROR_TYPE: &str = "error.type";
     pub const EXPORTER: &str = "exporter";
     pub const FEATURE: &str = "feature";
@@ -192,6 +193,8 @@ mod table {
         QUALITY_TYPE_ERROR_RATIO = gauge("taffrail.quality.type_error_ratio", "1", FEATURE, "Share of live rows where the feature has the wrong type.");
         QUALITY_OUT_OF_BOUNDS_RATIO = gauge("taffrail.quality.out_of_bounds_ratio", "1", FEATURE, "Share of live rows outside the baseline's range.");
         QUALITY_NEW_CATEGORY_RATIO = gauge("taffrail.quality.new_category_ratio", "1", FEATURE, "Share of live rows with a level the baseline never saw.");
+        QUALITY_ROWS_CHECKED = counter("taffrail.quality.rows.checked", "{row}", FEATURE, "Live rows whose quality was looked at: what a share over any time divides by.");
+        QUALITY_ROWS_FLAGGED = counter("taffrail.quality.rows.flagged", "{row}", &[key::FEATURE, key::ROLE, key::CHECK], "Live rows that a check found: null, type_error, out_of_bounds or new_category.");
         DRIFT_DISTANCE = gauge("taffrail.drift.distance", "1", &[key::FEATURE, key::ROLE, key::METHOD, key::WINDOW], "Distance between the last closed window and the baseline.");
         DRIFT_P_VALUE = gauge("taffrail.drift.p_value", "", FEATURE_WINDOW, "p-value of the last closed window against the baseline, before correction for many features.");
         DRIFT_SIGNIFICANT = gauge("taffrail.drift.significant", "", FEATURE_WINDOW, "1 if the difference is not chance, at drift.false_discovery_rate.");
@@ -233,7 +236,12 @@ mod table {
 
         EXPORT_REQUESTS = counter("taffrail.export.requests", "{request}", &[key::EXPORTER, key::SIGNAL, key::OUTCOME], "Attempts to hand telemetry over: ok or failed.");
         EXPORT_SENT = counter("taffrail.export.sent", "{item}", EXPORT, "Spans, events and metric points that were accepted.");
-        EXPORT_DROPPED = counter("taffrail.export.dropped", "{item}", &[key::EXPORTER, key::SIGNAL, key::REASON], "Spans, events and metric points lost: queue_full, rejected, refused or shutdown.");
+        EXPORT_DROPPED = counter("taffrail.export.dropped", "{item}", &[key::EXPORTER, key::SIGNAL, key::REASON], "Spans, events and metric points lost: queue_full, rejected, refused or shutdown; to Application Insights also buffer_full, expired, damaged, over_limit or unfit.");
+        EXPORT_REFUSED = counter("taffrail.export.refused", "{item}", &[key::EXPORTER, key::SIGNAL, key::STATUS_CODE], "Items among the rejected and refused ones, by the status that the receiver gave; 0 is none.");
+        EXPORT_CUT = counter("taffrail.export.cut", "{text}", EXPORT, "Texts cut, and properties left out, to fit what the receiver takes.");
+        EXPORT_BUFFER_SIZE = gauge("taffrail.export.buffer.size", "By", &[key::EXPORTER], "Bytes on disk that wait for a receiver that is away.");
+        EXPORT_BUFFER_SIZE_LIMIT = gauge("taffrail.export.buffer.size_limit", "By", &[key::EXPORTER], "Bytes that may wait on disk before the oldest go.");
+        EXPORT_BUFFER_HEALTHY = gauge("taffrail.export.buffer.healthy", "", &[key::EXPORTER], "0 from a failed use of the disk until one succeeds.");
         EXPORT_QUEUE_LENGTH = gauge("taffrail.export.queue.length", "{item}", EXPORT, "Items waiting to be exported.");
     }
 }

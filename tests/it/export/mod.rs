@@ -3,7 +3,7 @@
 mod azure;
 pub(crate) mod collector;
 mod outage;
-mod support;
+pub(crate) mod support;
 mod wire;
 
 use collector::{Answer, Arrival, Collector};
