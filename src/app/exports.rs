@@ -18,6 +18,7 @@ pub(super) struct Exports {
     pub(super) spans: Spans,
     pub(super) events: Events,
     pub(super) counters: Arc<export::Counters>,
+    exemplars: Arc<export::Exemplars>,
     pub(super) families: Arc<dyn Fn() -> Vec<Family> + Send + Sync>,
     pub(super) resource: Arc<Resource>,
 }
@@ -54,7 +55,8 @@ impl Exports {
     ) -> Result<Self, StartError> {
         let resource = Arc::new(Resource::new(&config.export, &config.model));
         let counters = Arc::new(counters(config));
-        let families = families(config, shared, &counters);
+        let exemplars = Arc::new(export::Exemplars::default());
+        let families = families(config, shared, &counters, &exemplars);
         let azure = config.export.azure.clone();
         let token = azure.map(AzureToken::new).transpose().map_err(StartError::Token)?;
         let token = token.map(Arc::new);
@@ -100,15 +102,17 @@ impl Exports {
         };
         let (spans, events) = (otlp_spans.and(spans), otlp_events.and(events));
         let exporters = Exporters { otlp, application_insights: insights };
-        Ok(Self { exporters, spans, events, counters, families, resource })
+        Ok(Self { exporters, spans, events, counters, exemplars, families, resource })
     }
 
     pub(super) fn outlets(&self, recent: Arc<Recent>, archive: Option<archive::Writer>) -> Outlets {
         let (spans, events) = (self.spans.clone(), self.events.clone());
+        let exemplars = Arc::clone(&self.exemplars);
         Outlets {
             archive,
             on_entry: Box::new(move |entry| {
                 spans.offer(&entry.exchange, &entry.route);
+                exemplars.offer(&entry.exchange);
                 recent.push(Arc::clone(entry) as _);
             }),
             on_verdict: Box::new(move |change| {
@@ -159,8 +163,10 @@ fn families(
     config: &Config,
     shared: &Shared,
     counters: &Arc<export::Counters>,
+    exemplars: &Arc<export::Exemplars>,
 ) -> Arc<dyn Fn() -> Vec<Family> + Send + Sync> {
     let (shared, counters) = (shared.clone(), Arc::clone(counters));
+    let exemplars = Arc::clone(exemplars);
     let upstream = config.upstream.authority.clone();
     let (scheme, upstream_scheme) = (config.scheme(), config.upstream.scheme());
     Arc::new(move || {
@@ -171,6 +177,7 @@ fn families(
             queue: QueueState::from(&*shared.queue),
             routes: &shared.routes,
             exporters: &counters,
+            exemplars: &exemplars,
             scheme,
             upstream: &upstream,
             upstream_scheme,

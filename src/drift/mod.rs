@@ -7,6 +7,7 @@
 mod baseline;
 pub mod distance;
 mod effect;
+mod examples;
 mod monitor;
 mod report;
 mod settings;
@@ -20,6 +21,8 @@ mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
 pub use monitor::Monitor;
-pub use report::{Bin, Distances, FeatureReport, FeatureView, Quality, Verdict, WindowReport};
+pub use report::{
+    Bin, Distances, Example, FeatureReport, FeatureView, Quality, Verdict, WindowReport,
+};
 pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
 pub use tumbling::{Tumbling, WindowSpan};

@@ -55,6 +55,19 @@ pub struct FeatureReport {
     /// Significant, and of a size worth acting on.
     pub detected: bool,
     pub quality: Quality,
+    /// Where it drifts: requests of the window, in the bins whose share of rows grew most. None where
+    /// rows have no request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Example>,
+}
+
+/// A row of a request, and the bin that its value falls in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Example {
+    pub request_id: Arc<str>,
+    /// From 0: labels join on `request_id#row`.
+    pub row: usize,
+    pub bin: Arc<str>,
 }
 
 /// Definitions and sources: see `drift::distance`. `None` where a distance has no meaning for the kind

@@ -10,6 +10,8 @@ use std::time::SystemTime;
 
 /// Features that one event names, at most; their number is always told.
 const MAX_NAMES: usize = 50;
+/// Requests that one event names, at most.
+const MAX_EXAMPLES: usize = 10;
 
 /// Turns verdicts into events where they change; without a receiver of logs it takes nothing.
 #[derive(Clone)]
@@ -94,6 +96,10 @@ impl Event {
             (event::COVERAGE, AnyValue::Double(report.coverage)),
             (event::BASELINE_STATE, text(reference.as_str())),
         ];
+        let ids = examples(report);
+        if !ids.is_empty() {
+            attributes.push((event::EXAMPLES, ids.into_iter().map(text).collect()));
+        }
         attributes.extend(report.start.map(|start| (event::START, text(&start.to_string()))));
         attributes.extend(report.end.map(|end| (event::END, text(&end.to_string()))));
         let severity = match report.verdict {
@@ -123,6 +129,17 @@ impl Event {
         let (name, severity) = (event::BASELINE_CHANGED, Severity::Info);
         Self { name, at: SystemTime::now(), severity, body, attributes }
     }
+}
+
+/// Ids of requests whose values are where drifting features grew, each once.
+fn examples(report: &WindowReport) -> Vec<&str> {
+    let mut ids: Vec<&str> = Vec::new();
+    for example in report.features.iter().flat_map(|feature| &feature.examples) {
+        if ids.len() < MAX_EXAMPLES && !ids.contains(&&*example.request_id) {
+            ids.push(&example.request_id);
+        }
+    }
+    ids
 }
 
 fn sentence(report: &WindowReport, before: Verdict, names: &[&str], detected: usize) -> String {

@@ -69,6 +69,7 @@ pub mod event {
     pub const BASELINE_ROWS: &str = "taffrail.baseline.rows";
     pub const BASELINE_STATE: &str = "taffrail.baseline.state";
     pub const COVERAGE: &str = "taffrail.window.coverage";
+    pub const EXAMPLES: &str = "taffrail.window.examples";
     pub const END: &str = "taffrail.window.end";
     pub const FEATURES_DETECTED: &str = "taffrail.features.detected";
     pub const FEATURES_DETECTED_COUNT: &str = "taffrail.features.detected_count";

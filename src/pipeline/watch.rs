@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Closed windows kept for pages and the API.
 const KEPT_WINDOWS: usize = 500;
+/// One is kept for each bin of each feature: a longer id of a client's own is no example.
+const MAX_EXAMPLE_ID_BYTES: usize = 128;
 
 pub struct Watch {
     model_name: Arc<str>,
@@ -76,6 +78,9 @@ impl Watch {
         self.input_rows += decoded.inputs.len() as u64;
         self.output_rows += decoded.outputs.len() as u64;
         self.monitor.observe(&decoded.inputs, &decoded.outputs);
+        if id.len() <= MAX_EXAMPLE_ID_BYTES {
+            self.monitor.exemplify(&id.into(), &decoded.inputs, &decoded.outputs);
+        }
         self.remember_predictions(id, &decoded.outputs, at);
     }
 

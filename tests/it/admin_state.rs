@@ -259,6 +259,7 @@ pub(crate) fn window(
             significant: detected,
             detected,
             quality: Quality::default(),
+            examples: Vec::new(),
         }
     };
     let verdict = match (has_few_rows, cold) {

@@ -21,6 +21,7 @@ pub(crate) struct Sample {
     pub(crate) latency: latency::Snapshot,
     routes: RouteTable,
     counters: Counters,
+    pub(crate) exemplars: Exemplars,
     upstream: Authority,
 }
 
@@ -32,6 +33,7 @@ impl Sample {
             latency: latency_of(&routes),
             routes,
             counters: Counters::default(),
+            exemplars: Exemplars::default(),
             upstream: Authority::from_static("127.0.0.1:8080"),
         }
     }
@@ -49,6 +51,7 @@ impl Sample {
             },
             routes: &self.routes,
             exporters: &self.counters,
+            exemplars: &self.exemplars,
             scheme: "http",
             upstream: &self.upstream,
             upstream_scheme: "http",
@@ -121,6 +124,7 @@ fn window(length: &str, rows: u64, verdict: Verdict) -> Arc<WindowReport> {
         significant: true,
         detected: verdict == Verdict::Drifting,
         quality: Quality::default(),
+        examples: Vec::new(),
     };
     let window = length.into();
     let features = vec![feature];

@@ -13,7 +13,7 @@ use taffrail::capture::{Exchange, Fault, Message, RequestId, RouteTable, Timing,
 use taffrail::config::{self, Temporality};
 use taffrail::distribution::Distribution;
 use taffrail::drift::ReferenceState;
-use taffrail::drift::{Distances, FeatureReport, Quality, Verdict, WindowReport};
+use taffrail::drift::{Distances, Example, FeatureReport, Quality, Verdict, WindowReport};
 use taffrail::export::otlp::{Events, Exporter, Settings, Spans};
 use taffrail::export::{Counters, Family, Resource, Value, names};
 use taffrail::pipeline::VerdictChange;
@@ -148,6 +148,11 @@ pub(super) fn verdict(verdict: Verdict) -> WindowReport {
         significant: detected,
         detected,
         quality: Quality::default(),
+        examples: if detected {
+            vec![Example { request_id: "req-7".into(), row: 0, bin: "[30,inf)".into() }]
+        } else {
+            Vec::new()
+        },
     };
     WindowReport {
         window: "5m".into(),
