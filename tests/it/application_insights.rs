@@ -1,6 +1,7 @@
 //! Telemetry as an Application Insights resource gets it: from an endpoint that is well to one that is
 //! away, over restarts, and on a disk that fails.
 
+use crate::export::azure::{Authority, GRANTED, GRANTED_NEXT, managed};
 use crate::export::support::{change, exchange, growing, resource};
 use crate::ingestion::{Answer, Arrival, Ingestion};
 use http::uri::PathAndQuery;
@@ -12,10 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use taffrail::capture::Exchange;
-use taffrail::config::{self, Connection, IngestionAuthorization, Secret, TraceSampler};
+use taffrail::config::{self, Azure, Connection, IngestionAuthorization, Secret, TraceSampler};
 use taffrail::drift::Verdict;
 use taffrail::export::application_insights::{Exporter, Settings};
-use taffrail::export::{Counters, Events, ExporterName, Family, Loss, Signal, Spans};
+use taffrail::export::{AzureToken, Counters, Events, ExporterName, Family, Loss, Signal, Spans};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -449,4 +450,38 @@ async fn a_silent_endpoint_holds_nobody_up_and_loses_nothing() {
     let counters = running.stop().await;
     assert_eq!((lost(&counters), queued(&counters)), (0, 400), "the one under way among them");
     assert!(buffered(&counters) > 0);
+}
+
+#[tokio::test]
+async fn a_resource_that_wants_a_token_gets_one_and_another_if_it_is_not_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::saying(&[GRANTED, GRANTED_NEXT]).await;
+    let mut endpoint = Ingestion::answering(&[Answer::Status(401)]).await;
+    let mut settings = settings(endpoint.address, directory.path());
+    let azure = Azure { identity: managed(&authority), scope: "https://m//.default".into() };
+    settings.token = Some(Arc::new(AzureToken::new(azure).unwrap()));
+    let running = Running::start(&settings, Vec::new);
+    running.offer(0..1);
+    assert_eq!(endpoint.next().await.headers["authorization"], "Bearer first");
+    assert_eq!(endpoint.next().await.headers["authorization"], "Bearer second");
+    let counters = running.stop().await;
+    assert_eq!((sent(&counters), lost(&counters)), (2, 0));
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_sent_and_nothing_lost() {
+    const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n{}";
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::saying(&[REFUSED]).await;
+    let mut endpoint = Ingestion::answering(&[]).await;
+    let mut settings = settings(endpoint.address, directory.path());
+    let azure = Azure { identity: managed(&authority), scope: "https://m//.default".into() };
+    settings.token = Some(Arc::new(AzureToken::new(azure).unwrap()));
+    let running = Running::start(&settings, Vec::new);
+    running.offer(0..1);
+    running.until("it says why", |c| traces(c).last_error().is_some()).await;
+    assert!(traces(&running.counters).last_error().unwrap().contains("no token"));
+    let counters = running.stop().await;
+    assert!(endpoint.rest().is_empty());
+    assert_eq!((lost(&counters), queued(&counters)), (0, 2));
 }

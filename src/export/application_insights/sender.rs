@@ -141,8 +141,8 @@ impl Sender {
                 let delay = retry_after.map_or(delay, |asked| asked + delay / 4);
                 let until = Instant::now() + delay;
                 self.pause = Some(Pause { until, asked: retry_after.is_some() });
-                self.store.set_away(true).await;
                 self.store.give_back(work).await;
+                self.store.set_away(true).await;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Telemetry as a collector gets it: from one that is well to one that is away.
 
-mod azure;
+pub(crate) mod azure;
 pub(crate) mod collector;
 mod outage;
 pub(crate) mod support;
