@@ -63,6 +63,26 @@ class Inbox:
         return fitting[-1] if fitting else None
 
 
+class Refusing:
+    """An ingestion of Application Insights that takes nothing."""
+
+    def __init__(self):
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(400)
+                self.end_headers()
+
+        self.server = QuietServer(("127.0.0.1", 0), Handler)
+        url = f"http://127.0.0.1:{self.server.server_port}/"
+        key = "InstrumentationKey=00000000-0000-0000-0000-000000000001"
+        self.env = {"APPLICATIONINSIGHTS_CONNECTION_STRING": f"{key};IngestionEndpoint={url}"}
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
 class Numbers(Upstream):
     """A regression: twice the first input."""
 
@@ -176,20 +196,22 @@ def stack(processes, tmp_path_factory):
     model, numbers, agent = Upstream(), Numbers(), Agent(processes).start()
     income = ["--model-name", "income", "--model-version", "3", "--windows", "2s,6s"]
     otlp = ["--export-otlp-endpoint", agent.endpoint, "--export-otlp-interval", "1s"]
+    azure = ["--export-application-insights-interval", "1s"]
     nobody = f"http://127.0.0.1:{free_port()}"
     plans = {
         "income-1": (model.url, [*income, *otlp, "--baseline", baseline]),
         "income-2": (model.url, [*income, *otlp, "--baseline", baseline]),
         # Its model is down, and so is the collector that it exports to.
         "income-3": (nobody, [*income, "--baseline", baseline, "--export-otlp-endpoint", nobody, "--export-otlp-interval", "1s"]),
-        "price-1": (numbers.url, ["--model-name", "price", "--baseline-learn-rows", "100", "--windows", "2s,6s"]),
+        "price-1": (numbers.url, ["--model-name", "price", "--baseline-learn-rows", "100", "--windows", "2s,6s", *azure]),
     }
     pods = {}
     try:
         for pod, (upstream, arguments) in plans.items():
             (directory / pod).mkdir()
             ready = "/healthz" if upstream == nobody else "/readyz"
-            pods[pod] = Sidecar(directory / pod, upstream, *arguments, ready=ready)
+            env = Refusing().env if pod == "price-1" else None
+            pods[pod] = Sidecar(directory / pod, upstream, *arguments, ready=ready, env=env)
         yield Stack(processes, directory, pods, baseline)
     finally:
         for one in pods.values():

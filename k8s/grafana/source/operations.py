@@ -221,12 +221,11 @@ SATURATION = [
     ),
     lines(
         "Export",
-        "Spans, events and points handed over, and lost, by exporter; and texts cut to fit what the receiver takes.",
+        "Spans, events and points handed over, and lost, by exporter.",
         "cps",
         [
             query(f"sum by (exporter, signal) (rate(taffrail_export_sent_total{{{POD}}}[$__rate_interval]))", "sent {{exporter}} {{signal}}"),
             query(f"sum by (exporter, signal, reason) (rate(taffrail_export_dropped_total{{{POD}}}[$__rate_interval]))", "lost {{exporter}} {{signal}} {{reason}}"),
-            query(f"sum by (exporter) (rate(taffrail_export_cut_total{{{POD}}}[$__rate_interval]))", "cut {{exporter}}"),
         ],
     ),
     lines(
@@ -239,25 +238,52 @@ SATURATION = [
         ],
     ),
     lines(
+        "Refused and cut",
+        "Items that Application Insights did not take, by its status, and texts cut to fit its limits. Empty without that exporter.",
+        "cps",
+        [
+            query(f"sum by (signal, http_response_status_code) (rate(taffrail_export_refused_total{{{POD}}}[$__rate_interval]))", "refused {{signal}} {{http_response_status_code}}"),
+            query(f"sum by (signal) (rate(taffrail_export_cut_total{{{POD}}}[$__rate_interval]))", "cut {{signal}}"),
+        ],
+        size=(12, 8),
+    ),
+    lines(
+        "Buffer on disk for export",
+        "How full it is, of its limit: what waits for a receiver that is away. Full, the oldest goes.",
+        "percentunit",
+        query(f"max by (pod, exporter) (taffrail_export_buffer_size_bytes{{{POD}}} / taffrail_export_buffer_size_limit_bytes{{{POD}}})", "{{pod}} {{exporter}}"),
+        size=(12, 8),
+        minimum=0,
+        maximum=1,
+        limits=QUEUE,
+    ),
+    states(
+        "Health of the buffer",
+        "failing from a use of the disk that went wrong until one succeeds. Empty without the exporter to Application Insights.",
+        query(f"min by (pod) (taffrail_export_buffer_healthy{{{POD}}})", "{{pod}}"),
+        HEALTH,
+        size=(12, 8),
+    ),
+    lines(
         "Archive",
         "Exchanges that were written, and those that were lost.",
         "cps",
         query(f"sum by (outcome) (rate(taffrail_archive_exchanges_total{{{POD}}}[$__rate_interval]))", "{{outcome}}"),
-        size=(8, 8),
+        size=(12, 8),
     ),
     lines(
         "Archive size",
         "Bytes on each pod's volume. At `archive.max_bytes` the oldest files go.",
         "bytes",
         query(f"max by (pod) (taffrail_archive_size_bytes{{{POD}}})", "{{pod}}"),
-        size=(8, 8),
+        size=(12, 8),
     ),
     states(
         "Archive health",
         "failing from a write that went wrong until one succeeds.",
         query(f"min by (pod) (taffrail_archive_healthy{{{POD}}})", "{{pod}}"),
         HEALTH,
-        size=(8, 8),
+        size=(12, 8),
     ),
 ]
 
