@@ -25,6 +25,7 @@ from conftest import (
     infer_body,
     wait_until,
 )
+from test_full_disk import FileSizeLimit
 
 PYTHON = VENVS / "appinsights/bin/python"
 VALIDATE = ROOT / "tests/fixtures/application_insights/validate_breeze.py"
@@ -311,6 +312,33 @@ def test_a_kill_in_an_outage_loses_only_what_was_not_written(ingestion, model, s
     assert len(before & set(ids)) == kept, "all that had been written before"
     assert len(ids) == len(set(ids)), "each once"
     print(f"of the 100 requests right before the kill, {100 - len(set(ids) - before)} were lost")
+
+
+def test_a_full_disk_in_an_outage_costs_nothing_while_memory_lasts(ingestion, model, sidecar, tmp_path):
+    disk = FileSizeLimit(tmp_path)
+    through = sidecar(model.url, "--archive", "off", data=disk.data, env=connection(ingestion.port))
+
+    def healthy():
+        return through.total("taffrail_export_buffer_healthy", exporter="application_insights") == 1
+
+    for number in range(100):
+        assert ask(through, number) == 200
+    settled(through)
+    disk.fill(through)
+    # Ids that do not compress, so that no frame is small enough for what is left of the disk.
+    for number in range(100, 400):
+        assert ask(through, f"{number}-{random.Random(number).randbytes(200).hex()}") == 200
+    wait_until(lambda: not healthy(), "the buffer says that it fails", 30)
+    assert "telemetry waits in memory" in through.output()
+    kept = 400 - through.total("taffrail_capture_exchanges_total", outcome="sampled_out")
+
+    ingestion.start()
+    wait_until(lambda: counted(through, "sent_total") == 2 * kept, "all is sent", 90, pause=0.5)
+    assert counted(through, "dropped_total") == 0
+    disk.empty(through)
+    through.drain()
+    ids = ingestion.request_ids()
+    assert len(ids) == len(set(ids)) == kept, "each once"
 
 
 def test_a_connection_string_that_is_none_is_refused_and_not_shown(tmp_path):

@@ -95,7 +95,7 @@ struct Exception<'a> {
 }
 
 impl Calls {
-    fn say<'a>(&self, visit: &Visit, pressing: &mut Pressing<'a>) {
+    fn say(&self, visit: &Visit, pressing: &mut Pressing<'_>) {
         let request = Failure::of(visit, visit.status, StatusCode::is_server_error);
         pressing.push(|cutter| self.request(visit, request.as_ref(), cutter));
         if visit.is_call() {

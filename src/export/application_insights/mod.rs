@@ -173,10 +173,10 @@ impl Exporter {
         match tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await {
             Ok(0) => {}
             Ok(lost) => {
-                tracing::warn!(lost, "telemetry for Application Insights was lost at the end")
+                tracing::warn!(lost, "telemetry for Application Insights was lost at the end");
             }
             Err(_) => {
-                tracing::warn!("the disk took no telemetry for Application Insights at the end")
+                tracing::warn!("the disk took no telemetry for Application Insights at the end");
             }
         }
     }

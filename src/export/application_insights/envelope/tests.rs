@@ -23,7 +23,7 @@ fn line(name: &'static str, text: &str) -> Option<(Value, u64)> {
     let (line, cuts) = speaker.line(|cutter| Item {
         kind: "Message",
         base_type: "MessageData",
-        at: SystemTime::UNIX_EPOCH + Duration::from_micros(1_500_000),
+        at: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
         share: 0.25,
         operation: None,
         data: Body {
@@ -31,7 +31,11 @@ fn line(name: &'static str, text: &str) -> Option<(Value, u64)> {
             properties: cutter.properties([(name, Cow::Owned(text.to_owned()))]),
         },
     })?;
-    assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1, "one line an item");
+    assert_eq!(
+        line.iter().position(|byte| *byte == b'\n'),
+        Some(line.len() - 1),
+        "one line an item"
+    );
     assert!(line.len() + KEY_BYTES <= MAX_ITEM_BYTES);
     Some((serde_json::from_slice(&line).unwrap(), cuts))
 }

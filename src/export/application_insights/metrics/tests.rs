@@ -26,7 +26,9 @@ fn point(item: &Json) -> &Json {
 
 fn millis(values: &[u64]) -> Value {
     let mut distribution = Distribution::of_seconds();
-    values.iter().for_each(|ms| distribution.record_duration(Duration::from_millis(*ms)));
+    for ms in values {
+        distribution.record_duration(Duration::from_millis(*ms));
+    }
     Value::Histogram(Box::new(distribution))
 }
 

@@ -74,7 +74,9 @@ fn chunks_come_out_as_they_went_in_and_leave_nothing() {
     let fixture = Fixture::new();
     let mut spool = fixture.open(LIMIT);
     let chunks: Vec<_> = (0..300).map(|seed| chunk(seed, 3, 200)).collect();
-    chunks.iter().for_each(|chunk| fixture.append(&mut spool, chunk));
+    for chunk in &chunks {
+        fixture.append(&mut spool, chunk);
+    }
     assert_eq!(spool.waiting(), 900);
     assert!(fixture.segments().len() > 1);
     assert_eq!(drain(&mut spool), chunks);
@@ -86,7 +88,9 @@ fn what_was_not_settled_is_there_after_a_restart_and_what_was_is_not() {
     let fixture = Fixture::new();
     let mut spool = fixture.open(LIMIT);
     let chunks: Vec<_> = (0..9).map(|seed| chunk(seed, 2, 50)).collect();
-    chunks.iter().for_each(|chunk| fixture.append(&mut spool, chunk));
+    for chunk in &chunks {
+        fixture.append(&mut spool, chunk);
+    }
     for _ in 0..4 {
         let (_, place) = spool.lend(now()).unwrap().unwrap();
         spool.settle(place).unwrap();
@@ -138,7 +142,9 @@ fn a_lent_chunk_whose_segment_had_to_go_is_lost_once() {
         let mut spool = fixture.open(16 * 1024);
         fixture.append(&mut spool, &chunk(0, 2, 500));
         let (lent, place) = spool.lend(now()).unwrap().unwrap();
-        (1..60).for_each(|seed| fixture.append(&mut spool, &chunk(seed, 2, 500)));
+        for seed in 1..60 {
+            fixture.append(&mut spool, &chunk(seed, 2, 500));
+        }
         let before = fixture.lost(Loss::BufferFull);
         if sent {
             spool.settle(place).unwrap();
