@@ -10,6 +10,7 @@ mod effect;
 mod monitor;
 mod report;
 mod settings;
+mod shift;
 mod significance;
 mod tumbling;
 mod verdict;
@@ -20,6 +21,9 @@ mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
 pub use monitor::Monitor;
-pub use report::{Bin, Distances, FeatureReport, FeatureView, Quality, Verdict, WindowReport};
+pub use report::{
+    Bin, Distances, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict, WindowReport,
+};
 pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
+pub use shift::{Shift, shifts};
 pub use tumbling::{Tumbling, WindowSpan};

@@ -1,7 +1,7 @@
 //! Live rows against a baseline: the open windows of every length, and the few that closed last.
 
 use super::baseline::{Baseline, BaselineFeature, NameCount};
-use super::report::{FeatureReport, FeatureView, WindowReport};
+use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
 use super::{Settings, WindowSpan};
 use crate::decode::Rows;
@@ -33,6 +33,7 @@ struct Watched {
     /// Of closed windows of the finest length, since start.
     total: FeatureCounts,
     last: Option<FeatureCounts>,
+    expected: Arc<Expected>,
 }
 
 #[derive(Debug)]
@@ -130,9 +131,10 @@ impl Watch {
         let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
         let closed = cases.into_iter().map(|case| (case.feature, case.window));
         let mut reports = Vec::with_capacity(judged.len());
-        for ((watched, (feature, counts)), judged) in
+        for ((watched, (feature, counts)), mut judged) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
+            judged.report.shape = watched.shape(level, feature, &counts);
             watched.close(level, feature, counts, &judged);
             reports.push(judged.report);
         }
@@ -154,7 +156,22 @@ impl Watched {
             windows: std::iter::repeat_with(window).take(levels).collect(),
             total,
             last: None,
+            expected: Arc::new(feature.expected()),
         }
+    }
+
+    /// Of the open window, which ends.
+    fn shape(&self, level: usize, feature: &BaselineFeature, counts: &FeatureCounts) -> Shape {
+        let rows = feature.content.reported_of(counts);
+        let total: u64 = rows.iter().sum();
+        let share = |rows: u64| rows as f64 / total as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "a share to seven digits is enough")]
+        let shares = rows.into_iter().map(|rows| share(rows) as f32);
+        let quantiles = match &self.windows[level].open {
+            FeatureSketch::Numeric(sketch) => all(Shape::RANKS.map(|rank| sketch.quantile(rank))),
+            FeatureSketch::Categorical(_) => None,
+        };
+        Shape { shares: if total == 0 { Box::default() } else { shares.collect() }, quantiles }
     }
 
     fn case<'a>(&self, feature: &'a BaselineFeature, level: usize) -> Case<'a> {
@@ -211,8 +228,17 @@ impl Watched {
             bins: feature.bins(&recent, &feature.content.reported_of(&total)),
             rows_total: total.rows(),
             quality: quality(&total),
+            baseline: Some(Arc::clone(&self.expected)),
         }
     }
+}
+
+fn all(values: [Option<f64>; 5]) -> Option<[f64; 5]> {
+    let mut found = [0.0; 5];
+    for (place, value) in found.iter_mut().zip(values) {
+        *place = value?;
+    }
+    Some(found)
 }
 
 /// Both stand on the same edges: merging cannot be refused.

@@ -17,7 +17,7 @@ use taffrail::capture::{Exchange, Fault, Message, RequestId, RouteTable, Timing,
 use taffrail::config::{self, Temporality};
 use taffrail::distribution::Distribution;
 use taffrail::drift::ReferenceState;
-use taffrail::drift::{Distances, FeatureReport, Quality, Verdict, WindowReport};
+use taffrail::drift::{Distances, FeatureReport, Quality, Shape, Verdict, WindowReport};
 use taffrail::export::otlp::{Events, Exporter, OtlpError, Settings, Spans};
 use taffrail::export::{Counters, Family, Loss, Resource, Signal, Value, names};
 use taffrail::pipeline::VerdictChange;
@@ -137,6 +137,7 @@ fn verdict(verdict: Verdict) -> WindowReport {
         significant: detected,
         detected,
         quality: Quality::default(),
+        shape: Shape::default(),
     };
     WindowReport {
         window: "5m".into(),
