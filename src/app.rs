@@ -8,6 +8,7 @@
 //! within `drain.timeout`, then the queue is drained, the archive closed, and exports flushed.
 
 mod control;
+mod draining;
 mod exports;
 mod readiness;
 mod settings;
@@ -20,7 +21,10 @@ use crate::pipeline::{CpuBudget, Hub, MakeDecode, Snapshot, Watch, Worker, every
 use crate::proxy::tls::Tls;
 use crate::{admin, archive, capture, drift, export, latency, proxy, tap};
 use arc_swap::ArcSwap;
+pub(crate) use control::reachable;
+
 use control::Control;
+use draining::Draining;
 use exports::Exports;
 use jiff::Timestamp;
 use readiness::Readiness;
@@ -57,6 +61,8 @@ pub enum StartError {
     Archive(#[from] archive::ArchiveError),
     #[error("export.otlp")]
     Otlp(#[from] export::otlp::OtlpError),
+    #[error("export.azure")]
+    Token(#[source] export::SendError),
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
 }
@@ -80,11 +86,10 @@ pub struct Running {
     pub admin: SocketAddr,
     pub shared: Shared,
     drain: crate::config::Drain,
-    readiness: Arc<Readiness>,
+    draining: Draining,
     serving: Threads,
     analysis: Threads,
     control: Threads,
-    traffic: watch::Sender<proxy::Shutdown>,
     analysis_stop: Arc<AtomicBool>,
     control_stop: watch::Sender<bool>,
     hub: Arc<Hub>,
@@ -147,7 +152,7 @@ struct Stages {
     recorders: Vec<latency::Recorder>,
     hub: Arc<Hub>,
     decode: MakeDecode,
-    readiness: Arc<Readiness>,
+    draining: Draining,
     control: Control,
     gates: Gates,
 }
@@ -182,8 +187,10 @@ impl Stages {
 
         let Tls { acceptor, connector, reloader } = tls(config)?;
         let readiness = Arc::new(Readiness::new(started_at));
+        let traffic = watch::Sender::new(proxy::Shutdown::Serving);
+        let draining = Draining { readiness, traffic };
         let listen = sockets.listen;
-        let page = control::Page { listen, started_at, recent, readiness: Arc::clone(&readiness) };
+        let page = control::Page { listen, started_at, recent, draining: draining.clone() };
         let tls = control::Upkeep { reloader, connector: connector.clone() };
         let control = Control::new(config, &shared, page, exports, collector, &hub, tls);
         let gates = Gates {
@@ -192,12 +199,12 @@ impl Stages {
             connections: Arc::new(proxy::Connections::new(config.client.max_connections)),
         };
         let rate = Arc::new(SampleRate::new(capture.sample));
-        Ok(Self { shared, rate, recorders, hub, decode, readiness, control, gates })
+        Ok(Self { shared, rate, recorders, hub, decode, draining, control, gates })
     }
 
     /// Downstream first, so that nothing is handed on before there is somebody to take it.
     fn start(self, config: &Config, sockets: Sockets) -> Result<Running, StartError> {
-        let Self { shared, rate, recorders, hub, decode, readiness, control, gates } = self;
+        let Self { shared, rate, recorders, hub, decode, draining, control, gates } = self;
         let Sockets { listeners, listen, admin, admin_address } = sockets;
         let (control_stop, stopped) = watch::channel(false);
         let control = vec![spawn("control", move || control.run(admin, stopped))?];
@@ -212,11 +219,11 @@ impl Stages {
             analysis.push(spawn("analysis", move || worker.run(&stop))?);
         }
 
-        let (traffic, phase) = watch::channel(proxy::Shutdown::Serving);
         let mut serving = Threads::new();
         for (index, (listener, recorder)) in listeners.into_iter().zip(recorders).enumerate() {
             let own = (listener, recorder);
-            let thread = serving_thread(config, &shared, &rate, &gates, own, phase.clone());
+            let thread =
+                serving_thread(config, &shared, &rate, &gates, own, draining.traffic.subscribe());
             serving.push(spawn(&format!("serving-{index}"), move || {
                 if let Err(error) = thread.run() {
                     tracing::error!(%error, "a serving thread could not start");
@@ -229,11 +236,10 @@ impl Stages {
             admin,
             shared,
             drain,
-            readiness,
+            draining,
             serving,
             analysis,
             control,
-            traffic,
             analysis_stop,
             control_stop,
             hub,
@@ -274,11 +280,10 @@ fn serving_thread(
 impl Running {
     /// Drains and ends every thread, in the order of the flow. Blocks for as long as that takes.
     pub fn shutdown(self) -> Drained {
-        self.readiness.start_draining();
-        self.traffic.send_replace(proxy::Shutdown::Draining);
+        self.draining.start();
         std::thread::sleep(self.drain.delay);
         let deadline = Instant::now() + self.drain.timeout;
-        self.traffic.send_replace(proxy::Shutdown::Closing { deadline });
+        self.draining.traffic.send_replace(proxy::Shutdown::Closing { deadline });
         let mut clean = join(self.serving);
         let in_time = Instant::now() < deadline;
         self.analysis_stop.store(true, Ordering::Release);

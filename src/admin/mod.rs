@@ -13,6 +13,7 @@ mod history;
 mod moment;
 mod page;
 mod pages;
+mod peer;
 mod quantiles;
 mod query;
 mod recent;
@@ -28,5 +29,5 @@ pub use recent::{Recent, Recorded};
 pub use router::{router, serve};
 pub use state::{
     ExporterState, ExporterStates, LabelsAccepted, LabelsRefused, LabelsSink, MetricsText,
-    Readiness, ReadinessProbe, RejectedLabel, Reload, Setting, State,
+    Readiness, ReadinessProbe, RejectedLabel, Reload, Setting, StartDrain, State,
 };

@@ -2,6 +2,7 @@
 //! latency, reload certificates and probe the upstream. Nothing here is on the path of a request.
 
 use super::Shared;
+use super::draining::Draining;
 use super::exports::Exports;
 use super::readiness::Readiness;
 use crate::admin::{self, ExporterState, History, LabelsAccepted, LabelsRefused, RejectedLabel};
@@ -20,10 +21,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 const TICK: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// While the model is not there, when every moment counts and it is asked for nothing else.
+const AWAITING_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a reader of the page may hold up the end.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 
@@ -39,7 +42,7 @@ pub(super) struct Page {
     pub(super) listen: SocketAddr,
     pub(super) started_at: Timestamp,
     pub(super) recent: Arc<admin::Recent>,
-    pub(super) readiness: Arc<Readiness>,
+    pub(super) draining: Draining,
 }
 
 /// What TLS needs beside the traffic.
@@ -60,7 +63,7 @@ impl Control {
     ) -> Self {
         let history = Arc::new(History::default());
         let Upkeep { reloader, connector } = tls;
-        let readiness = Arc::clone(&page.readiness);
+        let readiness = Arc::clone(&page.draining.readiness);
         let prober = Prober { upstream: config.upstream.clone(), connector, readiness };
         let state = Arc::new(state(config, shared, page, &exports, &history, hub));
         let (shared, events) = (shared.clone(), exports.events);
@@ -161,17 +164,16 @@ struct Prober {
 
 impl Prober {
     async fn run(self) {
-        let mut ticks = interval(PROBE_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
             let probe = proxy::upstream::probe(&self.upstream, self.connector.as_ref());
             let outcome = match timeout(self.upstream.connect_timeout, probe).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(chain(&error)),
                 Err(_) => Err("it did not accept a connection in time".to_owned()),
             };
+            let pause = if outcome.is_ok() { PROBE_INTERVAL } else { AWAITING_INTERVAL };
             self.readiness.probed(outcome, Timestamp::now());
+            sleep(pause).await;
         }
     }
 }
@@ -196,7 +198,8 @@ fn state(
     history: &Arc<History>,
     hub: &Arc<Hub>,
 ) -> admin::State {
-    let Page { listen, started_at, recent, readiness } = page;
+    let Page { listen, started_at, recent, draining } = page;
+    let readiness = Arc::clone(&draining.readiness);
     let (families, resource) = (Arc::clone(&exports.families), Arc::clone(&exports.resource));
     let exporters = Arc::clone(&exports.counters);
     let has_otlp = exports.exporter.is_some();
@@ -215,6 +218,7 @@ fn state(
             (format.content_type().to_owned(), text)
         }),
         labels: Arc::new(move |content_type, body| take_labels(&labelled, content_type, body)),
+        drain: Arc::new(move || draining.start()),
         reload: None,
         exporters: Arc::new(
             move || {
@@ -231,7 +235,7 @@ fn state(
 }
 
 /// An address that listens everywhere is reached from this host at its loopback.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),

@@ -8,6 +8,7 @@ mod baseline;
 mod check;
 mod columns;
 mod demo;
+mod drain;
 mod drift;
 mod input;
 mod layout;
@@ -49,6 +50,9 @@ enum Verb {
     /// Judge past data against a baseline, with the sidecar's own engine
     #[command(after_help = drift::AFTER_HELP)]
     Drift(drift::Args),
+    /// Ask the sidecar of this host to send its clients elsewhere, and to serve on until it is ended
+    #[command(after_help = drain::AFTER_HELP)]
+    Drain(drain::Args),
     /// Tell every problem of a configuration, with line and key
     Check(check::Args),
 }
@@ -61,6 +65,7 @@ pub fn main() -> ExitCode {
         Verb::Archive(args) => archive::run(args),
         Verb::Baseline(args) => baseline::baseline(&args),
         Verb::Drift(args) => drift::drift(&args),
+        Verb::Drain(args) => drain::drain(&args),
         Verb::Check(args) => check::check(args),
     };
     done.unwrap_or_else(|error| {

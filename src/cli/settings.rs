@@ -113,7 +113,8 @@ fn heading(key: &Key) -> &'static str {
         (_, "labels") => "Labels",
         ("archive", _) | (_, "archive") => "Archive",
         (_, "export") => "Export",
-        (_, "export.otlp") => "Export by OTLP",
+        (_, "export.otlp" | "export.otlp.tls") => "Export by OTLP",
+        (_, "export.azure") => "Tokens of Microsoft Entra ID",
         (_, "drain") => "Drain at shutdown",
         _ => "Serving",
     }

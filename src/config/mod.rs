@@ -3,6 +3,7 @@
 //! Only the checked type leaves this module. Every problem is reported, not the first, with the key,
 //! the value and what is allowed. Texts come in by [`Sources`], layered by [`keys`], the one table.
 
+mod azure;
 mod check;
 mod checked;
 mod effective;
@@ -11,6 +12,7 @@ pub mod keys;
 mod later;
 mod layers;
 mod otel;
+mod otlp;
 mod problem;
 mod quantity;
 mod reader;

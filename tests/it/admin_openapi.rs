@@ -101,6 +101,8 @@ fn every_answer_is_as_the_document_says() {
     );
     let labels = served.post("/api/v1/labels", "text/csv", b"id,label\na,1\n").json();
     check(&document, "/api/v1/labels", "post", 200, &labels);
+    let drain = served.send("POST", "/api/v1/drain", &[], b"").json();
+    check(&document, "/api/v1/drain", "post", 200, &drain);
 }
 
 #[test]
@@ -161,7 +163,7 @@ fn every_route_is_in_the_document() {
         .flat_map(|path| path.as_object().unwrap().values())
         .map(|operation| operation["operationId"].as_str().unwrap())
         .collect();
-    assert_eq!(ids.len(), 12);
+    assert_eq!(ids.len(), 13);
     assert_eq!(document["openapi"], "3.1.0");
 }
 

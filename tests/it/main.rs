@@ -16,7 +16,6 @@ mod cli_support;
 mod conform;
 mod decode;
 mod export;
-mod export_collector;
 mod layering;
 mod proxy;
 mod soak;

@@ -8,7 +8,7 @@ use super::status::{Labels, Status};
 use super::system::System;
 use crate::admin::filter;
 use crate::admin::refusal::Refusal;
-use crate::admin::state::LabelsAccepted;
+use crate::admin::state::{LabelsAccepted, Readiness};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use schemars::generate::SchemaSettings;
@@ -145,55 +145,42 @@ fn segment(name: &str, description: &str) -> Value {
 }
 
 fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
-    let text = json!({ "type": "string" });
-    let window = query("window", "Length of the windows, such as `5m`.", &text);
-    let role =
-        query("role", "On which side of the model.", &json!({ "enum": ["input", "output"] }));
+    let mut operations = Vec::from(health(schemas));
+    operations.extend(features(schemas));
+    operations.extend(exchanges(schemas));
+    operations.extend(changes(schemas));
+    operations.push(reload());
+    operations.push(Operation {
+        path: "/api/v1/openapi.json",
+        method: "get",
+        id: "openapi",
+        summary: "This document.",
+        parameters: Vec::new(),
+        answer: json!({ "type": "object" }),
+        errors: &[],
+        needs_token: Token::Never,
+        body: None,
+    });
+    operations
+}
+
+fn health(schemas: &mut SchemaGenerator) -> [Operation; 4] {
     let range = query("range", "How far back.", &json!({ "enum": ["10m", "1h", "24h"] }));
-    let last =
-        query("last", "Only the newest so many.", &json!({ "type": "integer", "minimum": 0 }));
-    let name = segment("name", "The feature's name, percent-encoded.");
-    let mut operations = vec![
-        Operation {
-            errors: &[],
-            ..read::<Status<'_>>(
-                schemas,
-                "/api/v1/status",
-                "status",
-                "What the sidecar is, and how it does.",
-                vec![],
-            )
-        },
+    let status = read::<Status<'_>>(
+        schemas,
+        "/api/v1/status",
+        "status",
+        "What the sidecar is, and how it does.",
+        vec![],
+    );
+    [
+        Operation { errors: &[], ..status },
         read::<Latency<'_>>(
             schemas,
             "/api/v1/latency",
             "latency",
             "Quantiles now, requests since start, and a stretch of time with its heat map.",
             vec![range],
-        ),
-        read::<Features<'_>>(
-            schemas,
-            "/api/v1/features",
-            "features",
-            "Every watched feature on the baseline's bins.",
-            vec![],
-        ),
-        Operation {
-            errors: &[BAD_QUERY, ("404", "No such feature is watched.")],
-            ..read::<Feature<'_>>(
-                schemas,
-                "/api/v1/features/{name}",
-                "feature",
-                "One feature: its bins, which of them moved, and its windows.",
-                vec![name, role, window.clone()],
-            )
-        },
-        read::<Drift<'_>>(
-            schemas,
-            "/api/v1/drift",
-            "drift",
-            "Verdicts on windows, as `taffrail drift --format json` prints them.",
-            vec![window, last],
         ),
         read::<Labels<'_>>(
             schemas,
@@ -209,21 +196,41 @@ fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             "Queues, losses, exporters, archive, and the configuration with its secrets hidden.",
             vec![],
         ),
-    ];
-    operations.extend(exchanges(schemas));
-    operations.extend(changes(schemas));
-    operations.push(Operation {
-        path: "/api/v1/openapi.json",
-        method: "get",
-        id: "openapi",
-        summary: "This document.",
-        parameters: Vec::new(),
-        answer: json!({ "type": "object" }),
-        errors: &[],
-        needs_token: Token::Never,
-        body: None,
-    });
-    operations
+    ]
+}
+
+fn features(schemas: &mut SchemaGenerator) -> [Operation; 3] {
+    let text = json!({ "type": "string" });
+    let window = query("window", "Length of the windows, such as `5m`.", &text);
+    let roles = json!({ "enum": ["input", "output"] });
+    let role = query("role", "On which side of the model.", &roles);
+    let whole = json!({ "type": "integer", "minimum": 0 });
+    let last = query("last", "Only the newest so many.", &whole);
+    let name = segment("name", "The feature's name, percent-encoded.");
+    let one = read::<Feature<'_>>(
+        schemas,
+        "/api/v1/features/{name}",
+        "feature",
+        "One feature: its bins, which of them moved, and its windows.",
+        vec![name, role, window.clone()],
+    );
+    [
+        read::<Features<'_>>(
+            schemas,
+            "/api/v1/features",
+            "features",
+            "Every watched feature on the baseline's bins.",
+            vec![],
+        ),
+        Operation { errors: &[BAD_QUERY, ("404", "No such feature is watched.")], ..one },
+        read::<Drift<'_>>(
+            schemas,
+            "/api/v1/drift",
+            "drift",
+            "Verdicts on windows, as `taffrail drift --format json` prints them.",
+            vec![window, last],
+        ),
+    ]
 }
 
 fn exchanges(schemas: &mut SchemaGenerator) -> [Operation; 2] {
@@ -291,20 +298,37 @@ fn changes(schemas: &mut SchemaGenerator) -> [Operation; 2] {
             )
         },
         Operation {
-            path: "/api/v1/reload",
             method: "post",
-            id: "reload",
-            summary: "Puts a changed configuration in force.",
-            parameters: Vec::new(),
-            answer: json!({ "type": "object" }),
-            errors: &[
-                ("401", "The admin token is configured, and missing or wrong."),
-                ("403", "A browser sent it on behalf of another site."),
-                ("422", "The configuration is refused; the one before stays."),
-                ("501", "This process cannot reload."),
-            ],
-            needs_token: Token::Sometimes,
-            body: None,
+            errors: &[(
+                "403",
+                "Not from this host, or a browser sent it on behalf of another site.",
+            )],
+            ..read::<Readiness>(
+                schemas,
+                "/api/v1/drain",
+                "drain",
+                "From now on no new traffic should come here.",
+                vec![],
+            )
         },
     ]
+}
+
+fn reload() -> Operation {
+    Operation {
+        path: "/api/v1/reload",
+        method: "post",
+        id: "reload",
+        summary: "Puts a changed configuration in force.",
+        parameters: Vec::new(),
+        answer: json!({ "type": "object" }),
+        errors: &[
+            ("401", "The admin token is configured, and missing or wrong."),
+            ("403", "A browser sent it on behalf of another site."),
+            ("422", "The configuration is refused; the one before stays."),
+            ("501", "This process cannot reload."),
+        ],
+        needs_token: Token::Sometimes,
+        body: None,
+    }
 }

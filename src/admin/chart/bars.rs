@@ -41,7 +41,8 @@ pub(crate) fn columns(pairs: &[Pair], axis: &Axis, ticks: &[String], summary: &s
                     rect class=(live_class(pair)) x=(at(x + 5.0)) width="10" y=(at(HEIGHT - live))
                         height=(at(live)) {}
                     @if pair.moved {
-                        rect.moved-mark x=(at(x)) y=(HEIGHT - 2.5) width=(SLOT) height="2.5" {}
+                        rect.moved-mark x=(at(x + 1.5)) width="17" height="1.2"
+                            y=(at(HEIGHT - baseline.max(live) - 3.0)) {}
                     }
                     rect.target x=(at(x)) y="0" width=(SLOT) height=(HEIGHT) {
                         title { (pair.tip) }

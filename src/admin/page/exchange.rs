@@ -85,7 +85,12 @@ fn trace(visit: &Visit, moment: &Moment<'_>, entry: &dyn Recorded) -> Markup {
         section.panel #trace aria-labelledby="trace-title" {
             h2 #trace-title { "Trace" }
             dl.list.narrow {
-                div { dt { "Trace id" } dd { a href={ (visit.root) "exchanges?trace_id=" (id) } { code { (id) } } } }
+                div {
+                    dt { "Trace id" }
+                    dd {
+                        a href={ (visit.root) "exchanges?trace_id=" (id) } { code { (id) } }
+                    }
+                }
                 div { dt { "Server span" } dd { code { (hexadecimal(&trace.server_span_id)) } } }
                 div { dt { "Model span" } dd { code { (hexadecimal(&trace.client_span_id)) } } }
                 @if let Some(parent) = trace.parent_span_id {
@@ -130,11 +135,14 @@ fn body(id: &str, title: &str, message: &Message) -> Markup {
             @if let Some(encoding) = text(message.content_encoding.as_ref()) { ", " (encoding) }
             " · " (figure::bytes(body.total_bytes())) (end)
             @if body.is_truncated() { " · " (figure::bytes(kept.len() as u64)) " kept" }
-            @if shown.len() < kept.len() { " · the first " (figure::bytes(shown.len() as u64)) " shown" }
+            @if shown.len() < kept.len() {
+                " · the first " (figure::bytes(shown.len() as u64)) " shown"
+            }
         }
         @if kept.is_empty() { (empty(&html! { "No body." })) }
         @else if let Some(text) = as_text(shown) {
-            pre.body id={ (id) "-body" } tabindex="0" role="region" aria-label={ (title) " body" } { (text) }
+            pre.body id={ (id) "-body" } tabindex="0" role="region"
+                aria-label={ (title) " body" } { (text) }
         } @else { (empty(&html! { "Not text. The API gives it in Base64." })) }
     }
 }
@@ -181,7 +189,12 @@ fn rows_table(rows: &Rows, title: &str) -> Markup {
                     ", " (columns.len()) " of " (rows.columns().len()) " columns"
                 }
             }
-            thead { tr { th.n scope="col" { "#" } @for column in columns { th.n scope="col" { (column.name()) } } } }
+            thead {
+                tr {
+                    th.n scope="col" { "#" }
+                    @for column in columns { th.n scope="col" { (column.name()) } }
+                }
+            }
             tbody {
                 @for row in 0..shown {
                     tr {

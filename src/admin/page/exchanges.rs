@@ -97,7 +97,8 @@ fn form(visit: &Visit, moment: &Moment<'_>) -> Markup {
     html! {
         form.filter method="get" action={ (visit.root) "exchanges" } {
             (choice("route", "Route", routes))
-            @if given("status").is_some_and(|status| !statuses.iter().any(|known| known == status)) {
+            @let is_code = |status: &str| !statuses.iter().any(|known| known == status);
+            @if given("status").is_some_and(is_code) {
                 (text("status", "Status", "404 or 5xx"))
             } @else { (choice("status", "Status", statuses)) }
             (choice("error.type", "error.type", faults.to_vec()))

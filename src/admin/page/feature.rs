@@ -85,7 +85,8 @@ fn figures(last: Option<&FeatureReport>) -> Markup {
         dl.figures.panel {
             @for (name, value) in last.distances.iter() {
                 div { dt { (title(name)) } dd {
-                    @if name == "chi_squared" { (figure::number(value)) } @else { (figure::decimal(value)) }
+                    @if name == "chi_squared" { (figure::number(value)) }
+                    @else { (figure::decimal(value)) }
                 } }
             }
             div { dt { "p" } dd { (last.p_value.map_or_else(|| "–".into(), figure::p_value)) } }
@@ -119,7 +120,9 @@ fn over_windows(
     moment: &Moment<'_>,
 ) -> Markup {
     let Some(length) = length else {
-        return html! { section.panel #trend aria-label="Over time" { (health::nothing_yet(moment)) } };
+        return html! {
+            section.panel #trend aria-label="Over time" { (health::nothing_yet(moment)) }
+        };
     };
     let places = over.len().clamp(MIN_PLACES, MAX_WINDOWS);
     let baseline = view.baseline.as_deref();

@@ -180,7 +180,7 @@ pub(super) fn spark(row: &Row<'_>, max: f64) -> Markup {
 pub(super) fn name(view: &FeatureView) -> Markup {
     html! {
         span.name { @if view.feature.is_empty() { "(no name)" } @else { (view.feature) } }
-        " " span.unit { (view.role) }
+        span.unit { (view.role) }
     }
 }
 
@@ -235,7 +235,8 @@ fn verdicts(
                     span.key.insufficient { "too few rows" }
                 }
             }
-            (strip(&cells, places, &format!("Verdicts of the last {} windows of {length}", cells.len())))
+            (strip(&cells, places,
+                &format!("Verdicts of the last {} windows of {length}", cells.len())))
             (super::trend::ends(windows, places))
             (super::trend::windows_table(windows))
         }
@@ -369,7 +370,9 @@ fn line(visit: &Visit, row: &Row<'_>, max: f64) -> Markup {
             td.n { (decimal(distances.psi)) }
             td.n { (decimal(distances.jensen_shannon)) }
             td.n { (decimal(distances.ks)) }
-            td.n { (row.last.and_then(|last| last.p_value).map_or_else(|| "–".into(), figure::p_value)) }
+            td.n {
+                (row.last.and_then(|last| last.p_value).map_or_else(|| "–".into(), figure::p_value))
+            }
             td.n class=[faults.is_some_and(|worst| worst > 0.0).then_some("fault")] {
                 (faults.map_or_else(|| "–".into(), figure::percent))
             }

@@ -32,7 +32,8 @@ pub(super) fn form(visit: &Visit, to: &str) -> Markup {
 pub(super) fn no_token() -> Markup {
     html! {
         p {
-            "No admin token is configured, so payloads are shown to nobody. Put a secret into a file and name it in "
+            "No admin token is configured, so payloads are shown to nobody. Put a secret into a file "
+            "and name it in "
             code { "admin.token_file" } " (" code { "--admin-token-file" } ")."
         }
     }

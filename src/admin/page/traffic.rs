@@ -36,7 +36,9 @@ fn traffic(visit: &Visit, moment: &Moment<'_>) -> Markup {
                     ", and it shows here within a second."
                 }))
             } @else {
-                div.charts { (latency(moment)) (throughput(moment)) (errors(moment)) (coverage(moment)) }
+                div.charts {
+                    (latency(moment)) (throughput(moment)) (errors(moment)) (coverage(moment))
+                }
                 (slots_table(moment))
             }
         }

@@ -115,7 +115,10 @@ pub(super) fn windows_table(windows: &[&Arc<WindowReport>]) -> Markup {
         }
     };
     html! {
-        details #windows { summary { "As a table" } (scroll_long("windows-scroll", "Windows", &table)) }
+        details #windows {
+            summary { "As a table" }
+            (scroll_long("windows-scroll", "Windows", &table))
+        }
     }
 }
 
@@ -214,7 +217,9 @@ pub(super) fn reports_table(over: &Over<'_>, is_numeric: bool) -> Markup {
                     th.n scope="col" { "p" }
                     th scope="col" { "Effect" }
                     @if is_numeric {
-                        @for name in ["5 %", "25 %", "Median", "75 %", "95 %"] { th.n scope="col" { (name) } }
+                        @for name in ["5 %", "25 %", "Median", "75 %", "95 %"] {
+                            th.n scope="col" { (name) }
+                        }
                     }
                     @for name in ["Nulls", "Type"] { th.n scope="col" { (name) } }
                     th.n scope="col" { @if is_numeric { "Bounds" } @else { "New" } }
