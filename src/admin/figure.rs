@@ -84,6 +84,20 @@ pub(super) fn date_and_clock(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
+pub(super) fn date_and_second(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// One decimal and always a sign.
+pub(super) fn signed(value: f64) -> String {
+    let text = format!("{:.1}", value.abs());
+    match value {
+        _ if text == "0.0" => "0.0".into(),
+        v if v < 0.0 => format!("−{text}"),
+        _ => format!("+{text}"),
+    }
+}
+
 /// `90061` seconds as `1 d 1 h`.
 pub(super) fn age(seconds: u64) -> String {
     match seconds {

@@ -1,9 +1,9 @@
 //! Everything the admin address knows at one moment, loaded once, so that a page agrees with itself.
 
-use super::history::Slot;
+use super::history::{Heat, Range, Slot, Stretch};
 use super::state::{ExporterState, Readiness, State};
 use crate::capture::Totals;
-use crate::drift::{FeatureReport, Verdict, WindowReport};
+use crate::drift::{FeatureReport, FeatureView, Verdict, WindowReport};
 use crate::sketch::Role;
 use crate::{latency, pipeline};
 use jiff::Timestamp;
@@ -17,18 +17,32 @@ pub(super) struct Moment<'a> {
     pub(super) capture: Totals,
     pub(super) readiness: Readiness,
     pub(super) exporters: Vec<ExporterState>,
-    /// Seconds that [`Self::slots`] may span; they grow with the age of the process.
+    pub(super) range: Range,
+    /// Seconds that [`Self::slots`] may span. Of ten minutes, they grow with the age of the process.
     pub(super) span_seconds: usize,
+    /// Places on the axis of time; fewer are filled while the process is young.
+    pub(super) places: usize,
     pub(super) slots: Vec<Slot>,
+    pub(super) heat: Heat,
 }
 
-/// Slots on a chart over time.
-pub(super) const SLOTS: usize = 60;
+/// Slots on a chart of ten minutes.
+const SLOTS: usize = 60;
 
 impl<'a> Moment<'a> {
     pub(super) fn now(state: &'a State) -> Self {
+        Self::over(state, Range::default())
+    }
+
+    pub(super) fn over(state: &'a State, range: Range) -> Self {
         let held = state.history.len();
-        let span_seconds = [60, 120, 300].into_iter().find(|span| held <= *span).unwrap_or(600);
+        let (span_seconds, Stretch { slots, heat }) = match range {
+            Range::TenMinutes => {
+                let span = [60, 120, 300].into_iter().find(|span| held <= *span).unwrap_or(600);
+                (span, state.history.recent(span, span / SLOTS))
+            }
+            Range::Hour | Range::Day => (range.seconds(), state.history.stretch(range)),
+        };
         Self {
             state,
             now: Timestamp::now(),
@@ -37,8 +51,11 @@ impl<'a> Moment<'a> {
             capture: state.queue.counters().totals(),
             readiness: (state.readiness)(),
             exporters: (state.exporters)(),
+            range,
             span_seconds,
-            slots: state.history.slots(span_seconds, span_seconds / SLOTS),
+            places: if range == Range::TenMinutes { SLOTS } else { span_seconds / range.step() },
+            slots,
+            heat,
         }
     }
 
@@ -85,15 +102,29 @@ impl<'a> Moment<'a> {
             .find(|verdict| verdicts.contains(verdict))
     }
 
-    /// What the last window of the shortest length said of a feature.
-    pub(super) fn latest_report(&self, role: Role, feature: &str) -> Option<&FeatureReport> {
-        let window = self.latest_windows();
-        let window =
-            self.analysis.windows.iter().rfind(|report| {
-                window.first().is_some_and(|finest| finest.window == report.window)
-            })?;
-        window.features.iter().find(|report| report.role == role && *report.feature == *feature)
+    /// Lengths of the windows that have closed, the shortest first.
+    pub(super) fn lengths(&self) -> Vec<Arc<str>> {
+        self.latest_windows().into_iter().map(|report| Arc::clone(&report.window)).collect()
     }
+
+    /// Closed windows of one length, oldest first.
+    pub(super) fn windows_of(&self, length: &str) -> Vec<&Arc<WindowReport>> {
+        self.analysis.windows.iter().filter(|report| *report.window == *length).collect()
+    }
+
+    pub(super) fn feature(&self, role: Option<Role>, name: &str) -> Option<&FeatureView> {
+        let mut features = self.analysis.features.iter();
+        features.find(|view| *view.feature == *name && role.is_none_or(|role| role == view.role))
+    }
+}
+
+/// What a window said of a feature, if it knew it.
+pub(super) fn report_of<'a>(
+    window: &'a WindowReport,
+    role: Role,
+    feature: &str,
+) -> Option<&'a FeatureReport> {
+    window.features.iter().find(|report| report.role == role && *report.feature == *feature)
 }
 
 /// A window's length in seconds; windows by rows, which carry no time, by their rows.

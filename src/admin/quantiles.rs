@@ -3,10 +3,12 @@
 use crate::capture::{RouteId, RouteTable};
 use crate::distribution::Distribution;
 use crate::latency::{Phase, Snapshot};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One line: what the quantiles are of, and over which time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Quantiles")]
 pub(super) struct Line<'a> {
     /// `None`: over all routes.
     pub(super) route: Option<&'a str>,
@@ -18,7 +20,7 @@ pub(super) struct Line<'a> {
     pub(super) quantiles: Quantiles,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Over {
     LastMinute,
@@ -26,7 +28,8 @@ pub(super) enum Over {
     SinceStart,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "QuantileValues")]
 pub(super) struct Quantiles {
     pub(super) p50: Option<f64>,
     pub(super) p90: Option<f64>,

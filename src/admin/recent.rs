@@ -83,6 +83,14 @@ impl Recent {
         held.entries.iter().rev().filter(|entry| wanted(&***entry)).take(limit).cloned().collect()
     }
 
+    pub fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub fn find(&self, id: &str) -> Option<Arc<dyn Recorded>> {
         self.newest(1, |entry| entry.exchange().id.text() == id).pop()
     }

@@ -3,10 +3,12 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// `{"error": "<word>", "message": "<what happened and what to do>"}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 pub(super) struct Refusal {
     #[serde(skip)]
     status: StatusCode,
@@ -15,6 +17,10 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
         Self { status, error, message: message.into() }
     }

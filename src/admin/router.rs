@@ -1,15 +1,15 @@
 //! Which path answers what, and the headers that every answer carries.
 
-use super::moment::Moment;
 use super::peer::Peer;
+use super::session::Sessions;
 use super::state::{Readiness, State};
-use super::{api, assets, page};
-use axum::extract::{Request, State as Handle};
+use super::{api, assets, pages};
+use axum::extract::{DefaultBodyLimit, Request, State as Handle};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
 use serde_json::json;
 use std::future::Future;
 use std::net::TcpListener;
@@ -17,9 +17,19 @@ use std::sync::Arc;
 
 /// Every path of the admin address.
 pub fn router(state: Arc<State>) -> Router {
+    let login =
+        post(pages::login).get(pages::to_exchanges).layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
     Router::new()
-        .route("/", get(overview))
-        .route("/fragment", get(fragment))
+        .route("/", get(pages::overview))
+        .route("/drift", get(pages::health))
+        .route("/features", get(pages::feature_of_odd_name))
+        .route("/features/{name}", get(pages::feature))
+        .route("/performance", get(pages::performance))
+        .route("/exchanges", get(pages::exchanges))
+        .route("/exchanges/{id}", get(pages::exchange))
+        .route("/system", get(pages::system))
+        .route("/login", login)
+        .route("/logout", post(pages::logout))
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics))
@@ -27,11 +37,15 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/api", get(api::unknown))
         .route("/api/{*rest}", get(api::unknown))
         .nest("/api/v1", api::routes())
-        .fallback(unknown_page)
+        .fallback(pages::unknown)
         .method_not_allowed_fallback(api::wrong_method)
         .with_state(state)
+        .layer(Extension(Arc::new(Sessions::default())))
         .layer(from_fn(guard))
 }
+
+/// Of a form with the token.
+const MAX_FORM_BYTES: usize = 16 * 1024;
 
 /// Serves until `shutdown` resolves, then finishes the answers under way.
 pub async fn serve(
@@ -52,7 +66,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-             connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+             connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         ),
     ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -71,15 +85,6 @@ async fn guard(request: Request, next: Next) -> Response {
         headers.entry(name).or_insert(value);
     }
     response
-}
-
-async fn overview(Handle(state): Handle<Arc<State>>) -> Html<String> {
-    Html(page::document(&Moment::now(&state)).into_string())
-}
-
-/// What changes of the page, for its script.
-async fn fragment(Handle(state): Handle<Arc<State>>) -> Html<String> {
-    Html(page::content(&Moment::now(&state)).into_string())
 }
 
 /// The process is alive: whatever the model does, a restart would not help.
@@ -102,8 +107,4 @@ async fn metrics(Handle(state): Handle<Arc<State>>, headers: HeaderMap) -> Respo
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let (content_type, text) = (state.metrics)(accept);
     ([(header::CONTENT_TYPE, content_type)], text).into_response()
-}
-
-async fn unknown_page() -> Response {
-    (StatusCode::NOT_FOUND, Html(page::not_found().into_string())).into_response()
 }

@@ -7,6 +7,7 @@ use crate::config::Secret;
 use crate::{latency, pipeline};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 use thiserror::Error;
@@ -56,7 +57,7 @@ pub type Reload = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 pub type ExporterStates = Arc<dyn Fn() -> Vec<ExporterState> + Send + Sync>;
 
 /// May traffic be sent here?
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Readiness {
     Ready,
@@ -65,13 +66,13 @@ pub enum Readiness {
 }
 
 /// The answer to `POST /api/v1/labels`. A line that is wrong does not spoil the others.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LabelsAccepted {
     pub accepted: u64,
     pub rejected: Vec<RejectedLabel>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RejectedLabel {
     /// Counted from 1; for a JSON array, the element.
     pub line: u64,
@@ -91,7 +92,7 @@ pub enum LabelsRefused {
 }
 
 /// One signal to one receiver.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ExporterState {
     /// Such as `otlp metrics`.
     pub name: String,
@@ -104,7 +105,7 @@ pub struct ExporterState {
 }
 
 /// One key of the configuration, as in the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Setting {
     pub key: String,
     pub value: String,

@@ -1,8 +1,27 @@
-//! Who may see payloads: the callers that know the admin token.
+//! Who may see payloads: the callers that know the admin token, or have shown it in this session.
 
 use super::refusal::Refusal;
+use super::session::Sessions;
 use crate::config::Secret;
 use axum::http::{HeaderMap, StatusCode, header};
+use std::time::Instant;
+
+/// Passes callers that send `Authorization: Bearer <token>` or the cookie of a session.
+pub(super) fn require_token_or_session(
+    token: Option<&Secret>,
+    sessions: &Sessions,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    if token.is_some() && sessions.knows(headers, Instant::now()) {
+        return Ok(());
+    }
+    require(token, headers)
+}
+
+/// Whether a form brought the token.
+pub(super) fn is_token(token: Option<&Secret>, given: &str) -> bool {
+    token.is_some_and(|token| same(given.trim().as_bytes(), token.expose().as_bytes()))
+}
 
 /// Passes callers that send `Authorization: Bearer <token>`.
 pub(super) fn require(token: Option<&Secret>, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -33,7 +52,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// Takes as long for a wrong guess as for a right one of the same length. `black_box` keeps the
 /// compiler from leaving the loop at the first difference.
-fn same(given: &[u8], expected: &[u8]) -> bool {
+pub(super) fn same(given: &[u8], expected: &[u8]) -> bool {
     let mut difference = u8::from(given.len() != expected.len());
     for (index, byte) in given.iter().enumerate() {
         let other = expected.get(index).copied().unwrap_or(!byte);

@@ -52,7 +52,7 @@ impl Settings {
 }
 
 /// Counts since the start, and what the directory holds now.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct State {
     /// In whole files.
     pub exchanges: u64,

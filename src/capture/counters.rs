@@ -14,7 +14,7 @@ pub struct Counters {
 }
 
 /// [`Counters`] at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Totals {
     pub kept: u64,
     pub sampled_out: u64,

@@ -62,7 +62,8 @@ fn total(rows: &[u64]) -> f64 {
     rows.iter().sum::<u64>() as f64
 }
 
-fn psi_term(p: f64, q: f64) -> f64 {
+/// What one bin adds to PSI.
+pub(super) fn psi_term(p: f64, q: f64) -> f64 {
     let (p, q) = (p.max(FLOOR), q.max(FLOOR));
     (q - p) * (q / p).ln()
 }

@@ -9,7 +9,7 @@ use crate::sketch::FeatureCounts;
 
 /// PSI of a shift by 0.05 σ of a normal distribution, which is its square.
 const MIN_PSI: f64 = 0.05 * 0.05;
-const MIN_SHARE: f64 = 0.005;
+pub(super) const MIN_SHARE: f64 = 0.005;
 
 pub(super) fn worth_acting_on(reference: &Content, window: &FeatureCounts) -> bool {
     let (before, now) = (reference.reported(), reference.reported_of(window));

@@ -11,6 +11,7 @@ mod examples;
 mod monitor;
 mod report;
 mod settings;
+mod shift;
 mod significance;
 mod tumbling;
 mod verdict;
@@ -22,7 +23,9 @@ mod tests;
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
 pub use monitor::Monitor;
 pub use report::{
-    Bin, Distances, Example, FeatureReport, FeatureView, Quality, Verdict, WindowReport,
+    Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
+    WindowReport,
 };
 pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
+pub use shift::{Shift, shifts};
 pub use tumbling::{Tumbling, WindowSpan};

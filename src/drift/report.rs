@@ -2,10 +2,11 @@
 
 use crate::sketch::{Kind, Role};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Stable,
@@ -25,7 +26,7 @@ impl Verdict {
 }
 
 /// The verdict on one window, feature by feature.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct WindowReport {
     /// The window's length as configured: `5m`, `1d`, `500` for rows.
     pub window: Arc<str>,
@@ -39,7 +40,7 @@ pub struct WindowReport {
     pub features: Vec<FeatureReport>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FeatureReport {
     pub feature: Arc<str>,
     pub role: Role,
@@ -59,10 +60,13 @@ pub struct FeatureReport {
     /// rows have no request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Example>,
+    /// Apart from the report that is printed: a page and `/api/v1/features/{name}` show it.
+    #[serde(skip)]
+    pub shape: Shape,
 }
 
 /// A row of a request, and the bin that its value falls in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Example {
     pub request_id: Arc<str>,
     /// From 0: labels join on `request_id#row`.
@@ -70,9 +74,22 @@ pub struct Example {
     pub bin: Arc<str>,
 }
 
+/// Where the rows of one window lay, in a few numbers, so that many windows can be kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Shape {
+    /// Share of rows in each bin of the baseline, in its order, in [0, 1]; empty without rows.
+    pub shares: Box<[f32]>,
+    /// Values at the ranks 0.05, 0.25, 0.5, 0.75 and 0.95; null for categories and without values.
+    pub quantiles: Option<[f64; 5]>,
+}
+
+impl Shape {
+    pub const RANKS: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
+}
+
 /// Definitions and sources: see `drift::distance`. `None` where a distance has no meaning for the kind
 /// of feature, or there were no rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Distances {
     pub psi: Option<f64>,
     pub jensen_shannon: Option<f64>,
@@ -101,7 +118,7 @@ impl Distances {
 }
 
 /// Shares of rows, in [0, 1].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Quality {
     pub null_ratio: f64,
     /// A text where the baseline has numbers, or the reverse.
@@ -113,7 +130,7 @@ pub struct Quality {
 }
 
 /// One feature's live distribution beside its baseline, for pages and for `taffrail.feature.rows`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FeatureView {
     pub feature: Arc<str>,
     pub role: Role,
@@ -123,9 +140,20 @@ pub struct FeatureView {
     /// Rows seen since start, and their quality.
     pub rows_total: u64,
     pub quality: Quality,
+    /// `None` while the baseline is being learnt.
+    pub baseline: Option<Arc<Expected>>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// What the baseline has of a feature, beside its bins.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Expected {
+    pub rows: u64,
+    /// Values at the ranks of [`Shape::RANKS`]; null for categories and without values.
+    pub quantiles: Option<[f64; 5]>,
+    pub quality: Quality,
+}
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Bin {
     /// `[2.5,7.1)`, or the level; `other` for levels beyond those kept, `null` for nulls.
     pub label: Arc<str>,

@@ -1,6 +1,7 @@
 //! What a monitor is told, and what it is told to compare with.
 
 use super::Baseline;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub enum Reference {
 }
 
 /// Where the comparison stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum ReferenceState {
     /// No baseline was given: the first rows become it.

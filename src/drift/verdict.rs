@@ -3,8 +3,8 @@
 //! Every feature is asked twice: of this window, and of this window merged with the few before it,
 //! which finds shifts too small for one window. Each question gets half of the error rate.
 
-use super::baseline::BaselineFeature;
-use super::report::{FeatureReport, Quality, Verdict};
+use super::baseline::{BaselineFeature, Content};
+use super::report::{FeatureReport, Quality, Shape, Verdict};
 use super::significance::{discoveries, p_value};
 use super::{distance, effect};
 use crate::sketch::FeatureCounts;
@@ -79,6 +79,7 @@ fn report(case: &Case<'_>, p_value: Option<f64>, alone: bool, merged: bool) -> F
         detected,
         quality: quality(&case.window),
         examples: Vec::new(),
+        shape: Shape::default(),
     }
 }
 
@@ -98,6 +99,16 @@ pub(super) fn quality(counts: &FeatureCounts) -> Quality {
             out_of_bounds_ratio: 0.0,
             new_category_ratio: share(counts.other()),
         },
+    }
+}
+
+/// Nothing that the reference has is out of its bounds. A level beyond those it keeps was new to it.
+pub(super) fn quality_of_reference(content: &Content) -> Quality {
+    match content {
+        Content::Numeric(numeric) => quality(&FeatureCounts::Numeric(numeric.counts.clone())),
+        Content::Categorical(categorical) => {
+            quality(&FeatureCounts::Categorical(categorical.counts.clone()))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::baseline::{Baseline, BaselineFeature, NameCount};
 use super::examples::Examples;
-use super::report::{FeatureReport, FeatureView, WindowReport};
+use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
 use super::{Settings, WindowSpan};
 use crate::decode::Rows;
@@ -38,6 +38,7 @@ struct Watched {
     total: FeatureCounts,
     last: Option<FeatureCounts>,
     examples: Examples,
+    expected: Arc<Expected>,
 }
 
 #[derive(Debug)]
@@ -152,15 +153,17 @@ impl Watch {
         let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
         let closed = cases.into_iter().map(|case| (case.feature, case.window));
         let mut reports = Vec::with_capacity(judged.len());
-        for ((watched, (feature, counts)), judged) in
+        for ((watched, (feature, counts)), mut judged) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
             let mut examples = Vec::new();
             if judged.report.detected {
                 examples = watched.examples.of_grown(feature, &counts, since);
             }
+            judged.report.shape = watched.shape(level, feature, &counts);
+            judged.report.examples = examples;
             watched.close(level, feature, counts, &judged);
-            reports.push(FeatureReport { examples, ..judged.report });
+            reports.push(judged.report);
         }
         reports
     }
@@ -181,7 +184,22 @@ impl Watched {
             total,
             last: None,
             examples: Examples::default(),
+            expected: Arc::new(feature.expected()),
         }
+    }
+
+    /// Of the open window, which ends.
+    fn shape(&self, level: usize, feature: &BaselineFeature, counts: &FeatureCounts) -> Shape {
+        let rows = feature.content.reported_of(counts);
+        let total: u64 = rows.iter().sum();
+        let share = |rows: u64| rows as f64 / total as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "a share to seven digits is enough")]
+        let shares = rows.into_iter().map(|rows| share(rows) as f32);
+        let quantiles = match &self.windows[level].open {
+            FeatureSketch::Numeric(sketch) => all(Shape::RANKS.map(|rank| sketch.quantile(rank))),
+            FeatureSketch::Categorical(_) => None,
+        };
+        Shape { shares: if total == 0 { Box::default() } else { shares.collect() }, quantiles }
     }
 
     fn case<'a>(&self, feature: &'a BaselineFeature, level: usize) -> Case<'a> {
@@ -238,8 +256,17 @@ impl Watched {
             bins: feature.bins(&recent, &feature.content.reported_of(&total)),
             rows_total: total.rows(),
             quality: quality(&total),
+            baseline: Some(Arc::clone(&self.expected)),
         }
     }
+}
+
+fn all(values: [Option<f64>; 5]) -> Option<[f64; 5]> {
+    let mut found = [0.0; 5];
+    for (place, value) in found.iter_mut().zip(values) {
+        *place = value?;
+    }
+    Some(found)
 }
 
 /// Both stand on the same edges: merging cannot be refused.

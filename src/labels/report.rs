@@ -2,6 +2,7 @@
 
 use crate::distribution::Distribution;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What labels said, since start and window by window.
@@ -25,7 +26,7 @@ pub struct Report {
     pub windows: Vec<LabelWindow>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LabelWindow {
     pub start: Timestamp,
     pub end: Timestamp,
@@ -41,7 +42,7 @@ impl Report {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Performance {
     Classification(Classification),
@@ -68,7 +69,7 @@ impl Performance {
 }
 
 /// Precision, recall and F1 are unweighted means over classes (macro averages).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Classification {
     pub rows: u64,
     pub accuracy: f64,
@@ -77,7 +78,7 @@ pub struct Classification {
     pub f1: f64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Regression {
     pub rows: u64,
     /// In the label's unit, as is `rmse`; `mse` in its square.

@@ -3,6 +3,7 @@
 
 mod budget;
 mod hub;
+mod kept;
 mod snapshot;
 mod watch;
 mod worker;

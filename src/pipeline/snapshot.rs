@@ -3,6 +3,7 @@
 use crate::archive;
 use crate::drift::{FeatureView, ReferenceState, WindowReport};
 use crate::labels;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub struct Snapshot {
 }
 
 /// A kind of payload that could not be decoded, and how often. Never payload bytes.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Problem {
     pub reason: &'static str,
     pub count: u64,

@@ -3,17 +3,16 @@
 //! In: decoded exchanges and labels. Out: at each tick the windows that closed, the verdicts that
 //! changed, and a [`Snapshot`]. Time comes in with each call.
 
+use super::kept::KeptWindows;
 use super::snapshot::{Problem, Snapshot};
 use crate::capture::Totals;
 use crate::decode::{Decoded, Rows};
 use crate::drift::{Monitor, ReferenceState, Tumbling, Verdict, WindowReport, WindowSpan};
 use crate::labels::{self, Joined, Joiner, Label};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Closed windows kept for pages and the API.
-const KEPT_WINDOWS: usize = 500;
 /// One is kept for each bin of each feature: a longer id of a client's own is no example.
 const MAX_EXAMPLE_ID_BYTES: usize = 128;
 
@@ -26,7 +25,7 @@ pub struct Watch {
     /// What capture had counted when each window opened: a window's coverage is the difference.
     opened: BTreeMap<usize, Totals>,
     last_verdicts: BTreeMap<Arc<str>, Verdict>,
-    windows: VecDeque<Arc<WindowReport>>,
+    windows: KeptWindows,
     decoded_exchanges: u64,
     input_rows: u64,
     output_rows: u64,
@@ -59,7 +58,7 @@ impl Watch {
             joiner,
             opened: BTreeMap::new(),
             last_verdicts: BTreeMap::new(),
-            windows: VecDeque::new(),
+            windows: KeptWindows::default(),
             decoded_exchanges: 0,
             input_rows: 0,
             output_rows: 0,
@@ -119,10 +118,7 @@ impl Watch {
         let coverage = totals.since(&opened).coverage();
         let span = WindowSpan { level, start: Some(start), end: Some(end), coverage };
         let report = Arc::new(self.monitor.close(span)?);
-        self.windows.push_back(Arc::clone(&report));
-        if self.windows.len() > KEPT_WINDOWS {
-            self.windows.pop_front();
-        }
+        self.windows.push(Arc::clone(&report));
         let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
         let before = before.unwrap_or(Verdict::InsufficientData);
         let reference = self.monitor.reference_state();
@@ -139,7 +135,7 @@ impl Watch {
             reference: self.monitor.reference_state(),
             features: self.monitor.views(),
             features_over_limit: self.monitor.features_over_limit(),
-            windows: self.windows.clone(),
+            windows: self.windows.oldest_first(),
             labels: self.joiner.report(),
             decoded_exchanges: self.decoded_exchanges,
             input_rows: self.input_rows,

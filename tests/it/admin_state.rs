@@ -15,7 +15,9 @@ use taffrail::capture::{
 use taffrail::config::Secret;
 use taffrail::decode::{Cell, Column, Rows};
 use taffrail::distribution::Distribution;
-use taffrail::drift::{Bin, Distances, FeatureReport, FeatureView, Quality, Verdict, WindowReport};
+use taffrail::drift::{
+    Bin, Distances, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict, WindowReport,
+};
 use taffrail::latency::{Outcome, Phase, PhaseTimes, RequestSeries};
 use taffrail::sketch::{Kind, Role};
 use taffrail::{capture, labels, latency, pipeline};
@@ -65,6 +67,7 @@ pub(crate) fn fresh() -> State {
             setting("listen", "0.0.0.0:9000", "default"),
             setting("upstream.url", "http://127.0.0.1:8080", "--upstream"),
             setting("drift.min_rows", "50", "taffrail.yaml:14"),
+            setting("export.otlp.headers", "***", "OTEL_EXPORTER_OTLP_HEADERS"),
         ],
         token: None,
         traffic_url: "http://127.0.0.1:9000".into(),
@@ -217,6 +220,11 @@ fn view(
         bins: bins.enumerate().map(bin).collect(),
         rows_total: 96_422,
         quality,
+        baseline: Some(Arc::new(Expected {
+            rows: 920,
+            quantiles: (kind == Kind::Numeric).then_some([2.0, 6.0, 11.0, 17.0, 26.0]),
+            quality: Quality::default(),
+        })),
     }
 }
 
@@ -260,6 +268,10 @@ pub(crate) fn window(
             detected,
             quality: Quality::default(),
             examples: Vec::new(),
+            shape: Shape {
+                shares: vec![0.25; 4].into(),
+                quantiles: (kind == Kind::Numeric).then_some([1.5, 4.0, 7.5, 9.0, 13.0]),
+            },
         }
     };
     let verdict = match (has_few_rows, cold) {

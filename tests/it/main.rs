@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "builders of tests may fail as tests do")]
 
 mod admin;
+mod admin_openapi;
+mod admin_pages;
 mod admin_state;
 mod app;
 mod app_lifecycle;

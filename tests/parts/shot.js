@@ -29,10 +29,11 @@ async function see(browser, options, url, picture, text) {
   page.on('response', (answer) => answer.status() >= 400 && seen.failures.push(`${answer.status()} ${answer.url()}`));
   await page.goto(url, { waitUntil: 'load' });
   await page.getByText(text).first().waitFor({ timeout: 60_000 });
+  const isFragment = (request) => 'x-taffrail-fragment' in request.headers();
   seen.refreshed = await page.waitForRequest(
-    (request) => request.url().endsWith('/fragment') || request.isNavigationRequest(),
+    (request) => isFragment(request) || request.isNavigationRequest(),
     { timeout: 30_000 },
-  ).then((request) => new URL(request.url()).pathname);
+  ).then((request) => (isFragment(request) ? 'fragment' : 'page'));
   await page.getByText(text).first().waitFor({ timeout: 60_000 });
   await page.screenshot({ path: picture, fullPage: true });
   seen.title = await page.title();

@@ -79,8 +79,8 @@ def test_the_page_is_dark_where_that_is_asked_for(seen):
 
 
 def test_the_page_stays_live_with_and_without_its_script(seen):
-    assert (seen["light"]["refreshed"], seen["light"]["live"]) == ("/fragment", "Live")
-    assert (seen["scriptless"]["refreshed"], seen["scriptless"]["live"]) == ("/", "Refreshed every 5 s")
+    assert (seen["light"]["refreshed"], seen["light"]["live"]) == ("fragment", "Live")
+    assert (seen["scriptless"]["refreshed"], seen["scriptless"]["live"]) == ("page", "Refreshed every 5 s")
 
 
 def test_ports_that_are_taken_are_said(demo, tmp_path):

@@ -3,43 +3,32 @@
 //! What everybody sees says when, where, how long and how much. Targets, headers, bodies and rows are
 //! payload, and are shown to callers with the admin token only.
 
+use crate::admin::filter::{self, Filter};
+use crate::admin::query::Parameters;
 use crate::admin::recent::Recorded;
 use crate::admin::refusal::Refusal;
+use crate::admin::session::Sessions;
 use crate::admin::state::State;
 use crate::admin::token;
 use crate::capture::{BodyEnd, CapturedBody, Fault, Message};
 use crate::decode::{Cell, Rows};
-use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State as Handle};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State as Handle};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 500;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Filter {
-    limit: Option<usize>,
-    route: Option<String>,
-    /// Only those that failed on the way or were answered with a 5xx, or only the others.
-    failed: Option<bool>,
-    /// 32 hexadecimal digits.
-    trace_id: Option<String>,
-    /// With payloads: needs the token.
-    #[serde(default)]
-    payloads: bool,
-}
 
 /// What may be said of an exchange without its payload.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExchangeSummary")]
 pub(in crate::admin) struct Summary {
     pub(in crate::admin) id: String,
     pub(in crate::admin) started_at: Option<Timestamp>,
@@ -79,17 +68,79 @@ impl Summary {
             trace_id: trace_id(entry),
         }
     }
+
+    /// On the way, or answered with a 5xx, or not at all.
+    pub(in crate::admin) fn has_failed(&self) -> bool {
+        self.fault.is_some() || self.status.is_none_or(|code| code >= 500)
+    }
 }
 
-#[derive(Serialize)]
-struct Full {
+/// The answer to `GET /api/v1/exchanges`, newest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Exchanges")]
+pub(super) struct Listed {
+    exchanges: Vec<Either>,
+}
+
+/// Without `payloads=true`, only what may be said without the token.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Either {
+    Full(Box<Full>),
+    Summary(Summary),
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Exchange")]
+pub(super) struct Full {
     #[serde(flatten)]
     summary: Summary,
+    /// Path and query.
     target: String,
-    request: Value,
-    response: Value,
-    inputs: Vec<Value>,
-    outputs: Vec<Value>,
+    request: Sent,
+    response: Sent,
+    /// Decoded rows, one object a row.
+    inputs: Vec<Map<String, Value>>,
+    outputs: Vec<Map<String, Value>>,
+}
+
+/// One direction of an exchange, as far as it was kept.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Message")]
+struct Sent {
+    content_type: Option<String>,
+    content_encoding: Option<String>,
+    /// Name and value of those that the configuration allows to be kept.
+    headers: Vec<(String, String)>,
+    body: Body,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Body {
+    encoding: Encoding,
+    content: String,
+    /// What crossed the wire, kept or not.
+    total_bytes: u64,
+    truncated: bool,
+    end: End,
+}
+
+#[derive(Serialize, JsonSchema)]
+enum Encoding {
+    #[serde(rename = "utf-8")]
+    Utf8,
+    #[serde(rename = "base64")]
+    Base64,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    Complete,
+    /// The sender broke off.
+    Aborted,
+    /// The receiver went away first.
+    Cancelled,
 }
 
 impl Full {
@@ -108,51 +159,38 @@ impl Full {
 
 pub(super) async fn list(
     Handle(state): Handle<Arc<State>>,
+    Extension(sessions): Extension<Arc<Sessions>>,
     headers: HeaderMap,
-    filter: Result<Query<Filter>, QueryRejection>,
-) -> Result<Response, Refusal> {
-    let Query(filter) = filter.map_err(|rejection| {
-        Refusal::new(StatusCode::BAD_REQUEST, "bad_query", rejection.body_text())
-    })?;
-    if filter.payloads {
-        token::require(state.token.as_ref(), &headers)?;
+    uri: Uri,
+) -> Result<Json<Listed>, Refusal> {
+    let parameters = Parameters::of(&uri);
+    parameters.only(&filter::PARAMETERS.map(|(name, _)| name))?;
+    let filter = Filter::read(&parameters)?;
+    if filter.needs_token() {
+        token::require_token_or_session(state.token.as_ref(), &sessions, &headers)?;
     }
-    let limit = filter.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let entries = state.recent.newest(limit, |entry| accepts(&filter, entry));
-    let mut answer = Map::new();
-    let listed = if filter.payloads {
-        json!(entries.iter().map(|entry| Full::of(&**entry)).collect::<Vec<_>>())
-    } else {
-        json!(entries.iter().map(|entry| Summary::of(&**entry)).collect::<Vec<_>>())
+    let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
+    let entries = state.recent.newest(limit, |entry| filter.accepts(entry));
+    let either = |entry: &Arc<dyn Recorded>| match filter.payloads {
+        true => Either::Full(Box::new(Full::of(&**entry))),
+        false => Either::Summary(Summary::of(&**entry)),
     };
-    answer.insert("exchanges".into(), listed);
-    Ok(Json(answer).into_response())
+    Ok(Json(Listed { exchanges: entries.iter().map(either).collect() }))
 }
 
 pub(super) async fn one(
     Handle(state): Handle<Arc<State>>,
+    Extension(sessions): Extension<Arc<Sessions>>,
     headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Refusal> {
-    token::require(state.token.as_ref(), &headers)?;
+) -> Result<Json<Full>, Refusal> {
+    token::require_token_or_session(state.token.as_ref(), &sessions, &headers)?;
     let found = id.ok().and_then(|Path(id)| state.recent.find(&id));
     let entry = found.ok_or_else(|| {
         let message = "This exchange is not among the last ones; the archive may have it.";
         Refusal::new(StatusCode::NOT_FOUND, "unknown_exchange", message)
     })?;
-    Ok(Json(Full::of(&*entry)).into_response())
-}
-
-fn accepts(filter: &Filter, entry: &dyn Recorded) -> bool {
-    let exchange = entry.exchange();
-    let has_failed = || {
-        exchange.fault.is_some() || exchange.status.is_none_or(|status| status.is_server_error())
-    };
-    filter.route.as_deref().is_none_or(|route| route == entry.route())
-        && filter.failed.is_none_or(|failed| failed == has_failed())
-        && filter.trace_id.as_deref().is_none_or(|wanted| {
-            trace_id(entry).is_some_and(|trace| trace.eq_ignore_ascii_case(wanted))
-        })
+    Ok(Json(Full::of(&*entry)))
 }
 
 fn trace_id(entry: &dyn Recorded) -> Option<String> {
@@ -160,41 +198,36 @@ fn trace_id(entry: &dyn Recorded) -> Option<String> {
     Some(format!("{:032x}", u128::from_be_bytes(trace.trace_id)))
 }
 
-fn message(message: &Message) -> Value {
+fn message(message: &Message) -> Sent {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let header = |value: &axum::http::HeaderValue| text(value.as_bytes());
-    let headers = message.headers.iter().map(|(name, value)| json!([name.as_str(), header(value)]));
-    json!({
-        "content_type": message.content_type.as_ref().map(header),
-        "content_encoding": message.content_encoding.as_ref().map(header),
-        "headers": headers.collect::<Vec<_>>(),
-        "body": body(&message.body),
-    })
+    let header = |value: &HeaderValue| text(value.as_bytes());
+    let headers = message.headers.iter();
+    Sent {
+        content_type: message.content_type.as_ref().map(header),
+        content_encoding: message.content_encoding.as_ref().map(header),
+        headers: headers.map(|(name, value)| (name.to_string(), header(value))).collect(),
+        body: body(&message.body),
+    }
 }
 
 /// Text as text, anything else in Base64.
-fn body(body: &CapturedBody) -> Value {
+fn body(body: &CapturedBody) -> Body {
     let kept = body.to_bytes();
     let (encoding, content) = match std::str::from_utf8(&kept) {
-        Ok(text) => ("utf-8", text.to_owned()),
-        Err(_) => ("base64", STANDARD.encode(&kept)),
+        Ok(text) => (Encoding::Utf8, text.to_owned()),
+        Err(_) => (Encoding::Base64, STANDARD.encode(&kept)),
     };
     let end = match body.end {
-        BodyEnd::Complete => "complete",
-        BodyEnd::Aborted => "aborted",
-        BodyEnd::Cancelled => "cancelled",
+        BodyEnd::Complete => End::Complete,
+        BodyEnd::Aborted => End::Aborted,
+        BodyEnd::Cancelled => End::Cancelled,
     };
-    json!({
-        "encoding": encoding,
-        "content": content,
-        "total_bytes": body.total_bytes(),
-        "truncated": body.is_truncated(),
-        "end": end,
-    })
+    let (total_bytes, truncated) = (body.total_bytes(), body.is_truncated());
+    Body { encoding, content, total_bytes, truncated, end }
 }
 
 /// One object a row.
-fn rows(rows: &Rows) -> Vec<Value> {
+fn rows(rows: &Rows) -> Vec<Map<String, Value>> {
     let mut objects = vec![Map::new(); rows.len()];
     for column in rows.columns() {
         for (object, cell) in objects.iter_mut().zip(column.cells()) {
@@ -207,5 +240,5 @@ fn rows(rows: &Rows) -> Vec<Value> {
             object.insert(column.name().to_string(), value);
         }
     }
-    objects.into_iter().map(Value::Object).collect()
+    objects
 }

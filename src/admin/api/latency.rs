@@ -1,28 +1,36 @@
-//! `GET /api/v1/latency`: quantiles now, requests since start, and the last ten minutes.
+//! `GET /api/v1/latency`: quantiles now, requests since start, and a stretch of time as slots and as a
+//! heat map.
 
-use crate::admin::history::Slot;
+use crate::admin::history::{Heat, Range, Slot, Stretch};
 use crate::admin::quantiles::{self, Line};
+use crate::admin::query::Parameters;
+use crate::admin::refusal::Refusal;
 use crate::admin::state::State;
 use crate::capture::Fault;
 use crate::latency::Snapshot;
 use axum::Json;
 use axum::extract::State as Handle;
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
-#[derive(Serialize)]
-struct Latency<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Latency<'a> {
     /// Over all routes.
     phases: Vec<Line<'a>>,
     routes: Vec<Line<'a>>,
     requests: Vec<Requests<'a>>,
-    /// In slots of ten seconds, oldest first.
+    range: Range,
+    /// In slots of ten seconds (`10m`), a minute (`1h`) or a quarter of an hour (`24h`), oldest first.
     history: Vec<Slot>,
+    /// Of the same slots.
+    heatmap: Heat,
 }
 
 /// Requests since start, by how they ended.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Requests<'a> {
     route: &'a str,
     method: &'a str,
@@ -33,15 +41,24 @@ struct Requests<'a> {
     count: u64,
 }
 
-pub(super) async fn latency(Handle(state): Handle<Arc<State>>) -> Response {
+pub(super) async fn latency(
+    Handle(state): Handle<Arc<State>>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let parameters = Parameters::of(&uri);
+    parameters.only(&["range"])?;
+    let range = parameters.one_of("range", &Range::ALL, Range::as_str)?.unwrap_or_default();
     let snapshot = state.latency.load();
-    Json(Latency {
+    let Stretch { slots, heat } = state.history.stretch(range);
+    let answer = Latency {
         phases: quantiles::by_phase(&snapshot),
         routes: quantiles::by_route(&snapshot, &state.routes),
         requests: requests(&snapshot, &state),
-        history: state.history.slots(600, 10),
-    })
-    .into_response()
+        range,
+        history: slots,
+        heatmap: heat,
+    };
+    Ok(Json(answer).into_response())
 }
 
 fn requests<'a>(snapshot: &'a Snapshot, state: &'a State) -> Vec<Requests<'a>> {

@@ -3,15 +3,16 @@
 //! Every error is `{"error": "<word>", "message": "<text>"}`. Payloads need the admin token.
 
 pub(super) mod exchanges;
+mod features;
 mod latency;
+mod openapi;
 mod status;
+mod system;
 
-use super::moment::Moment;
 use super::peer::Peer;
 use super::refusal::Refusal;
 use super::state::{LabelsRefused, State};
 use super::token;
-use crate::drift::{FeatureView, WindowReport};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Request, State as Handle};
@@ -19,7 +20,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
 use std::sync::Arc;
 
 /// The largest body that `POST /api/v1/labels` takes.
@@ -30,8 +30,12 @@ pub(super) fn routes() -> Router<Arc<State>> {
     Router::new()
         .route("/status", get(status::status))
         .route("/latency", get(latency::latency))
-        .route("/features", get(features))
-        .route("/drift", get(drift))
+        .route("/features", get(features::features))
+        .route("/features/{name}", get(features::feature))
+        .route("/drift", get(features::drift))
+        .route("/performance", get(system::performance))
+        .route("/system", get(system::system))
+        .route("/openapi.json", get(openapi::document))
         .route("/exchanges", get(exchanges::list))
         .route("/exchanges/{id}", get(exchanges::one))
         .route("/labels", labels)
@@ -39,40 +43,6 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .route("/reload", post(reload))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-}
-
-/// The answer to `GET /api/v1/features`. Each feature is a [`FeatureView`].
-#[derive(Serialize)]
-struct Features<'a> {
-    features: &'a [FeatureView],
-    /// Seen, but over `features.max`, and so not watched.
-    features_over_limit: u64,
-}
-
-async fn features(Handle(state): Handle<Arc<State>>) -> Response {
-    let analysis = state.analysis.load();
-    let features_over_limit = analysis.features_over_limit;
-    Json(Features { features: &analysis.features, features_over_limit }).into_response()
-}
-
-/// The answer to `GET /api/v1/drift`, in the shape of `taffrail drift --format json`: windows of every
-/// length, oldest first.
-#[derive(Serialize)]
-struct Drift<'a> {
-    baseline: Baseline,
-    windows: Vec<&'a WindowReport>,
-}
-
-#[derive(Serialize)]
-struct Baseline {
-    rows: u64,
-}
-
-async fn drift(Handle(state): Handle<Arc<State>>) -> Response {
-    let moment = Moment::now(&state);
-    let baseline = Baseline { rows: moment.baseline_rows() };
-    let windows = moment.analysis.windows.iter().map(|report| &**report).collect();
-    Json(Drift { baseline, windows }).into_response()
 }
 
 /// Takes ground truth: 200 with how many labels were taken and which lines were not, 400 if none could
@@ -167,7 +137,7 @@ async fn reload(
 }
 
 /// A page of another site must not change what is known of the model through a visitor's browser.
-fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Refusal> {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     match site {
         None | Some(b"same-origin" | b"none") => Ok(()),
@@ -183,8 +153,8 @@ pub(super) async fn unknown() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
         "not_found",
-        "No such path. There are /api/v1/status, latency, features, drift, exchanges, labels, drain, \
-         reload.",
+        "No such path. There are /api/v1/status, latency, features, drift, performance, exchanges, \
+         system, labels, drain, reload; /api/v1/openapi.json describes them.",
     )
 }
 

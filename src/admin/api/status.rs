@@ -13,11 +13,12 @@ use axum::Json;
 use axum::extract::State as Handle;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
-#[derive(Serialize)]
-struct Status<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Status<'a> {
     version: &'a str,
     started_at: Timestamp,
     uptime_seconds: u64,
@@ -36,14 +37,15 @@ struct Status<'a> {
     config: &'a [Setting],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Model<'a> {
     name: &'a str,
     version: &'a str,
 }
 
 /// The last closed window of one length.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LastWindow")]
 struct Window<'a> {
     #[serde(rename = "window")]
     label: &'a str,
@@ -54,7 +56,7 @@ struct Window<'a> {
 }
 
 /// Since start, and the last slot of the charts.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Traffic<'a> {
     requests: u64,
     errors: u64,
@@ -63,15 +65,15 @@ struct Traffic<'a> {
     last: Option<&'a Slot>,
 }
 
-#[derive(Serialize)]
-struct Capture {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Capture {
     #[serde(flatten)]
     totals: Totals,
     coverage: f64,
     queue: Queue,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Queue {
     items: usize,
     max_items: usize,
@@ -79,16 +81,16 @@ struct Queue {
     max_bytes: usize,
 }
 
-#[derive(Serialize)]
-struct Decoded<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Decoded<'a> {
     exchanges: u64,
     input_rows: u64,
     output_rows: u64,
     problems: &'a [Problem],
 }
 
-#[derive(Serialize)]
-struct Labels<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Labels<'a> {
     predictions: u64,
     joined: u64,
     coverage: f64,
@@ -125,16 +127,21 @@ fn status_of<'a>(moment: &'a Moment<'a>) -> Status<'a> {
             last: moment.slots.last(),
         },
         capture: capture(moment),
-        decoded: Decoded {
-            exchanges: analysis.decoded_exchanges,
-            input_rows: analysis.input_rows,
-            output_rows: analysis.output_rows,
-            problems: &analysis.problems,
-        },
+        decoded: decoded(moment),
         labels: labels(moment),
         archive: analysis.archive.as_ref(),
         exporters: &moment.exporters,
         config: &moment.state.settings,
+    }
+}
+
+pub(super) fn decoded<'a>(moment: &'a Moment<'a>) -> Decoded<'a> {
+    let analysis = &*moment.analysis;
+    Decoded {
+        exchanges: analysis.decoded_exchanges,
+        input_rows: analysis.input_rows,
+        output_rows: analysis.output_rows,
+        problems: &analysis.problems,
     }
 }
 
@@ -150,7 +157,7 @@ fn windows<'a>(moment: &'a Moment<'a>) -> Vec<Window<'a>> {
     windows.collect()
 }
 
-fn capture(moment: &Moment<'_>) -> Capture {
+pub(super) fn capture(moment: &Moment<'_>) -> Capture {
     let queue = &moment.state.queue;
     Capture {
         totals: moment.capture,
@@ -164,7 +171,7 @@ fn capture(moment: &Moment<'_>) -> Capture {
     }
 }
 
-fn labels<'a>(moment: &'a Moment<'a>) -> Labels<'a> {
+pub(super) fn labels<'a>(moment: &'a Moment<'a>) -> Labels<'a> {
     let report = &moment.analysis.labels;
     Labels {
         predictions: report.predictions,

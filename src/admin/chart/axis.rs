@@ -24,6 +24,17 @@ impl Axis {
         Self { low: 0.0, high, scale: Scale::Linear, intervals, format }
     }
 
+    /// Between the round numbers around `min` and `max`, of which the lesser need not be 0.
+    pub(crate) fn around(min: f64, max: f64, format: fn(f64) -> String) -> Self {
+        let spread = if max > min { max - min } else { max.abs().max(1.0) };
+        let decade = 10f64.powf((spread / 4.0).log10().floor());
+        let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * decade);
+        let step = steps.into_iter().find(|step| spread / step <= 4.0).unwrap_or(10.0 * decade);
+        let low = (min / step).floor() * step;
+        let intervals = whole(((max - low) / step).ceil()).clamp(1, 8);
+        Self { low, high: low + step * intervals as f64, scale: Scale::Linear, intervals, format }
+    }
+
     /// Between the round shares around `min` and `max`, which are in [0, 1].
     pub(crate) fn of_shares(min: f64, max: f64, format: fn(f64) -> String) -> Self {
         let steps = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25];
@@ -110,6 +121,16 @@ mod tests {
         assert_eq!(axis.labels(), ["800", "600", "400", "200", "0"]);
         assert!((axis.place(400.0) - 0.5).abs() < 1e-9);
         assert_eq!(Axis::from_zero(0.0, plain).labels(), ["1", "0.5", "0"]);
+    }
+
+    #[test]
+    fn an_axis_around_values_is_round_and_holds_them() {
+        let axis = Axis::around(-3.7, 14.2, plain);
+        assert_eq!(axis.labels(), ["15", "10", "5", "0", "-5"]);
+        for (min, max) in [(1012.3, 1013.1), (7.0, 7.0), (0.0, 0.0), (-1e9, 0.0)] {
+            let axis = Axis::around(min, max, plain);
+            assert!(axis.low <= min && axis.high >= max && axis.intervals() <= 8, "{axis:?}");
+        }
     }
 
     #[test]

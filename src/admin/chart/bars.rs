@@ -8,6 +8,8 @@ pub(crate) struct Pair {
     pub(crate) label: String,
     pub(crate) baseline: f64,
     pub(crate) live: f64,
+    /// By more than chance: marked by a shape as well as by colour.
+    pub(crate) moved: bool,
     pub(crate) tip: String,
 }
 
@@ -36,7 +38,12 @@ pub(crate) fn columns(pairs: &[Pair], axis: &Axis, ticks: &[String], summary: &s
                     @let (baseline, live) = (height(pair.baseline), height(pair.live));
                     rect.baseline x=(at(x + 1.5)) width="17"
                         y=(at(HEIGHT - baseline)) height=(at(baseline)) {}
-                    rect.live x=(at(x + 5.0)) width="10" y=(at(HEIGHT - live)) height=(at(live)) {}
+                    rect class=(live_class(pair)) x=(at(x + 5.0)) width="10" y=(at(HEIGHT - live))
+                        height=(at(live)) {}
+                    @if pair.moved {
+                        rect.moved-mark x=(at(x + 1.5)) width="17" height="1.2"
+                            y=(at(HEIGHT - baseline.max(live) - 3.0)) {}
+                    }
                     rect.target x=(at(x)) y="0" width=(SLOT) height=(HEIGHT) {
                         title { (pair.tip) }
                     }
@@ -59,12 +66,25 @@ pub(crate) fn rows(pairs: &[Pair], summary: &str) -> Markup {
                 span.level title=(pair.label) { (pair.label) }
                 svg.level-bar viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true" {
                     rect.baseline x="0" y="1" height="18" width=(width(pair.baseline)) {}
-                    rect.live x="0" y="6" height="8" width=(width(pair.live)) {}
+                    rect class=(live_class(pair)) x="0" y="6" height="8" width=(width(pair.live)) {}
                     rect.target x="0" y="0" width="100" height="20" { title { (pair.tip) } }
                 }
                 span.share { (crate::admin::figure::percent(pair.live)) }
             }
         }
+    }
+}
+
+fn live_class(pair: &Pair) -> &'static str {
+    if pair.moved { "live moved" } else { "live" }
+}
+
+/// A part of the largest of its column.
+pub(crate) fn contribution(value: f64, max: f64, class: &str) -> Markup {
+    let width = 100.0 * (value / max.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+    html! {
+        svg class={ "part " (class) } viewBox="0 0 100 10" preserveAspectRatio="none"
+            aria-hidden="true" { rect x="0" y="0" width=(at(width)) height="10" {} }
     }
 }
 

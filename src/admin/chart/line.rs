@@ -3,8 +3,8 @@
 use super::{Axis, at};
 use maud::{Markup, html};
 
-const WIDTH: f64 = 600.0;
-const HEIGHT: f64 = 200.0;
+pub(super) const WIDTH: f64 = 600.0;
+pub(super) const HEIGHT: f64 = 200.0;
 
 /// One line. A gap is where there is no value; it is never bridged.
 pub(crate) struct Series {
@@ -92,17 +92,22 @@ fn drawn(series: &Series, chart: &Lines) -> Markup {
     }
 }
 
-type Point = (f64, f64);
+pub(super) type Point = (f64, f64);
+
+fn runs(series: &Series, chart: &Lines) -> Vec<Vec<Point>> {
+    let count = series.values.len();
+    unbroken(series.values.iter().enumerate().map(|(index, value)| {
+        let y = HEIGHT * (1.0 - chart.axis.place((*value)?));
+        Some((x(index, count, chart.slots), y))
+    }))
+}
 
 /// The points of each stretch without a gap.
-fn runs(series: &Series, chart: &Lines) -> Vec<Vec<Point>> {
+pub(super) fn unbroken(points: impl Iterator<Item = Option<Point>>) -> Vec<Vec<Point>> {
     let mut runs = vec![Vec::new()];
-    for (index, value) in series.values.iter().enumerate() {
-        match (value, runs.last_mut()) {
-            (Some(value), Some(run)) => {
-                let y = HEIGHT * (1.0 - chart.axis.place(*value));
-                run.push((x(index, series.values.len(), chart.slots), y));
-            }
+    for point in points {
+        match (point, runs.last_mut()) {
+            (Some(point), Some(run)) => run.push(point),
             (None, Some(run)) if !run.is_empty() => runs.push(Vec::new()),
             _ => {}
         }
@@ -111,12 +116,12 @@ fn runs(series: &Series, chart: &Lines) -> Vec<Vec<Point>> {
     runs
 }
 
-fn x(index: usize, values: usize, slots: usize) -> f64 {
+pub(super) fn x(index: usize, values: usize, slots: usize) -> f64 {
     let last = slots.max(values).max(2) - 1;
     WIDTH * (last + 1 + index - values) as f64 / last as f64
 }
 
-fn stroke(run: &[Point]) -> String {
+pub(super) fn stroke(run: &[Point]) -> String {
     let mut path = String::new();
     for (index, (x, y)) in run.iter().enumerate() {
         path.push(if index == 0 { 'M' } else { 'L' });
@@ -139,11 +144,16 @@ fn area(run: &[Point]) -> String {
 }
 
 fn hover_targets(chart: &Lines) -> Markup {
-    let count = chart.tips.len();
-    let half = WIDTH / (chart.slots.max(count).max(2) - 1) as f64 / 2.0;
+    targets(&chart.tips, chart.slots)
+}
+
+/// A column for each value, which says it when pointed at.
+pub(super) fn targets(tips: &[String], slots: usize) -> Markup {
+    let count = tips.len();
+    let half = WIDTH / (slots.max(count).max(2) - 1) as f64 / 2.0;
     html! {
-        @for (index, tip) in chart.tips.iter().enumerate() {
-            @let center = x(index, count, chart.slots);
+        @for (index, tip) in tips.iter().enumerate() {
+            @let center = x(index, count, slots);
             rect.target x=(at(center - half)) y="0" width=(at(half * 2.0)) height=(HEIGHT) {
                 title { (tip) }
             }

@@ -6,13 +6,21 @@
 
 mod axis;
 mod bars;
+mod fan;
+mod heat;
 mod line;
+mod spark;
 mod strip;
+mod waterfall;
 
 pub(super) use axis::Axis;
-pub(super) use bars::{Pair, columns, meter, progress_bar, rows};
+pub(super) use bars::{Pair, columns, contribution, meter, progress_bar, rows};
+pub(super) use fan::{Fan, fan};
+pub(super) use heat::{HeatMap, heat_map, scale};
 pub(super) use line::{Fill, Lines, Series, lines, spark};
+pub(super) use spark::{Dot, sparkline};
 pub(super) use strip::{Cell, strip};
+pub(super) use waterfall::{Span, waterfall};
 
 /// A coordinate with as many decimals as a screen can show.
 fn at(value: f64) -> String {

@@ -1,7 +1,8 @@
+use super::tick::{BANDS, band, middle};
 use super::*;
 use crate::capture::{Fault, RouteId};
 use crate::distribution::Distribution;
-use crate::latency::{Outcome, PhaseTimes, RequestSeries};
+use crate::latency::{Outcome, Phase, PhaseTimes, RequestSeries};
 use axum::http::{Method, StatusCode};
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ fn a_tick_holds_only_what_came_after_the_one_before() {
     service.serve(1, 80, true);
     history.push(second(1), &service.snapshot, service.capture);
 
-    let slots = history.slots(60, 1);
+    let slots = history.recent(60, 1).slots;
     assert_eq!(slots.len(), 1);
     let slot = &slots[0];
     assert_eq!((slot.requests, slot.errors, slot.seen), (100, 1, 100));
@@ -84,7 +85,7 @@ fn a_slot_of_many_ticks_ranks_all_their_requests_together() {
     service.serve(10, 1000, false);
     history.push(second(2), &service.snapshot, service.capture);
 
-    let slots = history.slots(60, 5);
+    let slots = history.recent(60, 5).slots;
     assert_eq!(slots.len(), 1);
     assert!(within(slots[0].p50, 0.010), "{slots:?}");
     assert!(within(slots[0].p95, 1.0), "{slots:?}");
@@ -96,7 +97,7 @@ fn a_second_without_requests_has_no_quantile_and_no_ratio() {
     let (history, service) = (History::default(), Service::new());
     history.push(second(0), &service.snapshot, service.capture);
     history.push(second(1), &service.snapshot, service.capture);
-    let slot = &history.slots(60, 1)[0];
+    let slot = &history.recent(60, 1).slots[0];
     assert_eq!((slot.p50, slot.p99, slot.error_ratio(), slot.coverage()), (None, None, None, None));
     assert!(slot.throughput().abs() < 1e-9);
 }
@@ -108,7 +109,7 @@ fn losses_lower_the_coverage_of_their_slot() {
     service.serve(30, 1, false);
     service.capture.dropped_bytes += 10;
     history.push(second(1), &service.snapshot, service.capture);
-    assert_eq!(history.slots(60, 1)[0].coverage(), Some(0.75));
+    assert_eq!(history.recent(60, 1).slots[0].coverage(), Some(0.75));
 }
 
 #[test]
@@ -118,11 +119,11 @@ fn memory_is_bounded_and_finished_slots_keep_their_place() {
         service.serve(1, 1, false);
         history.push(second(tick), &service.snapshot, service.capture);
     }
-    assert_eq!(history.len(), CAPACITY);
-    let before = history.slots(600, 10);
+    assert_eq!(history.len(), SECONDS);
+    let before = history.recent(600, 10).slots;
     service.serve(1, 1, false);
     history.push(second(2000), &service.snapshot, service.capture);
-    let after = history.slots(600, 10);
+    let after = history.recent(600, 10).slots;
     let finished = &before[1..before.len() - 1];
     assert!(after.windows(finished.len()).any(|run| run == finished));
 }
@@ -133,7 +134,7 @@ fn a_clock_set_back_does_not_break_the_rate() {
     history.push(second(100), &service.snapshot, service.capture);
     service.serve(5, 1, false);
     history.push(second(40), &service.snapshot, service.capture);
-    assert!((history.slots(60, 1)[0].throughput() - 5.0).abs() < 1e-9);
+    assert!((history.recent(60, 1).slots[0].throughput() - 5.0).abs() < 1e-9);
 }
 
 #[test]
@@ -142,4 +143,56 @@ fn every_duration_has_a_band() {
         assert!(band(seconds) < BANDS, "{seconds}");
     }
     assert!((middle(band(0.25)) / 0.25 - 1.0).abs() < 0.022);
+}
+
+#[test]
+fn a_day_is_kept_by_the_minute_and_the_open_minute_is_its_end() {
+    let (history, mut service) = (History::default(), Service::new());
+    let before = Cumulative::of(second(0), &service.snapshot, service.capture);
+    let idle = Cumulative::of(second(1), &service.snapshot, service.capture).since(&before);
+    service.serve(1, 20, false);
+    let busy = Cumulative::of(second(1), &service.snapshot, service.capture).since(&before);
+    for tick in 0..25 * 3600 + 30 {
+        history.lock().fill_minute(if tick % 60 == 7 { &busy } else { &idle });
+    }
+    let hour = history.stretch(Range::Hour).slots;
+    assert_eq!(hour.len(), 60);
+    assert!(hour[..59].iter().all(|slot| slot.requests == 1 && within(Some(slot.seconds), 60.0)));
+    assert!((hour[59].seconds - 30.0).abs() < 1e-9, "the open minute");
+    let day = history.stretch(Range::Day).slots;
+    assert!((96..=97).contains(&day.len()), "{}", day.len());
+    assert_eq!(day.iter().map(|slot| slot.requests).sum::<u64>(), 24 * 60);
+    assert_eq!(history.lock().minutes.ticks.len(), MINUTES);
+}
+
+#[test]
+fn the_heat_map_has_every_request_once_and_bands_without_a_gap() {
+    let (history, mut service) = (History::default(), Service::new());
+    history.push(second(0), &service.snapshot, service.capture);
+    for (tick, millis) in [(1, 2), (2, 40), (3, 900)] {
+        service.serve(10, millis, false);
+        service.serve(1, 3, true);
+        history.push(second(tick), &service.snapshot, service.capture);
+    }
+    let Stretch { slots, heat } = history.recent(60, 1);
+    assert_eq!(heat.counts.len(), slots.len());
+    assert!(heat.counts.iter().all(|slot| slot.iter().sum::<u64>() == 11), "{heat:?}");
+    assert!(heat.bands.len() <= 24 && heat.max() == 10, "{heat:?}");
+    for pair in heat.bands.windows(2) {
+        assert!(within(Some(pair[0].to_seconds), pair[1].from_seconds));
+    }
+    let holding = |slot: usize, count: u64| {
+        let band = heat.counts[slot].iter().position(|found| *found == count).unwrap();
+        heat.bands[band]
+    };
+    let band = holding(2, 10);
+    assert!(band.from_seconds <= 0.9 && 0.9 < band.to_seconds, "{band:?}");
+}
+
+#[test]
+fn the_heat_map_of_no_request_has_no_band() {
+    let (history, service) = (History::default(), Service::new());
+    (0..3).for_each(|tick| history.push(second(tick), &service.snapshot, service.capture));
+    let heat = history.recent(60, 1).heat;
+    assert_eq!((heat.bands.len(), heat.counts.len(), heat.max()), (0, 2, 0));
 }

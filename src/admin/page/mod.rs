@@ -1,113 +1,76 @@
-//! The page: one document for people, rendered whole, of which [`content`] is what changes.
+//! Pages for people: each rendered whole, of which the content of `main` is what changes.
 
 mod badge;
-mod drift;
+mod bins;
+mod exchange;
 mod exchanges;
-mod features;
+mod feature;
+mod health;
+mod login;
+mod message;
 mod performance;
+mod range;
+mod shell;
 mod summary;
 mod system;
 mod traffic;
+mod trend;
+mod watched;
 
-use super::moment::Moment;
-use maud::{DOCTYPE, Markup, html};
+pub(super) use exchange::one as exchange_page;
+pub(super) use exchanges::page as exchanges_page;
+pub(super) use feature::page as feature_page;
+pub(super) use health::page as health_page;
+pub(super) use login::page as login_page;
+pub(super) use message::{bad_request, not_found};
+pub(super) use performance::page as performance_page;
+pub(super) use shell::{Page, answer};
+pub(super) use system::page as system_page;
+pub(super) use traffic::page as overview_page;
 
-pub(super) fn document(moment: &Moment<'_>) -> Markup {
-    let name = &moment.analysis.model_name;
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            (head(&format!("{name} · Taffrail"), true))
-            body {
-                a.skip href="#summary" { "Skip to content" }
-                header.bar {
-                    div.wrap {
-                        span.brand {
-                            img src="assets/icon.svg" alt="" width="22" height="22";
-                            "Taffrail"
-                        }
-                        nav aria-label="Sections" {
-                            @for (id, title) in SECTIONS { a href={ "#" (id) } { (title) } }
-                        }
-                        span #live data-state="static" role="status" {
-                            span.dot aria-hidden="true" {}
-                            span #live-text { "Refreshed every 5 s" }
-                        }
-                    }
-                }
-                main.wrap { (content(moment)) }
-                footer.wrap {
-                    "Taffrail " (moment.state.version)
-                    " · times in UTC · "
-                    a href="metrics" { "metrics" } " · "
-                    a href="api/v1/status" { "status as JSON" }
-                }
-                div #tip role="tooltip" hidden {}
-                script src="assets/app.js" defer {}
-            }
-        }
-    }
-}
-
-const SECTIONS: [(&str, &str); 6] = [
-    ("traffic", "Traffic"),
-    ("features", "Features"),
-    ("drift", "Drift"),
-    ("performance", "Performance"),
-    ("exchanges", "Exchanges"),
-    ("system", "System"),
-];
-
-/// What changes, in sections that each have an id.
-pub(super) fn content(moment: &Moment<'_>) -> Markup {
-    html! {
-        (summary::section(moment))
-        (traffic::section(moment))
-        (features::section(moment))
-        (drift::section(moment))
-        (performance::section(moment))
-        (exchanges::section(moment))
-        (system::section(moment))
-    }
-}
-
-pub(super) fn not_found() -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            (head("Not found · Taffrail", false))
-            body {
-                main.wrap {
-                    section.panel.alone {
-                        h1 { "There is no such page" }
-                        p {
-                            "Everything Taffrail shows is on "
-                            a href="/" { "one page" } ", or under " code { "/api/v1" } " as JSON."
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn head(title: &str, is_refreshed: bool) -> Markup {
-    html! {
-        head {
-            meta charset="utf-8";
-            meta name="viewport" content="width=device-width, initial-scale=1";
-            meta name="color-scheme" content="light dark";
-            title { (title) }
-            link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
-            link rel="stylesheet" href="/assets/app.css";
-            @if is_refreshed {
-                noscript { meta http-equiv="refresh" content="5"; }
-            }
-        }
-    }
-}
+use super::visit::encoded;
+use crate::sketch::Role;
+use maud::{Markup, html};
 
 /// What stands where there is nothing to show yet, and what to do about it.
 fn empty(text: &Markup) -> Markup {
     html! { p.empty { (text) } }
+}
+
+/// A table that scrolls by itself where it is wider than the page, reachable by keyboard.
+fn scroll(id: &str, label: &str, table: &Markup) -> Markup {
+    html! {
+        div.scroll id=(id) tabindex="0" role="region" aria-label=(label) { (table) }
+    }
+}
+
+/// As [`scroll`], and within a bounded height.
+fn scroll_long(id: &str, label: &str, table: &Markup) -> Markup {
+    html! {
+        div.scroll.long id=(id) tabindex="0" role="region" aria-label=(label) { (table) }
+    }
+}
+
+/// A feature's own page. Some names cannot be a segment of a path: a browser takes `..` as a way up.
+fn feature_link(root: &str, role: Role, name: &str) -> String {
+    let (name, is_segment) = (encoded(name), !matches!(name, "" | "." | ".."));
+    if is_segment {
+        format!("{root}features/{name}?role={role}")
+    } else {
+        format!("{root}features?name={name}&role={role}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_has_a_link() {
+        assert_eq!(
+            feature_link("../", Role::Input, "a/b ?#%ü\"<"),
+            "../features/a%2Fb%20%3F%23%25%C3%BC%22%3C?role=input"
+        );
+        assert_eq!(feature_link("./", Role::Output, ".."), "./features?name=..&role=output");
+    }
 }

@@ -4,7 +4,7 @@ use super::badge::{self, Tone, badge};
 use crate::admin::chart::spark;
 use crate::admin::figure;
 use crate::admin::history::Slot;
-use crate::admin::moment::{Moment, SLOTS};
+use crate::admin::moment::Moment;
 use crate::admin::state::Readiness;
 use crate::drift::ReferenceState;
 use crate::drift::Verdict;
@@ -13,7 +13,7 @@ use maud::{Markup, html};
 pub(super) fn section(moment: &Moment<'_>) -> Markup {
     let analysis = &moment.analysis;
     html! {
-        section #summary aria-label="Summary" tabindex="-1" {
+        section #summary aria-label="Summary" {
             div.title {
                 h1 {
                     (analysis.model_name)
@@ -23,13 +23,13 @@ pub(super) fn section(moment: &Moment<'_>) -> Markup {
                 }
                 div.badges { (badge::of_verdict(moment.verdict())) (readiness(moment)) }
             }
-            p.lede { (verdict_in_words(moment)) " " (reference(&analysis.reference)) }
+            p.lede { (in_words(moment)) }
             div.tiles { (tiles(moment)) }
         }
     }
 }
 
-fn readiness(moment: &Moment<'_>) -> Markup {
+pub(super) fn readiness(moment: &Moment<'_>) -> Markup {
     match &moment.readiness {
         Readiness::Ready => badge(Tone::Good, "Ready"),
         Readiness::Draining => badge(Tone::Neutral, "Draining"),
@@ -38,6 +38,11 @@ fn readiness(moment: &Moment<'_>) -> Markup {
             span.why { "since " (figure::clock(*since)) ": " (reason) }
         },
     }
+}
+
+/// The verdicts, and what windows were compared with.
+pub(super) fn in_words(moment: &Moment<'_>) -> Markup {
+    html! { (verdict_in_words(moment)) " " (reference(&moment.analysis.reference)) }
 }
 
 fn verdict_in_words(moment: &Moment<'_>) -> Markup {
@@ -89,16 +94,16 @@ fn tiles(moment: &Moment<'_>) -> Markup {
     html! {
         (tile("Throughput", "requests a second",
             &or_dash(slot.map(|slot| figure::number(slot.throughput()))),
-            &spark(&values(|slot| Some(slot.throughput())), SLOTS, "accent")))
+            &spark(&values(|slot| Some(slot.throughput())), moment.places, "accent")))
         (tile("Errors", "share of requests",
             &or_dash(slot.and_then(Slot::error_ratio).map(figure::percent)),
-            &spark(&values(Slot::error_ratio), SLOTS, "error")))
+            &spark(&values(Slot::error_ratio), moment.places, "error")))
         (tile("Latency p99", "whole exchange",
             &or_dash(slot.and_then(|slot| slot.p99).map(figure::seconds)),
-            &spark(&values(|slot| slot.p99), SLOTS, "accent")))
+            &spark(&values(|slot| slot.p99), moment.places, "accent")))
         (tile("Coverage", "exchanges analysed",
             &or_dash(coverage.map(figure::percent)),
-            &spark(&values(Slot::coverage), SLOTS, "calm")))
+            &spark(&values(Slot::coverage), moment.places, "calm")))
     }
 }
 

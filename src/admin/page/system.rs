@@ -1,25 +1,37 @@
 //! The sidecar itself: what it lost and why, how full it is, where it sends, how it is set.
 
 use super::badge::{Tone, badge};
+use super::scroll;
+use super::shell::{Page, Place};
 use crate::admin::chart::meter;
 use crate::admin::figure;
 use crate::admin::moment::Moment;
+use crate::admin::state::Setting;
+use crate::admin::visit::Visit;
 use maud::{Markup, html};
 
-pub(super) fn section(moment: &Moment<'_>) -> Markup {
-    html! {
+pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Page {
+    let content = html! {
+        section #system-head aria-label="System" {
+            div.title { h1 { "System" } div.badges { (super::summary::readiness(moment)) } }
+            p.lede {
+                "Taffrail " b { (moment.state.version) } " between "
+                code { (moment.state.traffic_url) } " and " code { (moment.state.upstream_url) } "."
+            }
+        }
         section.panel #system aria-labelledby="system-title" {
-            h2 #system-title { "System" }
+            h2 #system-title { "What it does, and what it lost" }
             div.columns {
                 (process(moment))
                 (capture(moment))
                 (analysis(moment))
                 (archive(moment))
             }
-            (exporters(moment))
-            (config(moment))
         }
-    }
+        (exporters(visit, moment))
+        (config(moment))
+    };
+    Page::live(Place::System, "System", content)
 }
 
 fn figure_line(name: &str, value: &str) -> Markup {
@@ -55,6 +67,7 @@ fn capture(moment: &Moment<'_>) -> Markup {
         div {
             h3 { "Capture" }
             dl.list {
+                (figure_line("Coverage", &figure::percent(totals.coverage())))
                 (figure_line("Analysed", &figure::count(totals.kept)))
                 (figure_line("Sampled out", &figure::count(totals.sampled_out)))
                 (loss_line("Dropped, queue full of items", totals.dropped_items))
@@ -123,44 +136,51 @@ fn archive(moment: &Moment<'_>) -> Markup {
     }
 }
 
-fn exporters(moment: &Moment<'_>) -> Markup {
+fn exporters(visit: &Visit, moment: &Moment<'_>) -> Markup {
     html! {
-        h3 { "Exporters" }
-        @if moment.exporters.is_empty() {
-            p.note {
-                "Nothing is pushed. Prometheus may scrape " a href="metrics" { "/metrics" }
-                "; OTLP begins with " code { "OTEL_EXPORTER_OTLP_ENDPOINT" } " or "
-                code { "export.otlp.endpoint" } "."
+        section.panel #exporters aria-labelledby="exporters-title" {
+            h2 #exporters-title { "Exporters" }
+            @if moment.exporters.is_empty() {
+                p.note {
+                    "Nothing is pushed. Prometheus may scrape "
+                    a href={ (visit.root) "metrics" } { "/metrics" } "; OTLP begins with "
+                    code { "OTEL_EXPORTER_OTLP_ENDPOINT" } " or " code { "export.otlp.endpoint" } "."
+                }
+            } @else {
+                (scroll("exporters-scroll", "Exporters", &exporters_table(moment)))
             }
-        } @else {
-            div.scroll #exporters-scroll tabindex="0" role="region" aria-label="Exporters" {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Signal" }
-                            th scope="col" { "State" }
-                            th.n scope="col" { "Sent" }
-                            th.n scope="col" { "Failed" }
-                            th.n scope="col" { "Dropped" }
-                        }
-                    }
-                    tbody {
-                        @for exporter in &moment.exporters {
-                            tr {
-                                th scope="row" { (exporter.name) }
-                                td {
-                                    @match &exporter.last_error {
-                                        None => (badge(Tone::Good, "Sending")),
-                                        Some(error) => {
-                                            (badge(Tone::Bad, "Failing")) " " span.why { (error) }
-                                        }
-                                    }
+        }
+    }
+}
+
+fn exporters_table(moment: &Moment<'_>) -> Markup {
+    html! {
+        table {
+            caption.unseen { "Exporters by signal" }
+            thead {
+                tr {
+                    th scope="col" { "Signal" }
+                    th scope="col" { "State" }
+                    th.n scope="col" { "Sent" }
+                    th.n scope="col" { "Failed" }
+                    th.n scope="col" { "Dropped" }
+                }
+            }
+            tbody {
+                @for exporter in &moment.exporters {
+                    tr {
+                        th scope="row" { (exporter.name) }
+                        td {
+                            @match &exporter.last_error {
+                                None => (badge(Tone::Good, "Sending")),
+                                Some(error) => {
+                                    (badge(Tone::Bad, "Failing")) " " span.why { (error) }
                                 }
-                                td.n { (figure::count(exporter.sent)) }
-                                td.n { (figure::count(exporter.failed)) }
-                                td.n { (figure::count(exporter.dropped)) }
                             }
                         }
+                        td.n { (figure::count(exporter.sent)) }
+                        td.n { (figure::count(exporter.failed)) }
+                        td.n { (figure::count(exporter.dropped)) }
                     }
                 }
             }
@@ -168,27 +188,44 @@ fn exporters(moment: &Moment<'_>) -> Markup {
     }
 }
 
+/// What somebody has set comes first; the rest is a click away.
 fn config(moment: &Moment<'_>) -> Markup {
+    let all = &moment.state.settings;
+    let (defaults, set): (Vec<_>, Vec<_>) =
+        all.iter().partition(|setting| setting.source == "default");
     html! {
-        details #config {
-            summary { "Configuration in force (" (moment.state.settings.len()) " keys)" }
-            div.scroll #config-scroll tabindex="0" role="region" aria-label="Configuration" {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Key" }
-                            th scope="col" { "Value" }
-                            th scope="col" { "From" }
-                        }
-                    }
-                    tbody {
-                        @for setting in &moment.state.settings {
-                            tr {
-                                th scope="row" { code { (setting.key) } }
-                                td { code { (setting.value) } }
-                                td { (setting.source) }
-                            }
-                        }
+        section.panel #config aria-labelledby="config-title" {
+            div.head {
+                h2 #config-title { "Configuration in force" }
+                span.unit { (all.len()) " keys, secrets hidden" }
+            }
+            @if set.is_empty() { p.note { "Nothing is set." } }
+            @else { (scroll("set-scroll", "What is set", &settings(&set, "What is set"))) }
+            details #defaults {
+                summary { (defaults.len()) " keys at their default" }
+                (scroll("defaults-scroll", "Defaults", &settings(&defaults, "Defaults")))
+            }
+        }
+    }
+}
+
+fn settings(settings: &[&Setting], caption: &str) -> Markup {
+    html! {
+        table.settings {
+            caption.unseen { (caption) }
+            thead {
+                tr {
+                    th scope="col" { "Key" }
+                    th scope="col" { "Value" }
+                    th scope="col" { "From" }
+                }
+            }
+            tbody {
+                @for setting in settings {
+                    tr {
+                        th scope="row" { code { (setting.key) } }
+                        td.value { code { (setting.value) } }
+                        td { (setting.source) }
                     }
                 }
             }

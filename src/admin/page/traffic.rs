@@ -1,17 +1,33 @@
-//! Traffic: latency, throughput and errors over time, quantiles by phase, requests by route.
+//! Overview: the summary, latency as a heat map with quantiles, throughput, errors, coverage, routes,
+//! and which features drift.
 
-use super::empty;
-use crate::admin::chart::{Axis, Fill, Lines, Series, lines};
+use super::shell::{Page, Place};
+use super::{empty, range, scroll, scroll_long, summary, watched};
+use crate::admin::chart::{Axis, Fill, HeatMap, Lines, Series, heat_map, lines, scale};
 use crate::admin::figure;
-use crate::admin::history::Slot;
-use crate::admin::moment::{Moment, SLOTS};
+use crate::admin::history::{Range, Slot};
+use crate::admin::moment::Moment;
 use crate::admin::quantiles::{self, Line, Over};
+use crate::admin::visit::Visit;
 use maud::{Markup, html};
 
-pub(super) fn section(moment: &Moment<'_>) -> Markup {
+pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Page {
+    let content = html! {
+        (summary::section(moment))
+        (traffic(visit, moment))
+        (watched::section(visit, moment))
+        (tables(moment))
+    };
+    Page::live(Place::Overview, "Overview", content)
+}
+
+fn traffic(visit: &Visit, moment: &Moment<'_>) -> Markup {
     html! {
         section.panel #traffic aria-labelledby="traffic-title" {
-            h2 #traffic-title { "Traffic" }
+            div.head {
+                h2 #traffic-title { "Traffic" }
+                (range::ranges(visit, moment.range))
+            }
             @if moment.requests() == 0 {
                 (empty(&html! {
                     "No traffic yet. Send a request to "
@@ -20,9 +36,10 @@ pub(super) fn section(moment: &Moment<'_>) -> Markup {
                     ", and it shows here within a second."
                 }))
             } @else {
-                div.charts { (latency(moment)) (throughput(moment)) (errors(moment)) }
-                (phases(moment))
-                (routes(moment))
+                div.charts {
+                    (latency(moment)) (throughput(moment)) (errors(moment)) (coverage(moment))
+                }
+                (slots_table(moment))
             }
         }
     }
@@ -30,81 +47,158 @@ pub(super) fn section(moment: &Moment<'_>) -> Markup {
 
 fn latency(moment: &Moment<'_>) -> Markup {
     let values = |of: fn(&Slot) -> Option<f64>| moment.slots.iter().map(of).collect::<Vec<_>>();
-    let (p50, p95, p99) =
-        (values(|slot| slot.p50), values(|slot| slot.p95), values(|slot| slot.p99));
-    let shown = || [&p50, &p95, &p99].into_iter().flatten().flatten().copied();
-    let (min, max) = (shown().fold(f64::INFINITY, f64::min), shown().fold(0.0, f64::max));
-    let axis = if max > 0.0 { (min, max) } else { (1e-3, 1e-2) };
     let line = |name, class, values| Series { name, class, values, fill: Fill::Line };
-    let chart = Lines {
-        summary: format!("Latency quantiles over {}", span(moment)),
-        axis: Axis::doublings(axis.0, axis.1, figure::seconds),
-        series: vec![line("p50", "p50", p50), line("p95", "p95", p95), line("p99", "p99", p99)],
-        slots: SLOTS,
-        tips: tips(moment, |slot| {
-            let time = |time: Option<f64>| time.map_or_else(|| "–".into(), figure::seconds);
-            format!("p50 {} · p95 {} · p99 {}", time(slot.p50), time(slot.p95), time(slot.p99))
-        }),
-        times: times(moment),
+    let bands: Vec<_> =
+        moment.heat.bands.iter().map(|band| (band.from_seconds, band.to_seconds)).collect();
+    let (low, high) = match (bands.first(), bands.last()) {
+        (Some(first), Some(last)) => (first.0, last.1),
+        _ => (1e-3, 1e-2),
     };
-    figure_of("wide", "Latency", "whole exchange, log scale", &chart)
+    let time = |time: Option<f64>| time.map_or_else(|| "–".into(), figure::seconds);
+    let words = |slot: &Slot| {
+        format!("p50 {} · p95 {} · p99 {}", time(slot.p50), time(slot.p95), time(slot.p99))
+    };
+    let max = moment.heat.max();
+    let chart = HeatMap {
+        summary: format!(
+            "Latency of all requests over {}: how many by time and duration, with the median, p95 and \
+             p99. The table below has the quantiles.",
+            span(moment)
+        ),
+        axis: Axis::doublings(low, high, figure::seconds),
+        bands,
+        counts: moment.heat.counts.clone(),
+        max,
+        series: vec![
+            line("p50", "p50", values(|slot| slot.p50)),
+            line("p95", "p95", values(|slot| slot.p95)),
+            line("p99", "p99", values(|slot| slot.p99)),
+        ],
+        slots: moment.places,
+        tips: moment.slots.iter().map(|slot| (clock(moment, slot), words(slot))).collect(),
+        times: times(moment),
+        band_words: |(from, to)| format!("{} to {}", figure::seconds(from), figure::seconds(to)),
+    };
+    html! {
+        figure.chart.wide {
+            figcaption {
+                b { "Latency" } " " span.unit { "whole exchange, log scale" }
+                span.legend {
+                    (scale(max))
+                    @for series in &chart.series {
+                        span class={ "key " (series.class) } { (series.name) }
+                    }
+                }
+            }
+            (heat_map(&chart))
+        }
+    }
 }
 
 fn throughput(moment: &Moment<'_>) -> Markup {
     let values: Vec<_> = moment.slots.iter().map(|slot| Some(slot.throughput())).collect();
     let max = values.iter().flatten().copied().fold(0.0, f64::max);
-    let chart = Lines {
-        summary: format!("Requests a second over {}", span(moment)),
-        axis: Axis::from_zero(max, figure::number),
-        series: vec![Series { name: "", class: "accent", values, fill: Fill::Area }],
-        slots: SLOTS,
-        tips: tips(moment, |slot| format!("{} requests/s", figure::number(slot.throughput()))),
-        times: times(moment),
-    };
-    figure_of("", "Throughput", "requests/s", &chart)
+    let words = |slot: &Slot| format!("{} requests/s", figure::number(slot.throughput()));
+    let axis = Axis::from_zero(max, figure::number);
+    small(moment, "Throughput", "requests/s", "accent", axis, values, words)
 }
 
 fn errors(moment: &Moment<'_>) -> Markup {
     let values: Vec<_> = moment.slots.iter().map(Slot::error_ratio).collect();
     let max = values.iter().flatten().copied().fold(0.01, f64::max);
-    let chart = Lines {
-        summary: format!("Share of failed requests over {}", span(moment)),
-        axis: Axis::from_zero(max, figure::percent),
-        series: vec![Series { name: "", class: "error", values, fill: Fill::Area }],
-        slots: SLOTS,
-        tips: tips(moment, |slot| {
-            let (failed, all) = (figure::count(slot.errors), figure::count(slot.requests));
-            format!("{failed} of {all} requests failed")
-        }),
-        times: times(moment),
+    let words = |slot: &Slot| {
+        let (failed, all) = (figure::count(slot.errors), figure::count(slot.requests));
+        format!("{failed} of {all} requests failed")
     };
-    figure_of("", "Errors", "share of requests", &chart)
+    let axis = Axis::from_zero(max, figure::percent);
+    small(moment, "Errors", "share of requests", "error", axis, values, words)
 }
 
-fn figure_of(class: &str, title: &str, unit: &str, chart: &Lines) -> Markup {
+fn coverage(moment: &Moment<'_>) -> Markup {
+    let values: Vec<_> = moment.slots.iter().map(Slot::coverage).collect();
+    let words = |slot: &Slot| {
+        let (analysed, seen) = (figure::count(slot.analysed), figure::count(slot.seen));
+        format!("{analysed} of {seen} exchanges analysed")
+    };
+    let axis = Axis::from_zero(1.0, figure::percent);
+    small(moment, "Coverage", "exchanges analysed", "calm", axis, values, words)
+}
+
+fn small(
+    moment: &Moment<'_>,
+    title: &str,
+    unit: &str,
+    class: &'static str,
+    axis: Axis,
+    values: Vec<Option<f64>>,
+    words: impl Fn(&Slot) -> String,
+) -> Markup {
+    let tip = |slot: &Slot| format!("{}\n{}", clock(moment, slot), words(slot));
+    let chart = Lines {
+        summary: format!("{title}, {unit}, over {}", span(moment)),
+        axis,
+        series: vec![Series { name: "", class, values, fill: Fill::Area }],
+        slots: moment.places,
+        tips: moment.slots.iter().map(tip).collect(),
+        times: times(moment),
+    };
     html! {
-        figure class={ "chart " (class) } {
-            figcaption {
-                b { (title) } " " span.unit { (unit) }
-                span.legend {
-                    @for series in chart.series.iter().filter(|series| !series.name.is_empty()) {
-                        span class={ "key " (series.class) } { (series.name) }
-                    }
-                }
-            }
-            (lines(chart))
+        figure.chart {
+            figcaption { b { (title) } " " span.unit { (unit) } }
+            (lines(&chart))
         }
     }
 }
 
-fn tips(moment: &Moment<'_>, words: impl Fn(&Slot) -> String) -> Vec<String> {
-    let tip = |slot: &Slot| format!("{} UTC\n{}", figure::clock(slot.at), words(slot));
-    moment.slots.iter().map(tip).collect()
+/// The charts in words and figures, for those who do not see them; newest first.
+fn slots_table(moment: &Moment<'_>) -> Markup {
+    let time = |time: Option<f64>| time.map_or_else(|| "–".into(), figure::seconds);
+    let share = |share: Option<f64>| share.map_or_else(|| "–".into(), figure::percent);
+    let table = html! {
+        table {
+            caption { "Traffic over " (span(moment)) ", newest first" }
+            thead {
+                tr {
+                    th scope="col" { "Until" }
+                    @for name in ["Requests/s", "p50", "p95", "p99", "Errors", "Coverage"] {
+                        th.n scope="col" { (name) }
+                    }
+                }
+            }
+            tbody {
+                @for slot in moment.slots.iter().rev() {
+                    tr {
+                        th scope="row" { (clock(moment, slot)) }
+                        td.n { (figure::number(slot.throughput())) }
+                        td.n { (time(slot.p50)) }
+                        td.n { (time(slot.p95)) }
+                        td.n { (time(slot.p99)) }
+                        td.n { (share(slot.error_ratio())) }
+                        td.n { (share(slot.coverage())) }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        details #slots {
+            summary { "As a table" }
+            (scroll_long("slots-scroll", "Traffic over time", &table))
+        }
+    }
+}
+
+fn clock(moment: &Moment<'_>, slot: &Slot) -> String {
+    match moment.range {
+        Range::TenMinutes | Range::Hour => format!("{} UTC", figure::clock(slot.at)),
+        Range::Day => format!("{} UTC", figure::date_and_clock(slot.at)),
+    }
 }
 
 fn times(moment: &Moment<'_>) -> Vec<String> {
     let ago = |seconds: usize| match seconds {
         s if s < 60 => format!("−{s} s"),
+        s if s % 3600 == 0 => format!("−{} h", s / 3600),
         s if s % 60 == 0 => format!("−{} min", s / 60),
         s => format!("−{} min {} s", s / 60, s % 60),
     };
@@ -112,35 +206,46 @@ fn times(moment: &Moment<'_>) -> Vec<String> {
 }
 
 fn span(moment: &Moment<'_>) -> String {
-    match moment.span_seconds / 60 {
-        1 => "the last minute".into(),
-        minutes => format!("the last {minutes} minutes"),
+    match moment.span_seconds {
+        60 => "the last minute".into(),
+        3600 => "the last hour".into(),
+        86_400 => "the last 24 hours".into(),
+        seconds => format!("the last {} minutes", seconds / 60),
+    }
+}
+
+fn tables(moment: &Moment<'_>) -> Markup {
+    html! {
+        @if moment.requests() > 0 {
+            section.panel #latency aria-labelledby="latency-title" {
+                h2 #latency-title { "Where time goes, and how requests end" }
+                (phases(moment))
+                (routes(moment))
+                (outcomes(moment))
+            }
+        }
     }
 }
 
 fn phases(moment: &Moment<'_>) -> Markup {
     let lines = quantiles::by_phase(&moment.latency);
     let is_old = lines.iter().any(|line| line.over == Over::SinceStart);
-    html! {
-        div.scroll #phases-scroll tabindex="0" role="region" aria-label="Latency by phase" {
-            table {
-                caption {
-                    "Latency by phase, "
-                    @if is_old { "since start (no request in the last minute)" }
-                    @else { "last minute" }
-                }
-                (quantile_head("Phase"))
-                tbody {
-                    @for line in &lines {
-                        tr {
-                            th scope="row" { (phase(line.phase)) }
-                            (quantile_cells(line))
-                        }
-                    }
+    let table = html! {
+        table {
+            caption {
+                "Latency by phase, "
+                @if is_old { "since start (no request in the last minute)" }
+                @else { "last minute" }
+            }
+            (quantile_head("Phase"))
+            tbody {
+                @for line in &lines {
+                    tr { th scope="row" { (phase(line.phase)) } (quantile_cells(line)) }
                 }
             }
         }
-    }
+    };
+    scroll("phases-scroll", "Latency by phase", &table)
 }
 
 fn phase(name: &'static str) -> Markup {
@@ -178,57 +283,53 @@ fn quantile_cells(line: &Line<'_>) -> Markup {
 
 fn routes(moment: &Moment<'_>) -> Markup {
     let lines = quantiles::by_route(&moment.latency, &moment.state.routes);
-    html! {
-        details #routes {
-            summary { "By route and outcome" }
-            div.scroll #routes-scroll tabindex="0" role="region" aria-label="Latency by route" {
-                table {
-                    (quantile_head("Route"))
-                    tbody {
-                        @for line in lines.iter().filter(|line| line.phase == "total") {
-                            tr {
-                                th scope="row" { code { (line.route.unwrap_or("all")) } }
-                                (quantile_cells(line))
-                            }
-                        }
+    let table = html! {
+        table {
+            caption { "Whole exchange by route" }
+            (quantile_head("Route"))
+            tbody {
+                @for line in lines.iter().filter(|line| line.phase == "total") {
+                    tr {
+                        th scope="row" { code { (line.route.unwrap_or("all")) } }
+                        (quantile_cells(line))
                     }
                 }
             }
-            (outcomes(moment))
         }
-    }
+    };
+    scroll("routes-scroll", "Latency by route", &table)
 }
 
 fn outcomes(moment: &Moment<'_>) -> Markup {
-    html! {
-        div.scroll #outcomes-scroll tabindex="0" role="region" aria-label="Requests by outcome" {
-            table {
-                thead {
-                    tr {
-                        th scope="col" { "Route" }
-                        th scope="col" { "Method" }
-                        th scope="col" { "Status" }
-                        th scope="col" { "Fault" }
-                        th.n scope="col" { "Requests" }
-                    }
+    let table = html! {
+        table {
+            caption { "Requests by outcome, since start" }
+            thead {
+                tr {
+                    th scope="col" { "Route" }
+                    th scope="col" { "Method" }
+                    th scope="col" { "Status" }
+                    th scope="col" { "error.type" }
+                    th.n scope="col" { "Requests" }
                 }
-                tbody {
-                    @for series in &moment.latency.requests {
-                        tr class=[series.outcome.is_error().then_some("failed")] {
-                            th scope="row" { code { (moment.state.routes.template(series.route)) } }
-                            td { (series.method) }
-                            td {
-                                @match series.outcome.status {
-                                    Some(status) => { (status.as_u16()) }
-                                    None => { "no answer" }
-                                }
+            }
+            tbody {
+                @for series in &moment.latency.requests {
+                    tr class=[series.outcome.is_error().then_some("failed")] {
+                        th scope="row" { code { (moment.state.routes.template(series.route)) } }
+                        td { (series.method) }
+                        td {
+                            @match series.outcome.status {
+                                Some(status) => { (status.as_u16()) }
+                                None => { "no answer" }
                             }
-                            td { (series.outcome.fault.map_or("–", |fault| fault.as_str())) }
-                            td.n { (figure::count(series.duration.count())) }
                         }
+                        td { (series.outcome.fault.map_or("–", |fault| fault.as_str())) }
+                        td.n { (figure::count(series.duration.count())) }
                     }
                 }
             }
         }
-    }
+    };
+    scroll("outcomes-scroll", "Requests by outcome", &table)
 }

@@ -99,6 +99,7 @@ impl BaselineBuilder {
             bins: Vec::new(),
             rows_total: observed.rows(),
             quality: Quality { null_ratio: observed.null_ratio(), ..Quality::default() },
+            baseline: None,
         };
         let mut views: Vec<_> = self.features.iter().map(view).collect();
         views.sort_by_key(|view| view.role);

@@ -1,7 +1,8 @@
 //! One feature of a baseline: its frozen bins or levels, and what the reference had in each.
 
 use super::{QUANTILES, bins};
-use crate::drift::report::Bin;
+use crate::drift::report::{Bin, Expected, Shape};
+use crate::drift::verdict::quality_of_reference;
 use crate::sketch::{
     CategoricalCounts, CategoricalSketch, FeatureCounts, FeatureKey, FeatureSketch, Kind,
     NumericCounts, NumericSketch,
@@ -108,6 +109,20 @@ impl BaselineFeature {
                 QUANTILES.iter().map(|(name, _)| *name).zip(values).collect()
             }
             Content::Categorical(_) => Vec::new(),
+        }
+    }
+
+    /// What live rows are drawn beside.
+    pub(crate) fn expected(&self) -> Expected {
+        let at = |rank: f64| {
+            let mut names = QUANTILES.iter().zip(self.quantiles());
+            names.find(|((_, known), _)| (known - rank).abs() < 1e-9).map(|(_, (_, value))| value)
+        };
+        let values: Vec<f64> = Shape::RANKS.iter().filter_map(|rank| at(*rank)).collect();
+        Expected {
+            rows: self.rows(),
+            quantiles: values.try_into().ok(),
+            quality: quality_of_reference(&self.content),
         }
     }
 

@@ -3,7 +3,9 @@ use crate::archive::State as ArchiveState;
 use crate::capture::{Fault, Limits, RouteTable, Totals};
 use crate::distribution::Distribution;
 use crate::drift::ReferenceState;
-use crate::drift::{Bin, Distances, FeatureReport, FeatureView, Quality, Verdict, WindowReport};
+use crate::drift::{
+    Bin, Distances, FeatureReport, FeatureView, Quality, Shape, Verdict, WindowReport,
+};
 use crate::export::family::{Point, Value};
 use crate::export::names::{self, Metric};
 use crate::labels::{Classification, Performance, Report};
@@ -125,6 +127,7 @@ fn window(length: &str, rows: u64, verdict: Verdict) -> Arc<WindowReport> {
         detected: verdict == Verdict::Drifting,
         quality: Quality::default(),
         examples: Vec::new(),
+        shape: Shape::default(),
     };
     let window = length.into();
     let features = vec![feature];
@@ -147,6 +150,7 @@ fn snapshot() -> Snapshot {
         bins: vec![bin("[0,9)", 0.75, 9), bin("[9,20)", 0.25, 0)],
         rows_total: 9,
         quality: Quality { null_ratio: 0.1, ..Quality::default() },
+        baseline: None,
     };
     let scores = Classification { rows: 4, accuracy: 0.75, precision: 0.7, recall: 0.6, f1: 0.65 };
     Snapshot {

@@ -13,7 +13,7 @@ use taffrail::capture::{Exchange, Fault, Message, RequestId, RouteTable, Timing,
 use taffrail::config::{self, Temporality};
 use taffrail::distribution::Distribution;
 use taffrail::drift::ReferenceState;
-use taffrail::drift::{Distances, Example, FeatureReport, Quality, Verdict, WindowReport};
+use taffrail::drift::{Distances, Example, FeatureReport, Quality, Shape, Verdict, WindowReport};
 use taffrail::export::otlp::{Events, Exporter, Settings, Spans};
 use taffrail::export::{Counters, Family, Resource, Value, names};
 use taffrail::pipeline::VerdictChange;
@@ -153,6 +153,7 @@ pub(super) fn verdict(verdict: Verdict) -> WindowReport {
         } else {
             Vec::new()
         },
+        shape: Shape::default(),
     };
     WindowReport {
         window: "5m".into(),

@@ -1,0 +1,126 @@
+//! Closed windows, kept for pages and the API.
+//!
+//! The promise: bounded by windows of each length and by reports of features over all of them. A report
+//! takes about 350 bytes with its shape, so 1,000 features keep 131 windows in 46 MB; up to 150
+//! features, every length keeps all of its windows.
+
+use crate::drift::WindowReport;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Of each length: a day of `5m`, twelve days of `1h`.
+const MAX_WINDOWS: usize = 288;
+
+/// Features' reports over all windows.
+const MAX_REPORTS: usize = 1 << 17;
+
+#[derive(Debug, Default)]
+pub(super) struct KeptWindows {
+    /// In the order in which they closed.
+    windows: VecDeque<Arc<WindowReport>>,
+    reports: usize,
+}
+
+impl KeptWindows {
+    pub(super) fn push(&mut self, report: Arc<WindowReport>) {
+        let of_its_length = self.windows.iter().filter(|kept| kept.window == report.window).count();
+        if of_its_length >= MAX_WINDOWS {
+            self.forget_oldest(&report.window);
+        }
+        self.reports += report.features.len();
+        self.windows.push_back(report);
+        while self.reports > MAX_REPORTS && self.windows.len() > 1 {
+            let most = self.longest_row();
+            self.forget_oldest(&most);
+        }
+    }
+
+    pub(super) fn oldest_first(&self) -> VecDeque<Arc<WindowReport>> {
+        self.windows.clone()
+    }
+
+    /// The length that has most windows: the long ones, of which there are few, are kept.
+    fn longest_row(&self) -> Arc<str> {
+        let count =
+            |length: &str| self.windows.iter().filter(|kept| *kept.window == *length).count();
+        let most = self.windows.iter().max_by_key(|kept| count(&kept.window));
+        most.map_or_else(|| "".into(), |kept| Arc::clone(&kept.window))
+    }
+
+    fn forget_oldest(&mut self, length: &str) {
+        let Some(oldest) = self.windows.iter().position(|kept| *kept.window == *length) else {
+            return;
+        };
+        if let Some(forgotten) = self.windows.remove(oldest) {
+            self.reports -= forgotten.features.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::{Distances, FeatureReport, Quality, Shape, Verdict};
+    use crate::sketch::{Kind, Role};
+
+    fn window(length: &str, rows: u64, features: usize) -> Arc<WindowReport> {
+        let feature = FeatureReport {
+            feature: "x".into(),
+            role: Role::Input,
+            kind: Kind::Numeric,
+            rows,
+            distances: Distances::default(),
+            p_value: None,
+            significant: false,
+            detected: false,
+            quality: Quality::default(),
+            examples: Vec::new(),
+            shape: Shape { shares: vec![0.0; 12].into(), quantiles: Some([0.0; 5]) },
+        };
+        Arc::new(WindowReport {
+            window: length.into(),
+            start: None,
+            end: None,
+            rows,
+            coverage: 1.0,
+            verdict: Verdict::Stable,
+            features: vec![feature; features],
+        })
+    }
+
+    fn rows_of(kept: &KeptWindows, length: &str) -> Vec<u64> {
+        let windows = kept.oldest_first();
+        windows.iter().filter(|kept| *kept.window == *length).map(|kept| kept.rows).collect()
+    }
+
+    #[test]
+    fn short_windows_do_not_push_out_long_ones() {
+        let mut kept = KeptWindows::default();
+        for n in 0..600 {
+            kept.push(window("5m", n, 1));
+            if n % 12 == 11 {
+                kept.push(window("1h", n, 1));
+            }
+        }
+        assert_eq!(rows_of(&kept, "5m"), (312..600).collect::<Vec<_>>());
+        assert_eq!(rows_of(&kept, "1h").len(), 50);
+    }
+
+    #[test]
+    fn many_features_shorten_the_longest_row() {
+        let mut kept = KeptWindows::default();
+        kept.push(window("1d", 0, 1000));
+        (0..200).for_each(|n| kept.push(window("5m", n, 1000)));
+        assert_eq!(kept.reports, 131_000);
+        assert_eq!(rows_of(&kept, "1d"), [0]);
+        assert_eq!(rows_of(&kept, "5m"), (70..200).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_report_is_as_small_as_said() {
+        let report = &window("5m", 1, 1).features[0];
+        let shape = size_of_val(&*report.shape.shares);
+        // Two allocations, each with up to 16 bytes of the allocator's own.
+        assert!(size_of::<FeatureReport>() + shape + 16 <= 350, "{}", size_of::<FeatureReport>());
+    }
+}
