@@ -166,7 +166,7 @@ fn absent() -> SocketAddr {
 #[tokio::test]
 async fn everything_arrives_compressed_with_the_key_in_each_item() {
     let directory = tempfile::tempdir().unwrap();
-    let mut endpoint = Ingestion::answering(&[]).await;
+    let mut endpoint = Ingestion::answering(&[]);
     let running = Running::start(&settings(endpoint.address, directory.path()), growing());
     running.offer(0..1);
     running.events.offer(&change(Verdict::Stable, Verdict::Drifting));
@@ -197,7 +197,7 @@ async fn everything_arrives_compressed_with_the_key_in_each_item() {
 async fn of_a_part_that_was_not_taken_only_what_can_be_mended_is_sent_again() {
     let directory = tempfile::tempdir().unwrap();
     let part = Answer::Errors(vec![(0, 500), (1, 400), (3, 429)]);
-    let mut endpoint = Ingestion::answering(&[part, Answer::Errors(vec![(1, 503)])]).await;
+    let mut endpoint = Ingestion::answering(&[part, Answer::Errors(vec![(1, 503)])]);
     let running = Running::start(&settings(endpoint.address, directory.path()), Vec::new);
     // No await between the two, so that they are one batch.
     running.offer(0..2);
@@ -220,7 +220,7 @@ async fn of_a_part_that_was_not_taken_only_what_can_be_mended_is_sent_again() {
 async fn an_endpoint_that_asks_to_be_left_alone_is_and_gets_everything_once() {
     let directory = tempfile::tempdir().unwrap();
     let busy = [Answer::RetryAfter(429, "0"), Answer::Status(503), Answer::RetryAfter(439, "0")];
-    let mut endpoint = Ingestion::answering(&busy).await;
+    let mut endpoint = Ingestion::answering(&busy);
     let running = Running::start(&settings(endpoint.address, directory.path()), Vec::new);
     running.offer(0..1);
     let attempts = [
@@ -239,7 +239,7 @@ async fn an_endpoint_that_asks_to_be_left_alone_is_and_gets_everything_once() {
 #[tokio::test]
 async fn a_retry_after_is_kept_to_even_at_the_end_and_the_disk_keeps_the_rest() {
     let directory = tempfile::tempdir().unwrap();
-    let mut endpoint = Ingestion::answering(&[Answer::RetryAfter(429, "600")]).await;
+    let mut endpoint = Ingestion::answering(&[Answer::RetryAfter(429, "600")]);
     let settings = settings(endpoint.address, directory.path());
     let running = Running::start(&settings, Vec::new);
     running.offer(0..1);
@@ -257,7 +257,7 @@ async fn a_retry_after_is_kept_to_even_at_the_end_and_the_disk_keeps_the_rest() 
 async fn what_is_refused_for_good_is_counted_by_its_status() {
     for status in [400, 402, 404] {
         let directory = tempfile::tempdir().unwrap();
-        let mut endpoint = Ingestion::answering(&[Answer::Status(status)]).await;
+        let mut endpoint = Ingestion::answering(&[Answer::Status(status)]);
         let running = Running::start(&settings(endpoint.address, directory.path()), Vec::new);
         running.offer(0..1);
         endpoint.next().await;
@@ -272,9 +272,9 @@ async fn what_is_refused_for_good_is_counted_by_its_status() {
 #[tokio::test]
 async fn a_redirect_to_the_same_host_is_followed_and_remembered() {
     let directory = tempfile::tempdir().unwrap();
-    let mut there = Ingestion::answering(&[]).await;
+    let mut there = Ingestion::answering(&[]);
     let to = format!("http://{}/", there.address);
-    let mut here = Ingestion::answering(&[Answer::Redirect(308, to)]).await;
+    let mut here = Ingestion::answering(&[Answer::Redirect(308, to)]);
     let running = Running::start(&settings(here.address, directory.path()), Vec::new);
     running.offer(0..1);
     let first = there.next().await;
@@ -289,10 +289,10 @@ async fn a_redirect_to_the_same_host_is_followed_and_remembered() {
 #[tokio::test]
 async fn a_redirect_elsewhere_gets_nothing_and_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let mut elsewhere = Ingestion::answering(&[]).await;
+    let mut elsewhere = Ingestion::answering(&[]);
     // Another name of the same host: to us it is somebody else.
     let to = format!("http://localhost:{}/", elsewhere.address.port());
-    let mut here = Ingestion::answering(&[Answer::Redirect(307, to)]).await;
+    let mut here = Ingestion::answering(&[Answer::Redirect(307, to)]);
     let running = Running::start(&settings(here.address, directory.path()), Vec::new);
     running.offer(0..1);
     here.next().await;
@@ -307,7 +307,7 @@ async fn a_redirect_elsewhere_gets_nothing_and_loses_nothing() {
 #[tokio::test]
 async fn a_relay_that_cannot_read_gzip_gets_plain_text() {
     let directory = tempfile::tempdir().unwrap();
-    let mut endpoint = Ingestion::answering(&[Answer::Status(415)]).await;
+    let mut endpoint = Ingestion::answering(&[Answer::Status(415)]);
     let running = Running::start(&settings(endpoint.address, directory.path()), Vec::new);
     running.offer(0..1);
     assert_eq!(endpoint.next().await.headers["content-encoding"], "gzip");
@@ -330,7 +330,7 @@ async fn an_outage_and_a_restart_in_it_lose_nothing_and_repeat_nothing() {
     let second = Running::start(&settings, Vec::new);
     second.until("what was left is found", |c| queued(c) == 2000).await;
     second.offer(1000..1200);
-    let mut endpoint = Ingestion::at(address, &[]).await;
+    let mut endpoint = Ingestion::at(address, &[]);
     second.until("all is sent", |c| sent(c) == 2400).await;
     let counters = second.stop().await;
     all_once(&requests(&endpoint.rest()), 0..1200);
@@ -350,7 +350,7 @@ async fn a_killed_process_loses_nothing_that_was_on_disk() {
     first.until("all is on disk", |c| on_disk(c) == 1200).await;
     first.kill().await;
 
-    let mut endpoint = Ingestion::at(address, &[]).await;
+    let mut endpoint = Ingestion::at(address, &[]);
     let second = Running::start(&settings, Vec::new);
     second.until("all is sent", |c| sent(c) == 1200).await;
     second.stop().await;
@@ -369,7 +369,7 @@ async fn what_waited_goes_oldest_first() {
     }
     first.stop().await;
 
-    let mut endpoint = Ingestion::at(address, &[]).await;
+    let mut endpoint = Ingestion::at(address, &[]);
     let second = Running::start(&settings, Vec::new);
     second.until("all is sent", |c| sent(c) == 80).await;
     second.stop().await;
@@ -395,7 +395,7 @@ async fn over_the_bound_the_oldest_are_dropped_and_counted() {
         assert!(offered < 200_000);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let mut endpoint = Ingestion::at(address, &[]).await;
+    let mut endpoint = Ingestion::at(address, &[]);
     running.until("all is sent", |c| sent(c) + lost(c) == offered * 2).await;
     let counters = running.stop().await;
     let arrivals = endpoint.rest();
@@ -418,7 +418,7 @@ async fn where_the_disk_fails_telemetry_waits_in_memory() {
     let running = Running::start(&settings, Vec::new);
     running.offer(0..100);
     running.until("it says so", |c| is_failing(c) && queued(c) == 200).await;
-    let mut endpoint = Ingestion::at(address, &[]).await;
+    let mut endpoint = Ingestion::at(address, &[]);
     running.until("all is sent", |c| sent(c) == 200).await;
     let counters = running.stop().await;
     all_once(&requests(&endpoint.rest()), 0..100);
@@ -439,7 +439,7 @@ async fn without_disk_or_endpoint_what_is_left_at_the_end_is_counted() {
 #[tokio::test]
 async fn a_silent_endpoint_holds_nobody_up_and_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let mut endpoint = Ingestion::answering(&[Answer::Silence]).await;
+    let mut endpoint = Ingestion::answering(&[Answer::Silence]);
     let mut settings = settings(endpoint.address, directory.path());
     settings.flush_timeout = Duration::ZERO;
     let running = Running::start(&settings, Vec::new);
@@ -456,7 +456,7 @@ async fn a_silent_endpoint_holds_nobody_up_and_loses_nothing() {
 async fn a_resource_that_wants_a_token_gets_one_and_another_if_it_is_not_taken() {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::saying(&[GRANTED, GRANTED_NEXT]).await;
-    let mut endpoint = Ingestion::answering(&[Answer::Status(401)]).await;
+    let mut endpoint = Ingestion::answering(&[Answer::Status(401)]);
     let mut settings = settings(endpoint.address, directory.path());
     let azure = Azure { identity: managed(&authority), scope: "https://m//.default".into() };
     settings.token = Some(Arc::new(AzureToken::new(azure).unwrap()));
@@ -473,7 +473,7 @@ async fn without_a_token_nothing_is_sent_and_nothing_lost() {
     const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n{}";
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::saying(&[REFUSED]).await;
-    let mut endpoint = Ingestion::answering(&[]).await;
+    let mut endpoint = Ingestion::answering(&[]);
     let mut settings = settings(endpoint.address, directory.path());
     let azure = Azure { identity: managed(&authority), scope: "https://m//.default".into() };
     settings.token = Some(Arc::new(AzureToken::new(azure).unwrap()));

@@ -57,11 +57,11 @@ pub(crate) struct Ingestion {
 
 impl Ingestion {
     /// Gives `answers` in turn, and accepts once they are used up.
-    pub(crate) async fn answering(answers: &[Answer]) -> Self {
-        Self::at("127.0.0.1:0".parse().unwrap(), answers).await
+    pub(crate) fn answering(answers: &[Answer]) -> Self {
+        Self::at("127.0.0.1:0".parse().unwrap(), answers)
     }
 
-    pub(crate) async fn at(address: SocketAddr, answers: &[Answer]) -> Self {
+    pub(crate) fn at(address: SocketAddr, answers: &[Answer]) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(address).unwrap();
