@@ -61,6 +61,8 @@ pub enum StartError {
     Archive(#[from] archive::ArchiveError),
     #[error("export.otlp")]
     Otlp(#[from] export::otlp::OtlpError),
+    #[error("export.application_insights")]
+    ApplicationInsights(#[from] export::application_insights::ApplicationInsightsError),
     #[error("export.azure")]
     Token(#[source] export::SendError),
     #[error("cannot start a thread")]

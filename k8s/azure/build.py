@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes workbook.json, alerts.json and taffrail.json, the template without Bicep, of queries.kql.
 
-    build.py            writes them
-    build.py --check    exit 1 if one of them is not what would be written
+build.py            writes them
+build.py --check    exit 1 if one of them is not what would be written
 """
 
 import json
@@ -266,7 +266,10 @@ def shown(title, name, visualization, width, query):
 
 
 def workbook(all_queries):
-    items = [text("about", "# Taffrail\nLatency, failures, drift, quality and performance of served models."), parameters()]
+    items = [
+        text("about", "# Taffrail\nLatency, failures, drift, quality and performance of served models."),
+        parameters(),
+    ]
     for section, charts in SECTIONS.items():
         items.append(text(f"section {section}", f"## {section}"))
         items += [shown(title, name, kind, width, all_queries[name][1]) for title, name, kind, width in charts]
@@ -283,7 +286,9 @@ def alerts(all_queries):
     for alert in ALERTS:
         aggregation = alert.get("aggregation", "Minimum" if alert["operator"] == "LessThan" else "Maximum")
         failing, of = alert["failing"]
-        rule = {key: alert[key] for key in ("name", "title", "says", "severity", "window", "every", "operator", "measure")}
+        rule = {
+            key: alert[key] for key in ("name", "title", "says", "severity", "window", "every", "operator", "measure")
+        }
         rule |= {"aggregation": aggregation, "failing": failing, "of": of}
         rule["dimensions"] = [{"name": one, "operator": "Include", "values": ["*"]} for one in alert["by"]]
         rule["query"] = all_queries[f"alert-{alert['name']}"][1].replace(f"{SCOPE}\n", "")
@@ -302,7 +307,10 @@ def template(made_workbook, made_alerts):
         "dimensions": f"[{rule}.dimensions]",
         "operator": f"[{rule}.operator]",
         "threshold": f"[variables('limits')[{rule}.name]]",
-        "failingPeriods": {"numberOfEvaluationPeriods": f"[{rule}.of]", "minFailingPeriodsToAlert": f"[{rule}.failing]"},
+        "failingPeriods": {
+            "numberOfEvaluationPeriods": f"[{rule}.of]",
+            "minFailingPeriodsToAlert": f"[{rule}.failing]",
+        },
     }
     rules = {
         "copy": {"name": "rules", "count": "[length(variables('alerts').rules)]"},

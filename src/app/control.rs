@@ -3,13 +3,12 @@
 
 use super::Shared;
 use super::draining::Draining;
-use super::exports::Exports;
+use super::exports::{Exporters, Exports};
 use super::readiness::Readiness;
 use crate::admin::{self, ExporterState, History, LabelsAccepted, LabelsRefused, RejectedLabel};
 use crate::config::{self, Config};
-use crate::export::otlp::{Events, Exporter};
 use crate::export::prometheus::{self, Format};
-use crate::export::{self, Loss};
+use crate::export::{self, Events, ExporterName, Loss};
 use crate::labels;
 use crate::latency::Collector;
 use crate::pipeline::Hub;
@@ -29,10 +28,12 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 const AWAITING_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a reader of the page may hold up the end.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
+/// How long a write to disk may, that is under way at the end.
+const DISK_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct Control {
     state: Arc<admin::State>,
-    exporter: Option<Exporter>,
+    exporters: Exporters,
     ticker: Ticker,
     prober: Prober,
 }
@@ -68,20 +69,24 @@ impl Control {
         let state = Arc::new(state(config, shared, page, &exports, &history, hub));
         let (shared, events) = (shared.clone(), exports.events);
         let ticker = Ticker { collector, shared, history, events, reloader };
-        Self { state, exporter: exports.exporter, ticker, prober }
+        Self { state, exporters: exports.exporters, ticker, prober }
     }
 
     /// Until `stop` is true; then exports are flushed.
     pub(super) fn run(self, admin: TcpListener, stop: watch::Receiver<bool>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
-            Ok(runtime) => runtime.block_on(self.drive(admin, stop)),
+            Ok(runtime) => {
+                runtime.block_on(self.drive(admin, stop));
+                // A disk that hangs must not hold up the end.
+                runtime.shutdown_timeout(DISK_GRACE);
+            }
             Err(error) => tracing::error!(%error, "no admin address and no exports: no runtime"),
         }
     }
 
     async fn drive(self, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let Self { state, exporter, ticker, prober } = self;
+        let Self { state, exporters, ticker, prober } = self;
         let serve = admin::serve(listener, state, stopped(stop.clone()));
         let admin = async {
             tokio::select! {
@@ -103,12 +108,8 @@ impl Control {
                 () = stopped(stop.clone()) => {}
             }
         };
-        let exporting = async {
-            if let Some(exporter) = exporter {
-                // Boxed: it holds the buffers of three exporters, which need not lie on the stack.
-                Box::pin(exporter.run(stopped(last_tick_done))).await;
-            }
-        };
+        // Boxed: it holds the buffers of all exporters, which need not lie on the stack.
+        let exporting = Box::pin(exporters.run(|| stopped(last_tick_done.clone())));
         tokio::join!(admin, ticking, probing, exporting);
     }
 }
@@ -202,7 +203,7 @@ fn state(
     let readiness = Arc::clone(&draining.readiness);
     let (families, resource) = (Arc::clone(&exports.families), Arc::clone(&exports.resource));
     let exporters = Arc::clone(&exports.counters);
-    let has_otlp = exports.exporter.is_some();
+    let has_otlp = exports.exporters.otlp.is_some();
     let labelled = Arc::clone(hub);
     admin::State {
         analysis: Arc::clone(&shared.analysis),
@@ -220,11 +221,7 @@ fn state(
         labels: Arc::new(move |content_type, body| take_labels(&labelled, content_type, body)),
         drain: Arc::new(move || draining.start()),
         reload: None,
-        exporters: Arc::new(
-            move || {
-                if has_otlp { exporter_states(&exporters) } else { Vec::new() }
-            },
-        ),
+        exporters: Arc::new(move || exporter_states(&exporters, has_otlp)),
         settings: settings(config),
         token: config.admin.token.clone(),
         traffic_url: format!("{}://{}", config.scheme(), reachable(listen)),
@@ -256,17 +253,23 @@ fn settings(config: &Config) -> Vec<admin::Setting> {
         .collect()
 }
 
-fn exporter_states(counters: &export::Counters) -> Vec<ExporterState> {
-    let state = |(exporter, signal, counts): (&str, export::Signal, &export::SignalCounters)| {
+/// Losses to a collector are counted whether there is one or not; the page shows those that there are.
+fn exporter_states(counters: &export::Counters, has_otlp: bool) -> Vec<ExporterState> {
+    let state = |(exporter, signal, counts): (
+        export::ExporterName,
+        export::Signal,
+        &export::SignalCounters,
+    )| {
         ExporterState {
-            name: format!("{exporter} {}", signal.as_str()),
+            name: format!("{} {}", exporter.as_str(), signal.as_str()),
             sent: counts.sent.load(Relaxed),
             failed: counts.requests_failed.load(Relaxed),
             dropped: Loss::ALL.into_iter().map(|loss| counts.lost(loss)).sum(),
-            last_error: None,
+            last_error: counts.last_error(),
         }
     };
-    counters.iter().map(state).collect()
+    let exporters = counters.iter().filter(|(name, ..)| has_otlp || *name != ExporterName::Otlp);
+    exporters.map(state).collect()
 }
 
 /// Labels that can be read are joined, whatever stands beside them.

@@ -87,7 +87,8 @@ impl Timing {
     }
 }
 
-/// W3C trace context of an exchange: the ids of the spans that stand for it.
+/// W3C trace context of an exchange: the ids of the spans that stand for it. Where no spans are made,
+/// the caller's span stands for all of them, and the trace does not count as sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
     pub trace_id: [u8; 16],

@@ -41,7 +41,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let drift = drift(reader);
     let labels = labels(reader);
     let archive = archive(reader, &data_dir);
-    let export = export::export(reader);
+    let export = export::export(reader, &data_dir);
     let drain = drain(reader);
     Some(Config {
         listen: listen?,

@@ -7,6 +7,7 @@
 mod baseline;
 pub mod distance;
 mod effect;
+mod examples;
 mod monitor;
 mod report;
 mod settings;
@@ -22,7 +23,8 @@ mod tests;
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
 pub use monitor::Monitor;
 pub use report::{
-    Bin, Distances, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict, WindowReport,
+    Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
+    WindowReport,
 };
 pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};

@@ -63,6 +63,14 @@ impl Monitor {
         }
     }
 
+    /// Keeps the exchange as an example of the bins that its rows fall in, for reports to name.
+    pub fn exemplify(&mut self, request_id: &Arc<str>, inputs: &Rows, outputs: &Rows) {
+        if let Phase::Watching { watch, .. } = &mut self.phase {
+            watch.exemplify(Role::Input, request_id, inputs);
+            watch.exemplify(Role::Output, request_id, outputs);
+        }
+    }
+
     /// Rows without any watched feature teach nothing: then learning starts again.
     fn learned(&mut self, needed: NonZeroU64) {
         let again = Phase::learning(&self.settings, needed);

@@ -56,9 +56,22 @@ pub struct FeatureReport {
     /// Significant, and of a size worth acting on.
     pub detected: bool,
     pub quality: Quality,
+    /// Where it drifts: requests of the window, in the bins whose share of rows grew most. None where
+    /// rows have no request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Example>,
     /// Apart from the report that is printed: a page and `/api/v1/features/{name}` show it.
     #[serde(skip)]
     pub shape: Shape,
+}
+
+/// A row of a request, and the bin that its value falls in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Example {
+    pub request_id: Arc<str>,
+    /// From 0: labels join on `request_id#row`.
+    pub row: usize,
+    pub bin: Arc<str>,
 }
 
 /// Where the rows of one window lay, in a few numbers, so that many windows can be kept.

@@ -78,6 +78,7 @@ fn report(case: &Case<'_>, p_value: Option<f64>, alone: bool, merged: bool) -> F
         significant: alone || merged,
         detected,
         quality: quality(&case.window),
+        examples: Vec::new(),
         shape: Shape::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! Live rows against a baseline: the open windows of every length, and the few that closed last.
 
 use super::baseline::{Baseline, BaselineFeature, NameCount};
+use super::examples::Examples;
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
 use super::{Settings, WindowSpan};
@@ -22,6 +23,9 @@ pub(super) struct Watch {
     open_rows: Vec<[u64; 2]>,
     over_limit: u64,
     extra: NameCount,
+    /// Finest windows closed so far, and by level how many there were when the open one began.
+    closed: u64,
+    opened_at: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -33,6 +37,7 @@ struct Watched {
     /// Of closed windows of the finest length, since start.
     total: FeatureCounts,
     last: Option<FeatureCounts>,
+    examples: Examples,
     expected: Arc<Expected>,
 }
 
@@ -64,8 +69,10 @@ impl Watch {
             index[key.role as usize].insert(key.name.clone(), watched.len());
             watched.push(Watched::new(place, feature, settings.windows.len()));
         }
-        let open_rows = vec![[0; 2]; settings.windows.len()];
-        Self { baseline, watched, index, open_rows, over_limit, extra: NameCount::default() }
+        let levels = settings.windows.len();
+        let (open_rows, opened_at) = (vec![[0; 2]; levels], vec![0; levels]);
+        let extra = NameCount::default();
+        Self { baseline, watched, index, open_rows, over_limit, extra, closed: 0, opened_at }
     }
 
     pub(super) fn baseline(&self) -> &Arc<Baseline> {
@@ -94,6 +101,16 @@ impl Watch {
         }
     }
 
+    /// Notes which bins an exchange's rows fall in.
+    pub(super) fn exemplify(&mut self, role: Role, request_id: &Arc<str>, rows: &Rows) {
+        for column in rows.columns() {
+            let Some(watched) = self.index[role as usize].get(column.name()) else { continue };
+            let watched = &mut self.watched[*watched];
+            let feature = &self.baseline.features()[watched.feature];
+            watched.examples.note(feature, column, request_id, self.closed);
+        }
+    }
+
     /// Takes over the closed windows that `before` keeps to be merged with the next.
     pub(super) fn follow(&mut self, before: &mut Self) {
         for (watched, before) in self.watched.iter_mut().zip(&mut before.watched) {
@@ -113,6 +130,10 @@ impl Watch {
         }
         let rows = open[0].max(open[1]);
         let features = self.close_features(settings, span.level);
+        if span.level == 0 {
+            self.closed += 1;
+        }
+        self.opened_at[span.level] = self.closed;
         Some(WindowReport {
             window,
             start: span.start,
@@ -126,6 +147,7 @@ impl Watch {
 
     fn close_features(&mut self, settings: &Settings, level: usize) -> Vec<FeatureReport> {
         let baseline = self.baseline.clone();
+        let since = self.opened_at[level];
         let case = |watched: &Watched| watched.case(&baseline.features()[watched.feature], level);
         let cases: Vec<Case<'_>> = self.watched.iter().map(case).collect();
         let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
@@ -134,7 +156,12 @@ impl Watch {
         for ((watched, (feature, counts)), mut judged) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
+            let mut examples = Vec::new();
+            if judged.report.detected {
+                examples = watched.examples.of_grown(feature, &counts, since);
+            }
             judged.report.shape = watched.shape(level, feature, &counts);
+            judged.report.examples = examples;
             watched.close(level, feature, counts, &judged);
             reports.push(judged.report);
         }
@@ -156,6 +183,7 @@ impl Watched {
             windows: std::iter::repeat_with(window).take(levels).collect(),
             total,
             last: None,
+            examples: Examples::default(),
             expected: Arc::new(feature.expected()),
         }
     }

@@ -1,5 +1,6 @@
 //! Metrics as data, before any wire format: what is collected once and written by every exporter.
 
+use super::exemplars::Exemplar;
 use super::names::Metric;
 use crate::distribution::Distribution;
 use std::borrow::Cow;
@@ -16,6 +17,8 @@ pub struct Family {
 pub struct Point {
     pub attributes: Vec<Attribute>,
     pub value: Value,
+    /// Exchanges that a histogram counted: one a bucket, of each series that was merged into it.
+    pub exemplars: Vec<Exemplar>,
 }
 
 /// A key of the metric's own list (see [`Metric::attributes`]) and its value.
@@ -37,7 +40,10 @@ impl Family {
 
     /// A family of one point without attributes.
     pub fn single(metric: &'static Metric, value: Value) -> Self {
-        Self { metric, points: vec![Point { attributes: Vec::new(), value }] }
+        Self {
+            metric,
+            points: vec![Point { attributes: Vec::new(), value, exemplars: Vec::new() }],
+        }
     }
 
     pub fn gauge(metric: &'static Metric, value: f64) -> Self {
@@ -49,7 +55,16 @@ impl Family {
     }
 
     pub fn push(&mut self, attributes: Vec<Attribute>, value: Value) {
-        self.points.push(Point { attributes, value });
+        self.push_with(attributes, value, Vec::new());
+    }
+
+    pub fn push_with(
+        &mut self,
+        attributes: Vec<Attribute>,
+        value: Value,
+        exemplars: Vec<Exemplar>,
+    ) {
+        self.points.push(Point { attributes, value, exemplars });
     }
 
     /// Points with the same attributes are one series: they are added up.
@@ -60,6 +75,7 @@ impl Family {
         for point in self.points.drain(..) {
             if let Some(&place) = places.get(&point.attributes) {
                 merged[place].value.add(point.value);
+                merged[place].exemplars.extend(point.exemplars);
             } else {
                 places.insert(point.attributes.clone(), merged.len());
                 merged.push(point);

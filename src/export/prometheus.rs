@@ -5,12 +5,18 @@
 //! `target_info` the whole resource. Written here rather than by prometheus-client, which writes
 //! `OpenMetrics` only and does not escape help texts.
 
+use super::exemplars::Exemplar;
 use super::family::{Family, Point, Value};
 use super::names::{Kind, Metric};
 use super::resource::Resource;
 use crate::distribution::Distribution;
 use std::borrow::Cow;
 use std::fmt::{Display, Formatter, Write};
+use std::time::UNIX_EPOCH;
+
+/// All labels of an exemplar have 128 characters, of which the ids of a trace take 63 and the name of
+/// this one 10.
+const MAX_ID_CHARS: usize = 55;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -160,11 +166,14 @@ impl Page {
     ) {
         let Kind::Histogram { bounds } = metric.kind else { return };
         let bucket = format!("{name}_bucket");
-        for (bound, count) in bounds.iter().zip(cumulative(values, bounds)) {
-            let bound = Number(*bound, self.format).to_string();
-            self.sample(&bucket, model, point, Some(("le", &bound)), Whole(count));
+        let mut above = f64::NEG_INFINITY;
+        let counts = cumulative(values, bounds).into_iter().chain([values.count()]);
+        for (bound, count) in bounds.iter().copied().chain([f64::INFINITY]).zip(counts) {
+            let le = Number(bound, self.format).to_string();
+            self.sample(&bucket, model, point, Some(("le", &le)), Whole(count));
+            self.exemplar(point, above, bound);
+            above = bound;
         }
-        self.sample(&bucket, model, point, Some(("le", "+Inf")), Whole(values.count()));
         self.sample(&format!("{name}_sum"), model, point, None, values.sum());
         self.sample(&format!("{name}_count"), model, point, None, Whole(values.count()));
     }
@@ -189,6 +198,24 @@ impl Page {
         self.text.push_str("} ");
         value.write(self);
         self.text.push('\n');
+    }
+
+    /// At the end of a bucket's line, as only `OpenMetrics` has it: the newest within its bounds.
+    fn exemplar(&mut self, point: &Point, above: f64, bound: f64) {
+        let is_within = |e: &&Exemplar| above < e.value && e.value <= bound;
+        let newest = point.exemplars.iter().filter(is_within).max_by_key(|exemplar| exemplar.at);
+        let Some(exemplar) = newest.filter(|_| self.format == Format::OpenMetrics) else { return };
+        // The line was ended by its sample.
+        self.text.pop();
+        let (trace_id, span_id) = (Hex(&exemplar.trace_id), Hex(&exemplar.span_id));
+        self.write(format_args!(" # {{trace_id=\"{trace_id}\",span_id=\"{span_id}\""));
+        let id = &exemplar.request_id;
+        if !id.is_empty() && id.chars().count() <= MAX_ID_CHARS {
+            self.write(format_args!(",request_id=\"{}\"", Escaped(id)));
+        }
+        let at = exemplar.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let value = Number(exemplar.value, self.format);
+        self.line(format_args!("}} {value} {}.{:03}", at.as_secs(), at.subsec_millis()));
     }
 
     fn line(&mut self, text: std::fmt::Arguments<'_>) {
@@ -247,6 +274,14 @@ impl Display for Number {
             (v, Format::Text) => write!(f, "{v}"),
             (v, Format::OpenMetrics) => write!(f, "{v:?}"),
         }
+    }
+}
+
+struct Hex<'a>(&'a [u8]);
+
+impl Display for Hex<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -13,6 +13,9 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// One is kept for each bin of each feature: a longer id of a client's own is no example.
+const MAX_EXAMPLE_ID_BYTES: usize = 128;
+
 pub struct Watch {
     model_name: Arc<str>,
     model_version: Arc<str>,
@@ -74,6 +77,9 @@ impl Watch {
         self.input_rows += decoded.inputs.len() as u64;
         self.output_rows += decoded.outputs.len() as u64;
         self.monitor.observe(&decoded.inputs, &decoded.outputs);
+        if id.len() <= MAX_EXAMPLE_ID_BYTES {
+            self.monitor.exemplify(&id.into(), &decoded.inputs, &decoded.outputs);
+        }
         self.remember_predictions(id, &decoded.outputs, at);
     }
 

@@ -3,6 +3,7 @@
 
 use super::identity::X_REQUEST_ID;
 use super::sample::unpinned;
+use super::trace::passing;
 use super::{Side, Tap};
 use crate::capture::{
     BodyEnd, CapturedBody, Exchange, Fault, Message, RequestId, RouteId, Timing, Trace,
@@ -94,7 +95,7 @@ impl Tap {
             target: target(request.uri()),
             status: None,
             fault: None,
-            trace,
+            trace: trace.or_else(|| passing(request.headers())),
             sample_rate,
             request: self.message(request.headers()),
             response: Message::default(),

@@ -38,6 +38,18 @@ impl Tracing {
     }
 }
 
+/// The caller's trace, where no span of ours stands in it: its span stands for the exchange.
+pub(super) fn passing(headers: &HeaderMap) -> Option<Trace> {
+    let parent = parent(headers)?;
+    Some(Trace {
+        trace_id: parent.trace_id,
+        parent_span_id: Some(parent.span_id),
+        server_span_id: parent.span_id,
+        client_span_id: parent.span_id,
+        sampled: false,
+    })
+}
+
 struct Parent {
     trace_id: [u8; 16],
     span_id: [u8; 8],
@@ -158,6 +170,15 @@ mod tests {
         let mut headers = with("garbage");
         assert_eq!(Tracing::Off.continue_in(&mut headers), None);
         assert_eq!(headers, with("garbage"));
+    }
+
+    #[test]
+    fn a_trace_that_passes_by_is_seen_and_makes_no_span() {
+        let trace = passing(&with(VALID)).unwrap();
+        assert_eq!(trace.server_span_id, hex(b"b7ad6b7169203331").unwrap());
+        assert!(!trace.sampled, "its spans are the caller's own");
+        assert_eq!(passing(&with("garbage")), None);
+        assert_eq!(passing(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -267,6 +267,7 @@ pub(crate) fn window(
             significant: detected,
             detected,
             quality: Quality::default(),
+            examples: Vec::new(),
             shape: Shape {
                 shares: vec![0.25; 4].into(),
                 quantiles: (kind == Kind::Numeric).then_some([1.5, 4.0, 7.5, 9.0, 13.0]),

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 use taffrail::app::{Bound, Running, StartError, start};
-use taffrail::archive::Reader;
+use taffrail::archive::{Part, Reader};
 use taffrail::config::Config;
 use taffrail::decode::{Column, Rows};
 use taffrail::drift::{BaselineBuilder, BaselineSettings};
@@ -185,7 +185,43 @@ fn live_rows_far_from_the_baseline_are_drifting_after_one_window() {
     let judged = windows.iter().find(|window| window["verdict"] == "drifting").unwrap();
     assert_eq!((judged["rows"].as_u64(), judged["coverage"].as_f64()), (Some(500), Some(1.0)));
     assert_eq!(judged["features"][0]["detected"], true);
+    assert_eq!(judged["features"][0]["examples"][0]["request_id"], "a");
     sidecar.running.shutdown();
+}
+
+#[test]
+fn a_trace_that_passes_by_leads_from_a_bucket_to_the_exchange_and_its_record() {
+    let sidecar = Sidecar::before(&doubling_model(), &[]);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let head = format!(
+        "POST /v1/models/twice:predict HTTP/1.1\r\nhost: model\r\nx-request-id: traced\r\n\
+         content-type: application/json\r\ntraceparent: 00-{trace}-b7ad6b7169203331-01"
+    );
+    exchange(sidecar.running.listen, &sized(&head, br#"{"instances":[[1]]}"#));
+    let listed = sidecar.status_when(|status| rows_seen(status) == 1);
+    assert_eq!(listed["traffic"]["errors"], 0);
+    let ask = "GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\
+               accept: application/openmetrics-text\r\n\r\n";
+    let named =
+        format!(" # {{trace_id=\"{trace}\",span_id=\"b7ad6b7169203331\",request_id=\"traced\"}} ");
+    let since = Instant::now();
+    loop {
+        let page = exchange(sidecar.running.admin, ask.as_bytes()).text();
+        if page.lines().any(|line| line.starts_with("http_server_") && line.contains(&named)) {
+            break;
+        }
+        assert!(since.elapsed() < PATIENCE, "{page}");
+        std::thread::yield_now();
+    }
+    let found = sidecar.get(&format!("/api/v1/exchanges?trace_id={trace}"));
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["exchanges"][0]["id"], "traced", "{found:#}");
+
+    let data = sidecar.directory;
+    assert!(sidecar.running.shutdown().clean);
+    let recorded: Vec<_> = Reader::open(data.path()).unwrap().records(Part::Everything).collect();
+    let [Ok(record)] = &recorded[..] else { panic!("one exchange: {recorded:?}") };
+    assert_eq!(record.trace_id.as_deref(), Some(trace));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 """An OTLP collector that adds up what it is sent, and can be away: it refuses connections, or takes them
 and never answers. What it has counted outlives that, as a backend's store would."""
 
+import contextlib
 import socket
 import threading
 from collections import defaultdict
@@ -8,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from conftest import free_port
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
 CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
@@ -53,7 +53,6 @@ class Collector:
         # By metric: by series, the value so far; each series' end of its last interval.
         self.values = defaultdict(dict)
         self.until, self.overlaps, self.temporalities = {}, [], set()
-        self.spans = 0
         self.server, self.silence, self.open = None, None, set()
 
     def start(self):
@@ -79,11 +78,16 @@ class Collector:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
-                collector.take(self.path, body)
-                self.send_response(200)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                # What is counted is answered: else it would come again.
+                with collector.lock:
+                    if collector.server is None:
+                        self.close_connection = True
+                        return
+                    collector.take(self.path, body)
+                    self.send_response(200)
+                    self.send_header("Content-Type", "application/x-protobuf")
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
 
         self.server = Server(("127.0.0.1", self.port), Handler)
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -91,29 +95,23 @@ class Collector:
 
     def leave(self, silent=False):
         """Refuses connections, or hears them out without a word; open ones end."""
-        # An answer under way is given first: what is counted and not known to be would be sent again.
         with self.lock:
-            self.server.shutdown()
-        self.server.server_close()
+            leaving, self.server = self.server, None
+        leaving.shutdown()
+        leaving.server_close()
         for connection in list(self.open):
-            try:
+            with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        self.server = None
         if silent:
             self.silence = Silence(self.port)
 
     def take(self, path, body):
-        with self.lock:
-            if path == "/v1/metrics":
-                for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-                    for scope in resource.scope_metrics:
-                        for metric in scope.metrics:
-                            self.add(metric)
-            elif path == "/v1/traces":
-                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    self.spans += sum(len(scope.spans) for scope in resource.scope_spans)
+        if path != "/v1/metrics":
+            return
+        for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    self.add(metric)
 
     def add(self, metric):
         kind = metric.WhichOneof("data")

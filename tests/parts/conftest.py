@@ -306,7 +306,7 @@ class Upstream:
     """A model server of a few lines, for what no real one does on demand. Records what it was sent,
     answers every POST with one prediction a row of the first input."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.received = []
         upstream = self
 
@@ -343,7 +343,7 @@ class Upstream:
                 self.end_headers()
                 self.wfile.write(body)
 
-        self.server = QuietServer(("127.0.0.1", 0), Handler)
+        self.server = QuietServer(("127.0.0.1", port), Handler)
         self.address = f"127.0.0.1:{self.server.server_port}"
         self.url = f"http://{self.address}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

@@ -128,7 +128,8 @@ class Template:
         self.resources = []
         for resource in template["resources"]:
             body = {key: value for key, value in resource.items() if key != "copy"}
-            for self.index in range(self.value(resource["copy"]["count"]) if "copy" in resource else 1):
+            for index in range(self.value(resource["copy"]["count"]) if "copy" in resource else 1):
+                self.index = index
                 self.resources.append(self.value(body))
 
     def value(self, written):
@@ -144,7 +145,10 @@ class Template:
             return written
         tokens = [match for match in self.TOKEN.finditer(written[1:-1])]
         assert "".join(match[0] for match in tokens) == written[1:-1], written
-        self.tokens = [("text", match[1].replace("''", "'")) if match[1] is not None else match[match.lastindex] for match in tokens]
+        self.tokens = [
+            ("text", match[1].replace("''", "'")) if match[1] is not None else match[match.lastindex]
+            for match in tokens
+        ]
         made = self.expression()
         assert not self.tokens, written
         return made

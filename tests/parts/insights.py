@@ -104,7 +104,9 @@ class Resource:
             rows[table].append({**common(item, table), **row})
         for table, own in TABLES.items():
             columns = {**own, **COMMON}
-            self.database.execute(f"create table {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+            self.database.execute(
+                f"create table {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
+            )
             values = [[row[name] for name in columns] for row in rows[table]]
             if values:
                 marks = ", ".join("?" * len(columns))

@@ -24,14 +24,14 @@ import yaml
 from conftest import BINARY, PARTS, ROOT, Process, get_text, series, wait_until
 
 # Times of the manifest are multiplied by this; 1 is what a cluster does.
-SCALE = float(os.environ.get("TAFFRAIL_POD_SCALE", "0.05"))
+SCALE = float(os.environ.get("TAFFRAIL_POD_SCALE", "0.1"))
 CLONE_NEWNET = 0x40000000
 NODE = "10.244.0.1"
 MODEL_PORT = 8080
 # The kubelet gives that much to each container, however late it is.
 LEAST_GRACE = 2.0
 # Of the withdrawal of an endpoint to one client, in seconds of a cluster.
-PROPAGATION = (1.0, 6.0)
+PROPAGATION = (1.0, 5.0)
 
 
 def scaled(seconds):
@@ -117,7 +117,7 @@ class Pod:
     def connect(self, link):
         """A wire to the node, and an address at its end."""
         pid = self.pause.child.pid
-        own = os.stat("/proc/self/task/%d/ns/net" % threading.get_native_id()).st_ino
+        own = os.stat(f"/proc/self/task/{threading.get_native_id()}/ns/net").st_ino
         wait_until(lambda: os.stat(f"/proc/{pid}/ns/net").st_ino != own, "a namespace", 10, pause=0.005)
         for line, inside in (
             (f"link add {link} type veth peer name eth0 netns {pid}", None),

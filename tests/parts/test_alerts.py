@@ -266,6 +266,14 @@ lost = {"exporter": "otlp", "signal": "logs", "reason": "queue_full"}
 dropped = "taffrail_export_dropped_total"
 case("TaffrailExportDropping", "some", [*known(40), grows(dropped, pod(1, **lost), 1, 40)], 35, {**WARNING, **lost})
 case("TaffrailExportDropping", "none", [*known(40), grows(dropped, pod(1, **lost), 0, 40)], 35)
+AZURE = {"exporter": "application_insights"}
+buffer = "taffrail_export_buffer"
+for size, labels in ((81, {**WARNING, **AZURE}), (79, None)):
+    sizes = holds(f"{buffer}_size_bytes", pod(1, **AZURE), size, 20), holds(f"{buffer}_size_limit_bytes", pod(1, **AZURE), 100, 20)
+    case("TaffrailExportBufferFilling", f"{size} %", [*known(20), *sizes], 15, labels)
+for works, labels in ((0, {**WARNING, **AZURE}), (1, None)):
+    found = holds(f"{buffer}_healthy", pod(1, **AZURE), works, 20)
+    case("TaffrailExportBufferUnhealthy", f"healthy {works}", [*known(20), found], 15, labels)
 healthy = "taffrail_archive_healthy"
 sick = [*known(20), holds(healthy, pod(1), 0, 20), holds(healthy, pod(2), 1, 20)]
 case("TaffrailArchiveUnhealthy", "one of two", sick, 15, CRITICAL)

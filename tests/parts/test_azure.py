@@ -110,9 +110,13 @@ def test_every_name_in_the_queries_is_one_that_taffrail_has():
     assert named <= known, named - known
 
 
-@pytest.mark.parametrize("given", [GIVEN, CHANGED, {"applicationInsightsId": COMPONENT}], ids=["given", "changed", "least"])
+@pytest.mark.parametrize(
+    "given", [GIVEN, CHANGED, {"applicationInsightsId": COMPONENT}], ids=["given", "changed", "least"]
+)
 def test_bicep_and_template_come_to_what_azure_takes(given):
-    made = [kind(AZURE / f"taffrail.{ending}", given).resources for kind, ending in ((Bicep, "bicep"), (Template, "json"))]
+    made = [
+        kind(AZURE / f"taffrail.{ending}", given).resources for kind, ending in ((Bicep, "bicep"), (Template, "json"))
+    ]
     for resources in made:
         for resource in resources:
             if "serializedData" in resource["properties"]:
@@ -131,7 +135,10 @@ def test_bicep_and_template_come_to_what_azure_takes(given):
         (condition,) = rule["properties"]["criteria"]["allOf"]
         assert condition["operator"] in set(monitor.ConditionOperator)
         assert condition["timeAggregation"] in set(monitor.TimeAggregation)
-        assert condition["failingPeriods"]["minFailingPeriodsToAlert"] <= condition["failingPeriods"]["numberOfEvaluationPeriods"]
+        assert (
+            condition["failingPeriods"]["minFailingPeriodsToAlert"]
+            <= condition["failingPeriods"]["numberOfEvaluationPeriods"]
+        )
         assert rule["properties"]["actions"]["actionGroups"] == ([GROUP] if "actionGroupId" in given else [])
     if given == CHANGED:
         by_name = {rule["name"]: rule["properties"] for rule in rules}
@@ -253,7 +260,13 @@ def test_the_queries_say_what_happened(resource):
     assert sum(row["calls"] for row in ask["calls-to-the-model"]) == TOTAL
     (route,) = ask["latency-by-route"]
     assert (route["route"], route["asked"]) == (INFER.replace("stub", "{model}"), TOTAL)
-    assert {row["quantile"] for row in ask["latency-of-the-slowest-instance"]} == {"0.5", "0.9", "0.95", "0.99", "0.999"}
+    assert {row["quantile"] for row in ask["latency-of-the-slowest-instance"]} == {
+        "0.5",
+        "0.9",
+        "0.95",
+        "0.99",
+        "0.999",
+    }
     assert {"total", "upstream", "overhead"} <= {row["phase"] for row in ask["latency-by-phase"]}
     features = {row["feature"]: row for row in ask["drift-now"] if row["role"] == "input"}
     assert (features["a"]["drifts"], features["b"]["drifts"]) == (1, 0)

@@ -4,7 +4,6 @@ a pod costs no more than it must."""
 import json
 import signal
 import threading
-import time
 import urllib.error
 import urllib.request
 

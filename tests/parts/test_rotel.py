@@ -2,14 +2,20 @@
 
 import random
 
+import pytest
 from conftest import Load, ask, gaussian_rows, infer_body, wait_until
 
 MIB = 1 << 20
 
 
-def test_it_gets_metrics_spans_and_verdict_events(agent, baseline, upstream, sidecar):
+@pytest.mark.parametrize(
+    ("protocol", "compression"), [("http/protobuf", "none"), ("http/protobuf", "gzip"), ("grpc", "none"), ("grpc", "gzip")]
+)
+def test_it_gets_metrics_spans_and_verdict_events(protocol, compression, agent, baseline, upstream, sidecar):
     agent.start()
-    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": agent.endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
+    endpoint = f"http://127.0.0.1:{agent.grpc}" if protocol == "grpc" else agent.endpoint
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
+    env |= {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol, "OTEL_EXPORTER_OTLP_COMPRESSION": compression}
     env |= {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=parts", "OTEL_SERVICE_NAME": "parts-sidecar"}
     through = sidecar(upstream.url, "--baseline", baseline, "--windows", "1s", env=env)
     numbers = random.Random(2)
@@ -28,6 +34,7 @@ def test_it_gets_metrics_spans_and_verdict_events(agent, baseline, upstream, sid
         "http.server.request.duration",
         "SPAN_KIND_SERVER",
         "SPAN_KIND_CLIENT",
+        "taffrail.window.examples",
         "parts-sidecar",
         "deployment.environment.name",
     ):

@@ -8,7 +8,7 @@ mod traffic;
 
 pub(crate) use traffic::method;
 
-use super::{Counters, Family};
+use super::{Counters, Exemplars, Family};
 use crate::{capture, latency, pipeline};
 use http::uri::Authority;
 
@@ -21,6 +21,7 @@ pub struct Sources<'a> {
     pub queue: QueueState,
     pub routes: &'a capture::RouteTable,
     pub exporters: &'a Counters,
+    pub exemplars: &'a Exemplars,
     /// What clients speak, `http` or `https`.
     pub scheme: &'static str,
     /// The model server that calls go to.

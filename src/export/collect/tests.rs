@@ -23,6 +23,7 @@ pub(crate) struct Sample {
     pub(crate) latency: latency::Snapshot,
     routes: RouteTable,
     counters: Counters,
+    pub(crate) exemplars: Exemplars,
     upstream: Authority,
 }
 
@@ -34,6 +35,7 @@ impl Sample {
             latency: latency_of(&routes),
             routes,
             counters: Counters::default(),
+            exemplars: Exemplars::default(),
             upstream: Authority::from_static("127.0.0.1:8080"),
         }
     }
@@ -51,6 +53,7 @@ impl Sample {
             },
             routes: &self.routes,
             exporters: &self.counters,
+            exemplars: &self.exemplars,
             scheme: "http",
             upstream: &self.upstream,
             upstream_scheme: "http",
@@ -123,6 +126,7 @@ fn window(length: &str, rows: u64, verdict: Verdict) -> Arc<WindowReport> {
         significant: true,
         detected: verdict == Verdict::Drifting,
         quality: Quality::default(),
+        examples: Vec::new(),
         shape: Shape::default(),
     };
     let window = length.into();

@@ -3,6 +3,7 @@
 use super::Sources;
 use crate::capture::Fault;
 use crate::distribution::Distribution;
+use crate::export::exemplars::Exemplar;
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, Metric, key};
 use crate::latency::{Outcome, RequestSeries};
@@ -21,7 +22,7 @@ pub(super) fn families(sources: &Sources<'_>) -> Vec<Family> {
     let mut active_requests = Family::new(&names::HTTP_SERVER_ACTIVE_REQUESTS);
     active_requests.push(vec![scheme(sources.scheme)], active);
     vec![
-        server(sources, &names::HTTP_SERVER_REQUEST_DURATION, |series| &series.duration),
+        server_duration(sources),
         client(sources),
         active_requests,
         server(sources, &names::HTTP_SERVER_REQUEST_BODY_SIZE, |series| &series.request_size),
@@ -31,6 +32,16 @@ pub(super) fn families(sources: &Sources<'_>) -> Vec<Family> {
     ]
 }
 
+fn server_duration(sources: &Sources<'_>) -> Family {
+    let mut family = Family::new(&names::HTTP_SERVER_REQUEST_DURATION);
+    for series in &sources.latency.requests {
+        let exemplars = sources.exemplars.server(series);
+        let attributes = server_attributes(sources, series);
+        push_unless_empty(&mut family, attributes, &series.duration, exemplars);
+    }
+    family.merged()
+}
+
 fn server(
     sources: &Sources<'_>,
     metric: &'static Metric,
@@ -38,14 +49,19 @@ fn server(
 ) -> Family {
     let mut family = Family::new(metric);
     for series in &sources.latency.requests {
-        let mut attributes =
-            vec![(key::REQUEST_METHOD, method(&series.method)), scheme(sources.scheme)];
-        attributes.extend(status(series.outcome));
-        attributes.extend(error_type(series.outcome));
-        attributes.push((key::ROUTE, text(sources.routes.template(series.route))));
-        push_unless_empty(&mut family, attributes, distribution(series));
+        let attributes = server_attributes(sources, series);
+        push_unless_empty(&mut family, attributes, distribution(series), Vec::new());
     }
     family.merged()
+}
+
+fn server_attributes(sources: &Sources<'_>, series: &RequestSeries) -> Vec<Attribute> {
+    let mut attributes =
+        vec![(key::REQUEST_METHOD, method(&series.method)), scheme(sources.scheme)];
+    attributes.extend(status(series.outcome));
+    attributes.extend(error_type(series.outcome));
+    attributes.push((key::ROUTE, text(sources.routes.template(series.route))));
+    attributes
 }
 
 /// The calls to the model. A template of the path is `url.template` there, by the conventions.
@@ -64,14 +80,20 @@ fn client(sources: &Sources<'_>) -> Family {
         }
         attributes.extend(error_type(series.outcome));
         attributes.push((key::URL_TEMPLATE, text(sources.routes.template(series.route))));
-        push_unless_empty(&mut family, attributes, &series.upstream_duration);
+        let exemplars = sources.exemplars.client(series);
+        push_unless_empty(&mut family, attributes, &series.upstream_duration, exemplars);
     }
     family.merged()
 }
 
-fn push_unless_empty(family: &mut Family, attributes: Vec<Attribute>, values: &Distribution) {
+fn push_unless_empty(
+    family: &mut Family,
+    attributes: Vec<Attribute>,
+    values: &Distribution,
+    exemplars: Vec<Exemplar>,
+) {
     if values.count() > 0 {
-        family.push(attributes, Value::Histogram(Box::new(values.clone())));
+        family.push_with(attributes, Value::Histogram(Box::new(values.clone())), exemplars);
     }
 }
 

@@ -176,8 +176,9 @@ async fn an_answer_without_end_is_given_up_for_good() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let mut server = JoinSet::new();
     server.spawn(async move {
-        use tokio::io::AsyncWriteExt;
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
         while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
     });

@@ -5,18 +5,21 @@
 //! that was accepted: an interval that could not be delivered is part of the next, and nothing has
 //! to be kept for it but the state that was last acknowledged.
 
-use super::delivery::{Attempt, Backoff, Delivery};
+use super::delivery::{Attempt, Delivery};
 use super::exponential;
 use crate::config::Temporality;
+use crate::export;
 use crate::export::counters::Loss;
 use crate::export::family::{Attribute, Family, Point, Value};
 use crate::export::names::{Kind, key};
 use crate::export::resource::Resource;
+use crate::export::retry::Backoff;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Metric,
-    NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric, number_data_point,
+    AggregationTemporality, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge,
+    Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, exemplar, metric,
+    number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
 use prost::Message;
@@ -157,12 +160,12 @@ impl Encoder {
         ExportMetricsServiceRequest { resource_metrics: vec![of_resource] }
     }
 
-    /// The collector has `families` now. Only deltas need to remember that.
+    /// The collector has `families` now. Only deltas need to remember all of it.
     pub(super) fn acknowledge(&mut self, families: Vec<Family>, at: SystemTime) {
+        self.acknowledged_at = at;
         if self.temporality == Temporality::Cumulative {
             return;
         }
-        self.acknowledged_at = at;
         self.acknowledged.clear();
         for family in families {
             let name = family.metric.name;
@@ -249,6 +252,7 @@ impl Encoder {
                 attributes: self.attributes(point),
                 start_time_unix_nano: nanos(self.start()),
                 time_unix_nano: nanos(at),
+                exemplars: self.exemplars(point),
                 ..exponential::point(&values)
             })
         };
@@ -273,9 +277,26 @@ impl Encoder {
         }
     }
 
+    /// Those that the collector has not seen.
+    fn exemplars(&self, point: &Point) -> Vec<Exemplar> {
+        let is_new = |exemplar: &&export::Exemplar| exemplar.at > self.acknowledged_at;
+        point.exemplars.iter().filter(is_new).map(exemplar).collect()
+    }
+
     fn attributes(&self, point: &Point) -> Vec<KeyValue> {
         let own = point.attributes.iter().map(|(key, value)| key_value(key, value));
         self.model.iter().cloned().chain(own).collect()
+    }
+}
+
+fn exemplar(exemplar: &export::Exemplar) -> Exemplar {
+    let id = Some(&exemplar.request_id).filter(|id| !id.is_empty());
+    Exemplar {
+        filtered_attributes: id.iter().map(|id| key_value(key::REQUEST_ID, id)).collect(),
+        time_unix_nano: nanos(exemplar.at),
+        span_id: exemplar.span_id.to_vec(),
+        trace_id: exemplar.trace_id.to_vec(),
+        value: Some(exemplar::Value::AsDouble(exemplar.value)),
     }
 }
 

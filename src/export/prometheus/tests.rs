@@ -74,3 +74,29 @@ fn numbers_that_are_none_are_spelled_as_prometheus_does() {
     let spelled = |value| Number(value, Format::Text).to_string();
     assert_eq!([f64::INFINITY, f64::NEG_INFINITY, f64::NAN].map(spelled), ["+Inf", "-Inf", "NaN"]);
 }
+
+#[test]
+fn buckets_name_an_exchange_that_fell_in_them_in_open_metrics_only() {
+    let sample = Sample::new();
+    let with = |id: &'static str| {
+        let mut exchange = crate::export::exemplars::tests::exchange(0xab, 30, 1_700_000_000);
+        exchange.id = crate::capture::RequestId::new(http::HeaderValue::from_static(id));
+        sample.exemplars.offer(&exchange);
+        encode(&sample.families(), &resource(), Format::OpenMetrics)
+    };
+    let page = with("a\"b");
+    let named: Vec<_> = page.lines().filter(|line| line.contains(" # {")).collect();
+    assert_eq!(named.len(), 2, "{named:#?}");
+    let (server, exemplar) = named[0].split_once(" # ").unwrap();
+    assert!(server.starts_with("http_server_request_duration_seconds_bucket{"), "{server}");
+    assert!(server.contains("http_response_status_code=\"200\""), "{server}");
+    assert!(server.contains(",le=\"0.05\"} "), "{server}");
+    let trace = "ab".repeat(16);
+    let labels = format!("trace_id=\"{trace}\",span_id=\"0202020202020202\",request_id=\"a\\\"b\"");
+    assert_eq!(exemplar, format!("{{{labels}}} 0.03 1700000000.030"));
+    assert!(named[1].contains("http_client_request_duration_seconds_bucket{"), "{}", named[1]);
+    assert!(named[1].contains(",le=\"0.025\"} "), "{}", named[1]);
+    let long = with("0123456789012345678901234567890123456789012345678901234567890");
+    assert!(long.contains("span_id=\"0202020202020202\"} 0.03"), "128 characters are the most");
+    assert!(!encode(&sample.families(), &resource(), Format::Text).contains(" # {"));
+}

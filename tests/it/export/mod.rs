@@ -1,9 +1,9 @@
 //! Telemetry as a collector gets it: from one that is well to one that is away.
 
-mod azure;
+pub(crate) mod azure;
 pub(crate) mod collector;
 mod outage;
-mod support;
+pub(crate) mod support;
 mod wire;
 
 use collector::{Answer, Arrival, Collector};
@@ -130,13 +130,15 @@ async fn each_change_of_a_verdict_is_an_event() {
     assert_eq!(said("taffrail.verdict.after"), "drifting");
     assert_eq!(said("taffrail.window"), "5m");
     assert_eq!(said("taffrail.baseline.state"), "learned");
-    let Some(any_value::Value::ArrayValue(detected)) =
-        get(&drift.attributes, "taffrail.features.detected")
-    else {
-        panic!("{drift:?}")
-    };
-    let temp_max = any_value::Value::StringValue("temp_max".into());
-    assert_eq!(detected.values, [AnyValue { value: Some(temp_max) }]);
+    for (key, listed) in
+        [("taffrail.features.detected", "temp_max"), ("taffrail.window.examples", "req-7")]
+    {
+        let Some(any_value::Value::ArrayValue(list)) = get(&drift.attributes, key) else {
+            panic!("{drift:?}")
+        };
+        let listed = any_value::Value::StringValue(listed.into());
+        assert_eq!(list.values, [AnyValue { value: Some(listed) }], "{key}");
+    }
 }
 
 #[tokio::test]

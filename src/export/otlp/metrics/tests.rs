@@ -97,3 +97,37 @@ fn levels_stay_cumulative_and_status_codes_are_numbers() {
     assert_eq!(status.value.clone().unwrap().value, Some(any_value::Value::IntValue(200)));
     assert_eq!(histogram.data_points[0].attributes[0].key, "model.name");
 }
+
+#[test]
+fn a_point_names_the_exchanges_that_came_since_the_last_push() {
+    for temporality in [Temporality::Cumulative, Temporality::Delta] {
+        let exemplars = export::Exemplars::default();
+        exemplars.offer(&crate::export::exemplars::tests::exchange(7, 30, 5));
+        let mut families = families(1, &[30]);
+        let series = crate::latency::RequestSeries {
+            route: crate::capture::RouteTable::new::<&str>(&[]).unwrap().classify("/invocations"),
+            method: http::Method::POST,
+            outcome: crate::latency::Outcome { status: Some(http::StatusCode::OK), fault: None },
+            duration: Distribution::of_seconds(),
+            upstream_duration: Distribution::of_seconds(),
+            request_size: Distribution::of_counts(),
+            response_size: Distribution::of_counts(),
+        };
+        families[1].points[0].exemplars = exemplars.server(&series);
+        let mut encoder = encoder(temporality);
+        let (_, _, points) = read(&encoder, &families, 10);
+        let [exemplar] = &points[0].exemplars[..] else { panic!("{points:?}") };
+        assert_eq!(
+            (exemplar.trace_id.as_slice(), exemplar.span_id.as_slice()),
+            (&[7; 16][..], &[2; 8][..])
+        );
+        assert_eq!(exemplar.value, Some(exemplar::Value::AsDouble(0.03)));
+        assert_eq!(exemplar.time_unix_nano, 5_030_000_000);
+        assert_eq!(exemplar.filtered_attributes[0].key, "taffrail.request.id");
+        encoder.acknowledge(families.clone(), at(10));
+        if temporality == Temporality::Cumulative {
+            let (_, _, points) = read(&encoder, &families, 20);
+            assert!(points[0].exemplars.is_empty(), "it was told");
+        }
+    }
+}
