@@ -3,7 +3,7 @@
 use super::query::{BadParameter, Parameters};
 use super::recent::Recorded;
 use crate::capture::{Exchange, Fault};
-use crate::decode::{Cell, Rows};
+use crate::decode::{Cell, Column, Rows};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -156,7 +156,7 @@ impl ErrorType {
 
 fn holds(rows: &Rows, answer: &str) -> bool {
     let number: Option<f64> = answer.parse().ok();
-    rows.columns().iter().flat_map(|column| column.cells()).any(|cell| match cell {
+    rows.columns().iter().flat_map(Column::cells).any(|cell| match cell {
         Cell::Null => answer.eq_ignore_ascii_case("null"),
         Cell::Bool(value) => answer.eq_ignore_ascii_case(if value { "true" } else { "false" }),
         Cell::Number(value) => number.is_some_and(|wanted| {

@@ -50,10 +50,12 @@ impl Sessions {
     pub(super) fn knows(&self, headers: &HeaderMap, now: Instant) -> bool {
         let Some(given) = word(headers) else { return false };
         // All are compared, whichever fits.
-        let open = self.lock();
-        open.iter().fold(false, |known, session| {
-            known | (same(given, session.word.as_bytes()) & (session.ends > now))
-        })
+        let mut known = false;
+        for session in self.lock().iter() {
+            let is_same = same(given, session.word.as_bytes());
+            known |= is_same && session.ends > now;
+        }
+        known
     }
 
     /// Ends the session of the caller. Out: a cookie that takes the place of its own.

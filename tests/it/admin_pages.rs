@@ -426,7 +426,9 @@ fn hostile_names_are_text() {
 
     let served = Served::new(state);
     let cookie = signed_in(&served);
-    let encoded: String = HOSTILE.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded: String =
+        percent_encoding::percent_encode(HOSTILE.as_bytes(), percent_encoding::NON_ALPHANUMERIC)
+            .to_string();
     let (feature, one) = (format!("/features/{encoded}"), format!("/exchanges/{encoded}"));
     for path in ["/", "/drift", &feature, "/exchanges", &one, "/system"] {
         let page = with_cookie(&served, path, &cookie);

@@ -87,7 +87,7 @@ pub(super) struct Listed {
 #[serde(untagged)]
 enum Either {
     Full(Box<Full>),
-    Summary(Summary),
+    Summary(Box<Summary>),
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -171,9 +171,12 @@ pub(super) async fn list(
     }
     let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
     let entries = state.recent.newest(limit, |entry| filter.accepts(entry));
-    let either = |entry: &Arc<dyn Recorded>| match filter.payloads {
-        true => Either::Full(Box::new(Full::of(&**entry))),
-        false => Either::Summary(Summary::of(&**entry)),
+    let either = |entry: &Arc<dyn Recorded>| {
+        if filter.payloads {
+            Either::Full(Box::new(Full::of(&**entry)))
+        } else {
+            Either::Summary(Box::new(Summary::of(&**entry)))
+        }
     };
     Ok(Json(Listed { exchanges: entries.iter().map(either).collect() }))
 }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/openapi.json`: the API's own description, OpenAPI 3.1, its schemas made from the types
+//! `GET /api/v1/openapi.json`: the API's own description, `OpenAPI` 3.1, its schemas made from the types
 //! that are answered.
 
 use super::exchanges::{Full, Listed};

@@ -9,8 +9,9 @@ use crate::admin::moment::Moment;
 use crate::admin::recent::Recorded;
 use crate::admin::visit::{Visit, encoded};
 use crate::capture::{BodyEnd, Message};
-use crate::decode::{Cell, Rows};
+use crate::decode::{Cell, Column, Rows};
 use maud::{Markup, html};
+use std::fmt::Write as _;
 
 /// Of a body that are shown; the API gives all that was kept.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -73,8 +74,6 @@ fn times(summary: &Summary) -> Markup {
 
 fn trace(visit: &Visit, moment: &Moment<'_>, entry: &dyn Recorded) -> Markup {
     let Some(trace) = entry.exchange().trace else { return html! {} };
-    let hexadecimal =
-        |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let id = hexadecimal(&trace.trace_id);
     let same_trace = |other: &dyn Recorded| {
         other.exchange().trace.is_some_and(|other| other.trace_id == trace.trace_id)
@@ -103,6 +102,13 @@ fn trace(visit: &Visit, moment: &Moment<'_>, entry: &dyn Recorded) -> Markup {
             }
         }
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn message(id: &str, title: &str, message: &Message, rows: &Rows, rows_title: &str) -> Markup {
@@ -178,7 +184,7 @@ fn headers(id: &str, message: &Message) -> Markup {
 
 fn rows_table(rows: &Rows, title: &str) -> Markup {
     let columns = &rows.columns()[..rows.columns().len().min(MAX_COLUMNS)];
-    let mut cells: Vec<_> = columns.iter().map(|column| column.cells()).collect();
+    let mut cells: Vec<_> = columns.iter().map(Column::cells).collect();
     let shown = rows.len().min(MAX_ROWS);
     html! {
         table.snug {

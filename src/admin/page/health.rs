@@ -122,7 +122,7 @@ fn sort_rows(rows: &mut [Row<'_>], sort: Sort) {
     let psi = |row: &Row<'_>| row.last.and_then(|last| last.distances.psi);
     match sort {
         Sort::Drift => {
-            rows.sort_by_key(|row| (!row.last.is_some_and(|last| last.detected), most(psi(row))))
+            rows.sort_by_key(|row| (!row.last.is_some_and(|last| last.detected), most(psi(row))));
         }
         Sort::Name => rows.sort_by(|a, b| a.view.feature.cmp(&b.view.feature)),
         Sort::Psi => rows.sort_by_key(|row| most(psi(row))),

@@ -184,9 +184,9 @@ pub(super) fn small(
     let tips = over.iter().zip(&values).map(tip).collect();
     let line = |class, values| Series { name: "", class, values, fill: Fill::Line };
     let baseline = expected.map(|expected| line("expected", vec![Some(expected); places.max(2)]));
-    let last = values.iter().rev().find_map(|value| *value);
+    let newest = values.iter().rev().find_map(|value| *value);
     let chart = Lines {
-        summary: format!("{title} over windows, last {}", word(&last)),
+        summary: format!("{title} over windows, last {}", word(&newest)),
         axis: Axis::from_zero(max, format),
         series: baseline.into_iter().chain([line(class, values)]).collect(),
         slots: places,
@@ -195,7 +195,7 @@ pub(super) fn small(
     };
     html! {
         figure.chart {
-            figcaption { b { (title) } " " span.unit { (word(&last)) } }
+            figcaption { b { (title) } " " span.unit { (word(&newest)) } }
             (lines(&chart))
         }
     }
