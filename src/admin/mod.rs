@@ -22,6 +22,6 @@ pub use history::{History, Slot};
 pub use recent::{Recent, Recorded};
 pub use router::{router, serve};
 pub use state::{
-    ExporterState, ExporterStates, LabelsAccepted, LabelsRefused, LabelsSink, MetricsText,
-    Readiness, ReadinessProbe, RejectedLabel, Reload, Setting, State,
+    ExporterState, ExporterStates, LabelsAccepted, LabelsRefused, LabelsSink, LivenessProbe,
+    MetricsText, Readiness, ReadinessProbe, RejectedLabel, Reload, Setting, State,
 };

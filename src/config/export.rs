@@ -2,12 +2,14 @@
 
 use super::checked::{Export, Otlp, Secret, Temporality, TraceSampler};
 use super::keys::TEMPORALITIES;
+use super::pod::Pod;
 use super::reader::Reader;
 use http::{HeaderName, HeaderValue, Uri};
 
-pub(super) fn export(reader: &mut Reader<'_>) -> Option<Export> {
+pub(super) fn export(reader: &mut Reader<'_>, pod: &Pod) -> Option<Export> {
     let otlp = otlp(reader);
-    let mut resource = reader.pairs("export.resource");
+    let track = pod.model_track(reader);
+    let mut resource = pod.attributes(&track?, reader.pairs("export.resource"));
     let attribute = resource.iter().position(|(name, _)| name == "service.name");
     let attribute = attribute.map(|position| resource.remove(position).1);
     // The specification: OTEL_SERVICE_NAME over service.name among the attributes.

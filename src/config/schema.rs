@@ -54,6 +54,10 @@ fn leaf(key: &Key) -> Value {
         }
         Form::Size => json!({ "type": ["string", "integer"] }),
         Form::Count => json!({ "type": "integer", "minimum": 0 }),
+        Form::AutoSize => json!({ "type": ["string", "integer"] }),
+        Form::AutoCount => {
+            json!({ "type": ["integer", "string"], "minimum": 0, "pattern": "^([0-9]+|auto)$" })
+        }
         Form::Number => json!({ "type": "number" }),
         Form::Switch => json!({ "enum": ["on", "off", true, false] }),
         Form::OneOf(words) => json!({ "enum": words }),

@@ -25,6 +25,9 @@ pub struct Watch {
     opened: BTreeMap<usize, Totals>,
     last_verdicts: BTreeMap<Arc<str>, Verdict>,
     windows: VecDeque<Arc<WindowReport>>,
+    /// Of features in `windows`, and how many there may be.
+    kept_verdicts: usize,
+    max_verdicts: usize,
     decoded_exchanges: u64,
     input_rows: u64,
     output_rows: u64,
@@ -48,6 +51,7 @@ impl Watch {
         monitor: Monitor,
         tumbling: Tumbling,
         joiner: Joiner,
+        max_verdicts: usize,
     ) -> Self {
         Self {
             model_name,
@@ -58,6 +62,8 @@ impl Watch {
             opened: BTreeMap::new(),
             last_verdicts: BTreeMap::new(),
             windows: VecDeque::new(),
+            kept_verdicts: 0,
+            max_verdicts,
             decoded_exchanges: 0,
             input_rows: 0,
             output_rows: 0,
@@ -114,14 +120,23 @@ impl Watch {
         let coverage = totals.since(&opened).coverage();
         let span = WindowSpan { level, start: Some(start), end: Some(end), coverage };
         let report = Arc::new(self.monitor.close(span)?);
-        self.windows.push_back(Arc::clone(&report));
-        if self.windows.len() > KEPT_WINDOWS {
-            self.windows.pop_front();
-        }
+        self.keep(Arc::clone(&report));
         let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
         let before = before.unwrap_or(Verdict::InsufficientData);
         let reference = self.monitor.reference_state();
         (before != report.verdict).then_some(VerdictChange { before, report, reference })
+    }
+
+    /// The newest is kept whatever its size.
+    fn keep(&mut self, report: Arc<WindowReport>) {
+        self.kept_verdicts += report.features.len();
+        self.windows.push_back(report);
+        while self.windows.len() > KEPT_WINDOWS
+            || (self.kept_verdicts > self.max_verdicts && self.windows.len() > 1)
+        {
+            let Some(oldest) = self.windows.pop_front() else { break };
+            self.kept_verdicts -= oldest.features.len();
+        }
     }
 
     pub fn snapshot(&self) -> Snapshot {

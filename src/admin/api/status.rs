@@ -5,6 +5,7 @@ use crate::admin::moment::Moment;
 use crate::admin::state::{ExporterState, Readiness, Setting, State};
 use crate::archive::State as ArchiveState;
 use crate::capture::Totals;
+use crate::config::MemoryPlan;
 use crate::drift::ReferenceState;
 use crate::drift::Verdict;
 use crate::labels::{LabelWindow, Performance};
@@ -33,6 +34,7 @@ struct Status<'a> {
     labels: Labels<'a>,
     archive: Option<&'a ArchiveState>,
     exporters: &'a [ExporterState],
+    memory: &'a MemoryPlan,
     config: &'a [Setting],
 }
 
@@ -134,6 +136,7 @@ fn status_of<'a>(moment: &'a Moment<'a>) -> Status<'a> {
         labels: labels(moment),
         archive: analysis.archive.as_ref(),
         exporters: &moment.exporters,
+        memory: &moment.state.memory,
         config: &moment.state.settings,
     }
 }
