@@ -113,6 +113,16 @@ pub struct ClientTls {
     pub server_name: ServerName<'static>,
 }
 
+/// TLS towards receivers of telemetry. The files were good when they were checked; they may change at
+/// any time.
+#[derive(Debug, Clone, Default)]
+pub struct OutboundTls {
+    /// `None` trusts the public authorities.
+    pub ca: Option<PathBuf>,
+    /// Shown to a receiver that asks for a certificate.
+    pub identity: Option<IdentityFiles>,
+}
+
 impl Client {
     /// What the parser of heads has room for.
     pub const MOST_HEADERS: usize = 256;
@@ -261,6 +271,8 @@ pub struct Otlp {
     pub logs_url: Option<http::Uri>,
     pub traces_url: Option<http::Uri>,
     pub headers: Vec<(HeaderName, Secret)>,
+    /// For the URLs that are https.
+    pub tls: OutboundTls,
     pub interval: Duration,
     pub timeout: Duration,
     pub temporality: Temporality,

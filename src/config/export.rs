@@ -1,6 +1,6 @@
 //! The `export` section: resource, and OTLP where an endpoint is given.
 
-use super::checked::{Export, Otlp, Secret, Temporality, TraceSampler};
+use super::checked::{Export, Otlp, OutboundTls, Secret, Temporality, TraceSampler};
 use super::keys::TEMPORALITIES;
 use super::pod::Pod;
 use super::reader::Reader;
@@ -38,6 +38,7 @@ fn otlp(reader: &mut Reader<'_>) -> Option<Option<Otlp>> {
         logs_url: logs_url?,
         traces_url: traces_url?,
         headers: headers?,
+        tls: OutboundTls::default(),
         interval: interval?,
         timeout: timeout?,
         temporality: temporality?,

@@ -22,6 +22,7 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys, RootCertStore};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+use xxhash_rust::xxh3::Xxh3;
 
 /// Marks of a key under a passphrase: PKCS #8, and what OpenSSL wrote before it (RFC 1421).
 const ENCRYPTED: [&[u8]; 2] = [b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"Proc-Type: 4,ENCRYPTED"];
@@ -31,6 +32,30 @@ pub fn provider() -> &'static Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> =
         LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
     &PROVIDER
+}
+
+/// Those of the file, or the public ones.
+pub fn authorities(file: Option<&Path>) -> Result<RootCertStore, CredentialError> {
+    match file {
+        None => Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
+        Some(path) => PemFile::read(path)?.authorities(),
+    }
+}
+
+/// Of all contents, in order; a file that cannot be read has its error for a content.
+pub fn fingerprint<'a>(files: impl IntoIterator<Item = &'a Path>) -> u128 {
+    let mut all = Xxh3::new();
+    let content = |file: &Path| std::fs::read(file).map_err(|error| error.kind().to_string());
+    for file in files {
+        let (mark, bytes) = match content(file) {
+            Ok(bytes) => (0, bytes),
+            Err(error) => (1, error.into_bytes()),
+        };
+        all.update(&[mark]);
+        all.update(&bytes.len().to_le_bytes());
+        all.update(&bytes);
+    }
+    all.digest128()
 }
 
 /// One file as it was when it was read.

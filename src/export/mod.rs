@@ -8,6 +8,7 @@
 mod collect;
 mod counters;
 mod family;
+mod http;
 pub mod names;
 pub mod otlp;
 pub mod prometheus;
@@ -16,4 +17,5 @@ mod resource;
 pub use collect::{QueueState, Sources, collect};
 pub use counters::{Counters, Loss, Signal, SignalCounters};
 pub use family::{Attribute, Family, Point, Value};
+pub use http::SendError;
 pub use resource::Resource;

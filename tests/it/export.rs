@@ -18,7 +18,7 @@ use taffrail::config::{self, Temporality};
 use taffrail::distribution::Distribution;
 use taffrail::drift::ReferenceState;
 use taffrail::drift::{Distances, FeatureReport, Quality, Verdict, WindowReport};
-use taffrail::export::otlp::{Events, Exporter, OtlpError, Settings, Spans};
+use taffrail::export::otlp::{Events, Exporter, Settings, Spans};
 use taffrail::export::{Counters, Family, Loss, Resource, Signal, Value, names};
 use taffrail::pipeline::VerdictChange;
 use taffrail::sketch::{Kind, Role};
@@ -33,6 +33,7 @@ fn settings(collector: SocketAddr) -> Settings {
         logs_url: Some(url(collector, "/v1/logs")),
         traces_url: Some(url(collector, "/v1/traces")),
         headers: vec![(http::header::AUTHORIZATION, config::Secret::new("Bearer a%20b"))],
+        tls: config::OutboundTls::default(),
         interval: LONG,
         timeout: Duration::from_secs(10),
         temporality: Temporality::Cumulative,
@@ -490,14 +491,4 @@ async fn what_is_offered_after_the_end_is_counted() {
     let counters = running.stop().await;
     spans.offer(&exchange(200, None), "/invocations");
     assert_eq!(counters.otlp(Signal::Traces).lost(Loss::Shutdown), 2);
-}
-
-#[test]
-fn an_endpoint_that_needs_tls_is_refused_with_a_way_out() {
-    let mut settings = settings(vacant());
-    settings.otlp.traces_url = Some("https://collector:4318/v1/traces".parse().unwrap());
-    let counters = Arc::new(Counters::default());
-    let refused = Exporter::new(&settings, &resource(), counters, Vec::new).map(|_| ());
-    let Err(error @ OtlpError::NotHttp(_)) = refused else { panic!("{refused:?}") };
-    assert!(error.to_string().contains("export.otlp.endpoint is https://collector:4318"));
 }

@@ -5,9 +5,9 @@
 //! success counts what was rejected and is final. Stands in as the HTTP client of the exporters of
 //! opentelemetry-otlp, whose own retry would block the thread and hides what it gave up.
 
-use super::client::{self, PostError};
 use crate::config::Secret;
 use crate::export::counters::{Counters, Loss, Signal, SignalCounters};
+use crate::export::http::{Client, SendError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -23,6 +23,7 @@ use tokio::sync::watch;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 pub(super) struct Delivery {
+    client: Arc<Client>,
     url: Uri,
     headers: Vec<(HeaderName, Secret)>,
     timeout: Duration,
@@ -49,6 +50,7 @@ pub(super) enum Attempt {
 
 impl Delivery {
     pub(super) fn new(
+        client: Arc<Client>,
         otlp: &crate::config::Otlp,
         url: Uri,
         signal: Signal,
@@ -56,6 +58,7 @@ impl Delivery {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
+            client,
             url,
             headers: otlp.headers.clone(),
             timeout: otlp.timeout,
@@ -104,7 +107,7 @@ impl Delivery {
                 request.headers_mut().insert(name, value);
             }
         }
-        let attempt = match client::post(request, self.timeout).await {
+        let attempt = match self.client.send(request, self.timeout).await {
             Ok(response) => self.judge(response),
             Err(error) => self.unreached(&error),
         };
@@ -133,7 +136,7 @@ impl Delivery {
         }
     }
 
-    fn unreached(&self, error: &PostError) -> Attempt {
+    fn unreached(&self, error: &SendError) -> Attempt {
         self.failed(&crate::export::otlp::Chain(error));
         if error.is_permanent() {
             let mut response = Response::new(Bytes::new());

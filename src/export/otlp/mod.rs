@@ -9,7 +9,6 @@
 //! One future runs it all, on whatever runtime drives it: nothing here spawns.
 
 mod batch;
-mod client;
 mod delivery;
 mod events;
 mod exponential;
@@ -21,6 +20,7 @@ pub use spans::Spans;
 
 use super::counters::{Counters, Loss, Signal};
 use super::family::Family;
+use super::http::{Client, SendError};
 use super::resource::Resource;
 use crate::config;
 use batch::{Batcher, queue};
@@ -80,11 +80,8 @@ impl Settings {
 
 #[derive(Debug, Error)]
 pub enum OtlpError {
-    #[error(
-        "export.otlp.endpoint is {0}: this build speaks plain http:// to a collector; \
-         point it at one beside this process, or at an agent on the node"
-    )]
-    NotHttp(http::Uri),
+    #[error("export.otlp.tls")]
+    Tls(#[source] SendError),
     #[error("the exporter of {signal} cannot be built")]
     Build { signal: &'static str, source: ExporterBuildError },
 }
@@ -108,8 +105,10 @@ impl Exporter {
         collect: impl FnMut() -> Vec<Family> + Send + 'static,
     ) -> Result<(Self, Spans, Events), OtlpError> {
         let (stop, stopping) = watch::channel(false);
-        let builder = Builder { settings, resource, counters: &counters, stopping };
-        let metrics = builder.metrics(Box::new(collect))?;
+        let client = Client::new(settings.otlp.tls.clone()).map_err(OtlpError::Tls)?;
+        let client = Arc::new(client);
+        let builder = Builder { settings, resource, client, counters: &counters, stopping };
+        let metrics = builder.metrics(Box::new(collect));
         let (spans, traces) = builder.traces()?.unzip();
         let (events, logs) = builder.logs()?.unzip();
         let (spans, events) = (spans.unwrap_or(Spans::off()), events.unwrap_or_else(Events::off));
@@ -167,23 +166,22 @@ fn count_undelivered(counters: &Counters) {
 struct Builder<'a> {
     settings: &'a Settings,
     resource: &'a Resource,
+    client: Arc<Client>,
     counters: &'a Arc<Counters>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Builder<'_> {
-    fn metrics(&self, collect: Collect) -> Result<Option<Pusher>, OtlpError> {
+    fn metrics(&self, collect: Collect) -> Option<Pusher> {
         let otlp = &self.settings.otlp;
-        let Some(delivery) = self.delivery(otlp.metrics_url.as_ref(), Signal::Metrics)? else {
-            return Ok(None);
-        };
+        let delivery = self.delivery(otlp.metrics_url.as_ref(), Signal::Metrics)?;
         let encoder = Encoder::new(self.resource, otlp.temporality, self.settings.started_at);
-        Ok(Some(Pusher::new(collect, encoder, delivery, otlp.interval)))
+        Some(Pusher::new(collect, encoder, delivery, otlp.interval))
     }
 
     fn traces(&self) -> Result<Option<(Spans, Batcher<SpanSink>)>, OtlpError> {
         let (settings, signal) = (self.settings, Signal::Traces);
-        let Some(delivery) = self.delivery(settings.otlp.traces_url.as_ref(), signal)? else {
+        let Some(delivery) = self.delivery(settings.otlp.traces_url.as_ref(), signal) else {
             return Ok(None);
         };
         let exporter = opentelemetry_otlp::SpanExporter::builder();
@@ -202,7 +200,7 @@ impl Builder<'_> {
 
     fn logs(&self) -> Result<Option<(Events, Batcher<EventSink>)>, OtlpError> {
         let (settings, signal) = (self.settings, Signal::Logs);
-        let Some(delivery) = self.delivery(settings.otlp.logs_url.as_ref(), signal)? else {
+        let Some(delivery) = self.delivery(settings.otlp.logs_url.as_ref(), signal) else {
             return Ok(None);
         };
         let exporter = opentelemetry_otlp::LogExporter::builder();
@@ -217,18 +215,10 @@ impl Builder<'_> {
         Ok(Some((Events::new(outbox), batcher)))
     }
 
-    fn delivery(
-        &self,
-        url: Option<&http::Uri>,
-        signal: Signal,
-    ) -> Result<Option<Arc<Delivery>>, OtlpError> {
-        let Some(url) = url.cloned() else { return Ok(None) };
-        if url.scheme_str() != Some("http") {
-            return Err(OtlpError::NotHttp(url));
-        }
+    fn delivery(&self, url: Option<&http::Uri>, signal: Signal) -> Option<Arc<Delivery>> {
         let (counters, stopping) = (Arc::clone(self.counters), self.stopping.clone());
-        let delivery = Delivery::new(&self.settings.otlp, url, signal, counters, stopping);
-        Ok(Some(Arc::new(delivery)))
+        let (client, otlp) = (Arc::clone(&self.client), &self.settings.otlp);
+        Some(Arc::new(Delivery::new(client, otlp, url?.clone(), signal, counters, stopping)))
     }
 }
 

@@ -3,13 +3,11 @@
 use super::watch::{Fresh, Watched};
 use super::{HTTP1, HTTP2, Protocol, TlsError};
 use crate::config::ClientTls;
-use crate::credentials::{self, Identity, PemFile};
+use crate::credentials::{self, Identity};
 use arc_swap::ArcSwap;
-use rustls::RootCertStore;
 use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
-use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -81,7 +79,7 @@ fn fresh(tls: &ClientTls) -> Result<Fresh<ClientConfig>, TlsError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(credentials::provider()))
         .with_safe_default_protocol_versions()
         .map_err(|source| TlsError::Provider { group: GROUP, source })?
-        .with_root_certificates(roots(tls.ca.as_deref())?);
+        .with_root_certificates(credentials::authorities(tls.ca.as_deref()).map_err(files)?);
     let Some(identity) = &tls.identity else {
         return Ok(Fresh { config: builder.with_no_client_auth(), validity: None });
     };
@@ -89,13 +87,4 @@ fn fresh(tls: &ClientTls) -> Result<Fresh<ClientConfig>, TlsError> {
     let certified = SingleCertAndKey::from(identity.certified);
     let config = builder.with_client_cert_resolver(Arc::new(certified));
     Ok(Fresh { config, validity: identity.validity })
-}
-
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {
-    match ca {
-        None => Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
-        Some(path) => PemFile::read(path)
-            .and_then(|file| file.authorities())
-            .map_err(|source| TlsError::Files { group: GROUP, source }),
-    }
 }

@@ -6,14 +6,13 @@
 //! same bytes.
 
 use super::TlsError;
-use crate::credentials::Validity;
+use crate::credentials::{Validity, fingerprint};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use xxhash_rust::xxh3::Xxh3;
 
 /// What is made of the files as they are.
 pub(super) struct Fresh<C> {
@@ -99,7 +98,7 @@ impl Watched {
         files: Vec<PathBuf>,
         build: impl Fn() -> Result<Fresh<C>, TlsError> + Send + 'static,
     ) -> Result<(Arc<ArcSwap<C>>, Self), TlsError> {
-        let in_use = fingerprint(&files);
+        let in_use = fingerprint(files.iter().map(PathBuf::as_path));
         let Fresh { config, validity } = build()?;
         let current = Arc::new(ArcSwap::from_pointee(config));
         let swapped = Arc::clone(&current);
@@ -115,7 +114,7 @@ impl Watched {
 
     fn check(&mut self) {
         // Taken before the files are read for good: what is written in between is seen next time.
-        let seen = fingerprint(&self.files);
+        let seen = fingerprint(self.files.iter().map(PathBuf::as_path));
         if seen == self.in_use {
             self.last = Look::InUse;
         } else if self.last != Look::Refused(seen) {
@@ -152,20 +151,4 @@ impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watched").field("files", &self.files).finish_non_exhaustive()
     }
-}
-
-/// Of all contents, in order; a file that cannot be read has its error for a content.
-fn fingerprint(files: &[PathBuf]) -> u128 {
-    let mut all = Xxh3::new();
-    let content = |file: &Path| std::fs::read(file).map_err(|error| error.kind().to_string());
-    for file in files {
-        let (mark, bytes) = match content(file) {
-            Ok(bytes) => (0, bytes),
-            Err(error) => (1, error.into_bytes()),
-        };
-        all.update(&[mark]);
-        all.update(&bytes.len().to_le_bytes());
-        all.update(&bytes);
-    }
-    all.digest128()
 }

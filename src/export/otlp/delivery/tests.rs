@@ -28,6 +28,7 @@ fn delivery() -> (Delivery, watch::Sender<bool>) {
         logs_url: None,
         traces_url: None,
         headers: Vec::new(),
+        tls: crate::config::OutboundTls::default(),
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(10),
         temporality: crate::config::Temporality::Cumulative,
@@ -35,7 +36,8 @@ fn delivery() -> (Delivery, watch::Sender<bool>) {
     };
     let (stop, stopping) = watch::channel(false);
     let url = Uri::from_static("http://127.0.0.1:4318/v1/traces");
-    (Delivery::new(&otlp, url, Signal::Traces, Arc::default(), stopping), stop)
+    let client = Arc::new(Client::new(otlp.tls.clone()).unwrap());
+    (Delivery::new(client, &otlp, url, Signal::Traces, Arc::default(), stopping), stop)
 }
 
 async fn pause(delivery: &Delivery, retry_after: Option<Duration>) -> Duration {
