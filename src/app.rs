@@ -22,6 +22,7 @@ use crate::pulse::{Pulse, Pulses};
 use crate::{admin, archive, capture, drift, export, latency, proxy, tap};
 use arc_swap::ArcSwap;
 use control::Control;
+pub use control::reachable;
 use exports::Exports;
 use jiff::Timestamp;
 use readiness::Readiness;

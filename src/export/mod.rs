@@ -17,5 +17,5 @@ mod resource;
 pub use collect::{QueueState, Sources, collect};
 pub use counters::{Counters, Loss, Signal, SignalCounters};
 pub use family::{Attribute, Family, Point, Value};
-pub use http::SendError;
+pub use http::{Client, SendError};
 pub use resource::Resource;

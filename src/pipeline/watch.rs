@@ -149,6 +149,7 @@ impl Watch {
             reference: self.monitor.reference_state(),
             features: self.monitor.views(),
             features_over_limit: self.monitor.features_over_limit(),
+            extra_features: self.monitor.extra_features(),
             windows: self.windows.clone(),
             labels: self.joiner.report(),
             decoded_exchanges: self.decoded_exchanges,

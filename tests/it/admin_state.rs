@@ -34,6 +34,7 @@ pub(crate) fn fresh() -> State {
         reference: taffrail::drift::ReferenceState::Learning { rows: 1234, needed: 5000 },
         features: Vec::new(),
         features_over_limit: 0,
+        extra_features: 0,
         windows: [].into(),
         labels: no_labels(),
         decoded_exchanges: 0,

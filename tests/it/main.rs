@@ -8,6 +8,7 @@ mod app;
 mod app_lifecycle;
 mod cli_baseline;
 mod cli_check;
+mod cli_doctor;
 mod cli_drift;
 mod cli_recording;
 mod cli_support;

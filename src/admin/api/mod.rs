@@ -45,12 +45,16 @@ struct Features<'a> {
     features: &'a [FeatureView],
     /// Seen, but over `features.max`, and so not watched.
     features_over_limit: u64,
+    /// Carried by requests, but not in the baseline, and so not judged.
+    features_not_in_baseline: u64,
 }
 
 async fn features(Handle(state): Handle<Arc<State>>) -> Response {
     let analysis = state.analysis.load();
     let features_over_limit = analysis.features_over_limit;
-    Json(Features { features: &analysis.features, features_over_limit }).into_response()
+    let features_not_in_baseline = analysis.extra_features;
+    let features = &analysis.features;
+    Json(Features { features, features_over_limit, features_not_in_baseline }).into_response()
 }
 
 /// The answer to `GET /api/v1/drift`, in the shape of `taffrail drift --format json`: windows of every
