@@ -106,7 +106,7 @@ impl Watched {
         }
         let last = self.beat.epoch + Duration::from_millis(self.beat.last_ms.load(Relaxed));
         let silent = now.saturating_duration_since(last);
-        (silent > self.patience).then(|| Fault::Silent {
+        (silent > self.patience).then_some(Fault::Silent {
             seconds: silent.as_secs(),
             patience_seconds: self.patience.as_secs(),
         })
@@ -118,18 +118,19 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(30);
+    const NEARLY: Duration = Duration::from_secs(29);
 
     #[test]
     fn a_thread_is_stalled_once_its_patience_has_passed_and_well_after_its_next_beat() {
         let mut pulses = Pulses::default();
         let (one, _other) = (pulses.add("serving-0", PATIENCE), pulses.add("slow", 4 * PATIENCE));
         let start = Instant::now();
-        assert_eq!(pulses.stalled_at(start + PATIENCE - Duration::from_secs(1)), []);
+        assert_eq!(pulses.stalled_at(start + NEARLY), []);
         let late = start + PATIENCE + Duration::from_secs(5);
         let fault = Fault::Silent { seconds: 35, patience_seconds: 30 };
         assert_eq!(pulses.stalled_at(late), [Stalled { thread: "serving-0".into(), fault }]);
         one.beat_at(late);
-        assert_eq!(pulses.stalled_at(late + PATIENCE - Duration::from_secs(1)), []);
+        assert_eq!(pulses.stalled_at(late + NEARLY), []);
     }
 
     #[test]

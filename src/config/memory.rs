@@ -236,11 +236,10 @@ fn warn_if_over(plan: &MemoryPlan, reader: &mut Reader<'_>) {
         .iter()
         .filter_map(|part| Some(format!("{} takes {}", part.key?, mebibytes(part.bytes))))
         .collect();
-    let advice = match named.is_empty() {
-        true => {
-            "give the container more memory, or set capture.enabled or archive to off".to_owned()
-        }
-        false => format!("{}; lower it, or give the container more", named.join(", ")),
+    let advice = if named.is_empty() {
+        "give the container more memory, or set capture.enabled or archive to off".to_owned()
+    } else {
+        format!("{}; lower it, or give the container more", named.join(", "))
     };
     let most = keys.first().and_then(|part| part.key).unwrap_or_default();
     reader.warn(

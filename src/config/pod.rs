@@ -166,7 +166,7 @@ impl Pod {
     }
 
     /// A pod of a Deployment is named after it, the hash of its template, and a suffix; one of a
-    /// StatefulSet after it and its index.
+    /// `StatefulSet` after it and its index.
     fn workload(&self) -> Vec<(String, String)> {
         let Some(pod) = self.attributes.get("k8s.pod.name") else { return Vec::new() };
         let attribute = |name: &str, value: &str| (name.to_owned(), value.to_owned());

@@ -52,9 +52,8 @@ fn leaf(key: &Key) -> Value {
         Form::OptionalDuration => {
             json!({ "type": ["string", "number"], "pattern": OPTIONAL_DURATION })
         }
-        Form::Size => json!({ "type": ["string", "integer"] }),
+        Form::Size | Form::AutoSize => json!({ "type": ["string", "integer"] }),
         Form::Count => json!({ "type": "integer", "minimum": 0 }),
-        Form::AutoSize => json!({ "type": ["string", "integer"] }),
         Form::AutoCount => {
             json!({ "type": ["integer", "string"], "minimum": 0, "pattern": "^([0-9]+|auto)$" })
         }

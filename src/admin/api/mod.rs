@@ -41,7 +41,7 @@ pub(super) fn routes() -> Router<Arc<State>> {
 
 /// The answer to `GET /api/v1/features`. Each feature is a [`FeatureView`].
 #[derive(Serialize)]
-struct Features<'a> {
+struct Watched<'a> {
     features: &'a [FeatureView],
     /// Seen, but over `features.max`, and so not watched.
     features_over_limit: u64,
@@ -54,7 +54,7 @@ async fn features(Handle(state): Handle<Arc<State>>) -> Response {
     let features_over_limit = analysis.features_over_limit;
     let features_not_in_baseline = analysis.extra_features;
     let features = &analysis.features;
-    Json(Features { features, features_over_limit, features_not_in_baseline }).into_response()
+    Json(Watched { features, features_over_limit, features_not_in_baseline }).into_response()
 }
 
 /// The answer to `GET /api/v1/drift`, in the shape of `taffrail drift --format json`: windows of every

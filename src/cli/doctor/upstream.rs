@@ -8,10 +8,11 @@ use crate::proxy::tls::{self, Connector, Offer, Protocol};
 use http::StatusCode;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-/// Where model servers say how they do: KServe and Triton, vLLM and TorchServe, SageMaker, MLflow.
+/// Where model servers say how they do: `KServe` and Triton, vLLM and `TorchServe`, `SageMaker`, MLflow.
 const HEALTH: [&str; 6] = ["/v2/health/ready", "/v1/health", "/health", "/healthz", "/ping", "/"];
 /// For one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,10 +34,7 @@ pub(super) async fn check(config: &Config, findings: &mut Vec<Finding>, clock: &
     };
     let connected = format!("{} accepts connections, {}", upstream.authority, millis(took));
     findings.push(Finding::ok(CHECK, connected));
-    let way = match handshake(upstream, address, findings).await {
-        Some(way) => way,
-        None => return,
-    };
+    let Some(way) = handshake(upstream, address, findings).await else { return };
     answers(upstream, address, &way, findings, clock).await;
 }
 
@@ -137,12 +135,11 @@ async fn answers(
         {
             Ok(answer) => answer,
             Err(error) => {
-                let advice = match way.http2 {
-                    true => "if it speaks HTTP/1.1, set upstream.protocol to auto or http1",
-                    false => {
-                        "if it speaks TLS, write https:// in upstream.url; if HTTP/2 only, set \
+                let advice = if way.http2 {
+                    "if it speaks HTTP/1.1, set upstream.protocol to auto or http1"
+                } else {
+                    "if it speaks TLS, write https:// in upstream.url; if HTTP/2 only, set \
                               upstream.protocol to http2"
-                    }
                 };
                 let seen = format!("GET {path}: no answer: {}", chain(&*error));
                 return findings.push(Finding::fail(CHECK, seen, advice));
@@ -178,15 +175,23 @@ async fn get(
     let host = upstream.authority.as_str();
     let (stream, _) = connect(upstream, address).await?;
     let Some(connector) = &way.connector else {
-        return match way.http2 {
-            true => peer::get_http2(stream, "http", host, path).await,
-            false => peer::get_http1(stream, host, path).await,
-        };
+        return asked(stream, "http", host, path, way).await;
     };
     let offer = if way.http2 { Offer::Http2 } else { Offer::Http1 };
     let stream = connector.connect(stream, offer).await?.stream;
-    match way.http2 {
-        true => peer::get_http2(stream, "https", host, path).await,
-        false => peer::get_http1(stream, host, path).await,
+    asked(stream, "https", host, path, way).await
+}
+
+async fn asked(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    scheme: &str,
+    host: &str,
+    path: &str,
+    way: &Way,
+) -> Result<Answer, Failure> {
+    if way.http2 {
+        peer::get_http2(stream, scheme, host, path).await
+    } else {
+        peer::get_http1(stream, host, path).await
     }
 }
