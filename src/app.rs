@@ -59,6 +59,8 @@ pub enum StartError {
     Archive(#[from] archive::ArchiveError),
     #[error("export.otlp")]
     Otlp(#[from] export::otlp::OtlpError),
+    #[error("export.azure")]
+    Token(#[source] export::SendError),
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
 }

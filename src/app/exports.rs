@@ -5,7 +5,7 @@ use crate::admin::Recent;
 use crate::archive;
 use crate::config::Config;
 use crate::export::otlp::{self, Events, Exporter, Spans};
-use crate::export::{self, Family, QueueState, Resource, Sources};
+use crate::export::{self, AzureToken, Family, QueueState, Resource, Sources};
 use crate::pipeline::{Outlets, VerdictChange};
 use jiff::Timestamp;
 use std::net::SocketAddr;
@@ -31,12 +31,16 @@ impl Exports {
         let resource = Arc::new(Resource::new(&config.export, &config.model));
         let counters = Arc::new(export::Counters::default());
         let families = families(config, shared, &counters);
+        let azure = config.export.azure.clone();
+        let token = azure.map(AzureToken::new).transpose().map_err(StartError::Token)?;
+        let token = token.map(Arc::new);
         let (exporter, spans, events) = match &config.export.otlp {
             None => (None, Spans::off(), Events::off()),
             Some(otlp) => {
                 let settings = otlp::Settings {
                     started_at: started_at.into(),
                     scheme: config.scheme(),
+                    token: token.clone(),
                     ..otlp::Settings::new(otlp.clone(), listen, config.upstream.clone())
                 };
                 let collect = Arc::clone(&families);

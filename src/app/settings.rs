@@ -85,7 +85,7 @@ pub(super) fn archive(config: &Config) -> Option<archive::Settings> {
 
 /// Spans are made only where a collector takes them; else trace headers pass as they are.
 pub(super) fn tracing(config: &Config) -> tap::Tracing {
-    match config.export.otlp.as_ref().filter(|otlp| otlp.traces_url.is_some()) {
+    match config.export.otlp.as_ref().filter(|otlp| otlp.traces.is_some()) {
         Some(otlp) => tap::Tracing::On(otlp.sampler),
         None => tap::Tracing::Off,
     }

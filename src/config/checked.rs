@@ -258,25 +258,88 @@ pub enum Archive {
 #[derive(Debug, Clone)]
 pub struct Export {
     pub otlp: Option<Otlp>,
+    /// Given where a receiver wants a token.
+    pub azure: Option<Azure>,
     /// Key and value pairs of the resource, from configuration and `OTEL_RESOURCE_ATTRIBUTES`.
     pub resource: Vec<(String, String)>,
     pub service_name: String,
 }
 
-/// OTLP over HTTP with binary protobuf.
+/// OTLP, in binary protobuf.
 #[derive(Debug, Clone)]
 pub struct Otlp {
-    /// Full URLs; `None` turns a signal off.
-    pub metrics_url: Option<http::Uri>,
-    pub logs_url: Option<http::Uri>,
-    pub traces_url: Option<http::Uri>,
-    pub headers: Vec<(HeaderName, Secret)>,
+    /// `None` turns a signal off.
+    pub metrics: Option<Receiver>,
+    pub logs: Option<Receiver>,
+    pub traces: Option<Receiver>,
     /// For the URLs that are https.
     pub tls: OutboundTls,
+    pub auth: OtlpAuth,
     pub interval: Duration,
-    pub timeout: Duration,
     pub temporality: Temporality,
     pub sampler: TraceSampler,
+}
+
+impl Otlp {
+    /// Of every signal that is on.
+    pub fn receivers(&self) -> impl Iterator<Item = &Receiver> {
+        [&self.metrics, &self.logs, &self.traces].into_iter().flatten()
+    }
+}
+
+/// Where one signal goes, and how.
+#[derive(Debug, Clone)]
+pub struct Receiver {
+    /// Whole; over gRPC without a path.
+    pub url: http::Uri,
+    pub protocol: OtlpProtocol,
+    pub compression: Compression,
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// For one attempt.
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtlpProtocol {
+    #[default]
+    Http,
+    Grpc,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    #[default]
+    None,
+    Gzip,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpAuth {
+    /// Beside the headers that are given.
+    None,
+    /// A bearer token of Microsoft Entra ID, see [`Azure`].
+    Azure,
+}
+
+/// Whose tokens are sent, and what they are good for.
+#[derive(Debug, Clone)]
+pub struct Azure {
+    pub identity: AzureIdentity,
+    /// Ends with `/.default`; without that it is the resource.
+    pub scope: String,
+}
+
+/// Who asks Microsoft Entra ID for a token.
+#[derive(Debug, Clone)]
+pub enum AzureIdentity {
+    /// A federated token of the pod's is exchanged for one of Entra ID.
+    Workload { authority: http::Uri, tenant_id: String, client_id: String, token_file: PathBuf },
+    /// App Service, Functions and Container Apps.
+    AppService { url: http::Uri, header: Secret, client_id: Option<String> },
+    /// Computes and endpoints of Azure Machine Learning.
+    MachineLearning { url: http::Uri, secret: Secret, client_id: Option<String> },
+    /// The metadata service of virtual machines, and so of the nodes of a cluster.
+    Metadata { url: http::Uri, client_id: Option<String> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -149,6 +149,10 @@ pub(super) fn names_under(group: &str) -> Vec<&'static str> {
 pub(super) const UPSTREAM_PROTOCOLS: &[&str] = &["auto", "http1", "http2", "h2c"];
 pub(super) const PAYLOAD_PROTOCOLS: &[&str] =
     &["auto", "open_inference_v2", "kserve_v1", "mlflow", "azure_ml", "csv", "pointers"];
+pub(super) const OTLP_PROTOCOLS: &[&str] = &["http/protobuf", "grpc"];
+pub(super) const COMPRESSIONS: &[&str] = &["none", "gzip"];
+pub(super) const OTLP_AUTHS: &[&str] = &["none", "azure"];
+pub(super) const AZURE_CREDENTIALS: &[&str] = &["auto", "workload_identity", "managed_identity"];
 pub(super) const TEMPORALITIES: &[&str] = &["cumulative", "delta"];
 pub(super) const SAMPLERS: &[&str] = &[
     "always_on",
@@ -221,16 +225,40 @@ pub static KEYS: &[Key] = &[
     Key::new("export.service_name", Form::Text, "taffrail", "service.name of every signal"),
     Key::new("export.resource", Form::Map, "", "Further resource attributes of every signal"),
     Key::new("export.otlp.enabled", Form::Switch, "on", "Off sends nothing, endpoint or not"),
-    Key::new("export.otlp.endpoint", Form::Url, "", "An OpenTelemetry collector, OTLP over HTTP: http://127.0.0.1:4318").usual(),
-    Key::new("export.otlp.metrics_url", Form::Url, "", "Full URL for metrics, in place of <endpoint>/v1/metrics; none sends none"),
-    Key::new("export.otlp.logs_url", Form::Url, "", "Full URL for log events, in place of <endpoint>/v1/logs; none sends none"),
-    Key::new("export.otlp.traces_url", Form::Url, "", "Full URL for spans, in place of <endpoint>/v1/traces; none sends none"),
+    Key::new("export.otlp.endpoint", Form::Url, "", "An OpenTelemetry collector, OTLP: http://127.0.0.1:4318, or https://").usual(),
+    Key::new("export.otlp.protocol", Form::OneOf(OTLP_PROTOCOLS), "http/protobuf", "What it speaks: http/protobuf (usually on port 4318) or grpc (4317)").usual(),
+    Key::new("export.otlp.compression", Form::OneOf(COMPRESSIONS), "none", "Of what is sent: none or gzip"),
     Key::new("export.otlp.headers", Form::SecretMap, "", "Headers sent with every export"),
-    Key::new("export.otlp.interval", Form::Duration, "60s", "Between two exports of metrics"),
     Key::new("export.otlp.timeout", Form::Duration, "10s", "For one export"),
-    Key::new("export.otlp.temporality", Form::OneOf(TEMPORALITIES), "cumulative", "Of counters and histograms"),
+    Key::new("export.otlp.tls.ca", Form::Path, "", "Authorities, in PEM, that the collector's certificate must chain to; else the public ones"),
+    Key::new("export.otlp.tls.certificate", Form::Path, "", "Taffrail's own certificate towards the collector, with its chain, in PEM"),
+    Key::new("export.otlp.tls.key", Form::Path, "", "The private key of that certificate, in PEM"),
+    Key::new("export.otlp.auth", Form::OneOf(OTLP_AUTHS), "none", "azure sends a token of Microsoft Entra ID with every export: see export.azure"),
+    Key::new("export.otlp.interval", Form::Duration, "60s", "Between two exports of metrics"),
+    Key::new("export.otlp.temporality", Form::OneOf(TEMPORALITIES), "cumulative", "Of counters and histograms; delta unless given, where export.otlp.auth is azure"),
     Key::new("export.otlp.sampler", Form::OneOf(SAMPLERS), "parentbased_always_on", "Which exchanges become spans"),
     Key::new("export.otlp.sampler_ratio", Form::Number, "1.0", "For the samplers with a ratio, from 0 to 1"),
+    Key::new("export.otlp.metrics_url", Form::Url, "", "Full URL for metrics, in place of <endpoint>/v1/metrics; none sends none"),
+    Key::new("export.otlp.metrics_protocol", Form::OneOf(OTLP_PROTOCOLS), "", "For metrics, in place of export.otlp.protocol"),
+    Key::new("export.otlp.metrics_compression", Form::OneOf(COMPRESSIONS), "", "For metrics, in place of export.otlp.compression"),
+    Key::new("export.otlp.metrics_headers", Form::SecretMap, "", "For metrics, in place of export.otlp.headers"),
+    Key::new("export.otlp.metrics_timeout", Form::Duration, "", "For metrics, in place of export.otlp.timeout"),
+    Key::new("export.otlp.logs_url", Form::Url, "", "Full URL for log events, in place of <endpoint>/v1/logs; none sends none"),
+    Key::new("export.otlp.logs_protocol", Form::OneOf(OTLP_PROTOCOLS), "", "For log events, in place of export.otlp.protocol"),
+    Key::new("export.otlp.logs_compression", Form::OneOf(COMPRESSIONS), "", "For log events, in place of export.otlp.compression"),
+    Key::new("export.otlp.logs_headers", Form::SecretMap, "", "For log events, in place of export.otlp.headers"),
+    Key::new("export.otlp.logs_timeout", Form::Duration, "", "For log events, in place of export.otlp.timeout"),
+    Key::new("export.otlp.traces_url", Form::Url, "", "Full URL for spans, in place of <endpoint>/v1/traces; none sends none"),
+    Key::new("export.otlp.traces_protocol", Form::OneOf(OTLP_PROTOCOLS), "", "For spans, in place of export.otlp.protocol"),
+    Key::new("export.otlp.traces_compression", Form::OneOf(COMPRESSIONS), "", "For spans, in place of export.otlp.compression"),
+    Key::new("export.otlp.traces_headers", Form::SecretMap, "", "For spans, in place of export.otlp.headers"),
+    Key::new("export.otlp.traces_timeout", Form::Duration, "", "For spans, in place of export.otlp.timeout"),
+    Key::new("export.azure.credential", Form::OneOf(AZURE_CREDENTIALS), "auto", "Who asks Entra ID for a token: workload_identity, managed_identity, or what is there"),
+    Key::new("export.azure.tenant_id", Form::Text, "", "Of the workload identity; else AZURE_TENANT_ID"),
+    Key::new("export.azure.client_id", Form::Text, "", "Of the workload identity, or of a user-assigned managed one; else AZURE_CLIENT_ID"),
+    Key::new("export.azure.token_file", Form::Path, "", "The workload's federated token; else AZURE_FEDERATED_TOKEN_FILE"),
+    Key::new("export.azure.authority", Form::Url, "https://login.microsoftonline.com", "Where tokens of workload identities come from; else AZURE_AUTHORITY_HOST"),
+    Key::new("export.azure.scope", Form::Text, "https://monitor.azure.com/.default", "What a token is for; another in clouds of their own"),
     Key::new("kubernetes.pod_info", Form::Directory, "/etc/podinfo", "A downward API volume with the pod's labels and annotations"),
     Key::new("drain.delay", Form::Duration, "0s", "How long new connections are still taken after the signal to stop"),
     Key::new("drain.timeout", Form::Duration, "30s", "How long exchanges in flight may take after that"),

@@ -12,9 +12,6 @@ const KEYS: &[(&str, &str)] = &[
     ("admin.tls", "TLS on the admin address"),
 ];
 
-pub(super) const NO_TLS: &str =
-    "this version exports over plain http only, as within a pod; write http://host:port";
-
 /// What to say of `name` if a later version has it, or has keys under it.
 pub(super) fn refusal(name: &str) -> Option<String> {
     let (_, what) = KEYS.iter().find(|(later, _)| *later == name || keys::is_under(name, later))?;

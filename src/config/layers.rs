@@ -1,8 +1,9 @@
-//! Flags over `TAFFRAIL_*` over the file over `OTEL_*` over defaults: who said what about each key.
+//! Flags over `TAFFRAIL_*` over the file over `OTEL_*` and `AZURE_*` over defaults: who said what about each key.
 //!
 //! Texts enter, still unchecked; one value a key leaves, with its origin. Names that no key has are
 //! refused here; variables are only warned of, since an orchestrator injects some of its own.
 
+use super::azure;
 use super::keys::{self, Form, KEYS, Key};
 use super::later;
 use super::otel;
@@ -59,12 +60,15 @@ pub(super) struct Layers {
     settings: Vec<Setting>,
     pub problems: Vec<Problem>,
     pub warnings: Vec<Problem>,
+    /// Not of keys.
+    pub platform: azure::Platform,
 }
 
 impl Layers {
     pub(super) fn gather(sources: &Sources) -> Self {
         let mut layers = Self::default();
         otel::gather(&sources.variables, &mut layers);
+        azure::gather(&sources.variables, &mut layers);
         if let Some(path) = &sources.file {
             layers.read_file(path);
         }

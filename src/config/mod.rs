@@ -3,6 +3,7 @@
 //! Only the checked type leaves this module. Every problem is reported, not the first, with the key,
 //! the value and what is allowed. Texts come in by [`Sources`], layered by [`keys`], the one table.
 
+mod azure;
 mod check;
 mod checked;
 mod effective;
@@ -12,6 +13,7 @@ mod later;
 mod layers;
 mod memory;
 mod otel;
+mod otlp;
 mod pod;
 mod problem;
 mod quantity;

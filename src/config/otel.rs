@@ -11,10 +11,28 @@ use percent_encoding::percent_decode_str;
 /// Variables that set one key, and how their text becomes ours.
 const PLAIN: &[(&str, &str, Reading)] = &[
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "export.otlp.endpoint", Reading::AsIs),
-    ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "export.otlp.metrics_url", Reading::AsIs),
-    ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "export.otlp.logs_url", Reading::AsIs),
-    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "export.otlp.traces_url", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "export.otlp.protocol", Reading::Protocol),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "export.otlp.compression", COMPRESSION),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "export.otlp.headers", Reading::Pairs),
     ("OTEL_EXPORTER_OTLP_TIMEOUT", "export.otlp.timeout", Reading::Milliseconds),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", "export.otlp.tls.ca", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "export.otlp.tls.certificate", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "export.otlp.tls.key", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "export.otlp.metrics_url", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "export.otlp.metrics_protocol", Reading::Protocol),
+    ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "export.otlp.metrics_compression", COMPRESSION),
+    ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "export.otlp.metrics_headers", Reading::Pairs),
+    ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "export.otlp.metrics_timeout", Reading::Milliseconds),
+    ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "export.otlp.logs_url", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "export.otlp.logs_protocol", Reading::Protocol),
+    ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "export.otlp.logs_compression", COMPRESSION),
+    ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "export.otlp.logs_headers", Reading::Pairs),
+    ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "export.otlp.logs_timeout", Reading::Milliseconds),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "export.otlp.traces_url", Reading::AsIs),
+    ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "export.otlp.traces_protocol", Reading::Protocol),
+    ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "export.otlp.traces_compression", COMPRESSION),
+    ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "export.otlp.traces_headers", Reading::Pairs),
+    ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "export.otlp.traces_timeout", Reading::Milliseconds),
     ("OTEL_METRIC_EXPORT_INTERVAL", "export.otlp.interval", Reading::Milliseconds),
     (
         "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
@@ -24,9 +42,10 @@ const PLAIN: &[(&str, &str, Reading)] = &[
     ("OTEL_TRACES_SAMPLER", "export.otlp.sampler", Reading::OneOf(keys::SAMPLERS)),
     ("OTEL_TRACES_SAMPLER_ARG", "export.otlp.sampler_ratio", Reading::Share),
     ("OTEL_SERVICE_NAME", "export.service_name", Reading::AsIs),
-    ("OTEL_EXPORTER_OTLP_HEADERS", "export.otlp.headers", Reading::Pairs),
     ("OTEL_RESOURCE_ATTRIBUTES", "export.resource", Reading::Attributes),
 ];
+
+const COMPRESSION: Reading = Reading::OneOf(keys::COMPRESSIONS);
 
 /// `none` turns the signal off.
 const EXPORTERS: &[(&str, &str)] = &[
@@ -35,19 +54,14 @@ const EXPORTERS: &[(&str, &str)] = &[
     ("OTEL_TRACES_EXPORTER", "export.otlp.traces_url"),
 ];
 
-const PROTOCOLS: &[&str] = &[
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-];
-
 #[derive(Clone, Copy)]
 enum Reading {
     AsIs,
     Milliseconds,
     Share,
     OneOf(&'static [&'static str]),
+    /// As it is, so that one that is not spoken is a problem.
+    Protocol,
     /// `k=v,k=v`, percent-encoded as in the W3C Baggage.
     Pairs,
     /// The same, and one that cannot be decoded spoils them all, as the specification asks.
@@ -70,13 +84,6 @@ pub(super) fn gather(variables: &[(String, String)], layers: &mut Layers) {
             exporter(name, key, text, layers);
         }
     }
-    for name in PROTOCOLS {
-        if let Some(text) = given(name).filter(|text| *text != "http/protobuf") {
-            let message =
-                format!("{text:?} is not spoken; only http/protobuf is (usually on port 4318)");
-            layers.problem(Origin::OtelVariable((*name).to_owned()), "", message);
-        }
-    }
     warn_of_unread(variables, layers);
     match given("OTEL_SDK_DISABLED") {
         Some(text) if text.eq_ignore_ascii_case("true") => {
@@ -86,16 +93,22 @@ pub(super) fn gather(variables: &[(String, String)], layers: &mut Layers) {
     }
 }
 
-/// Settings of the exporter that this version does not have: headers of one signal, TLS, compression.
+/// Files of TLS are those of all signals; what else is not read has no meaning here.
 fn warn_of_unread(variables: &[(String, String)], layers: &mut Layers) {
-    let is_read =
-        |name: &str| PLAIN.iter().any(|(known, ..)| *known == name) || PROTOCOLS.contains(&name);
+    let is_read = |name: &str| PLAIN.iter().any(|(known, ..)| *known == name);
     for (name, value) in variables {
         let is_exporters = name.starts_with("OTEL_EXPORTER_OTLP_") && !value.trim().is_empty();
-        if is_exporters && !is_read(name) {
-            let message = "this version does not read this variable; it is ignored";
-            layers.warn(Origin::OtelVariable(name.clone()), message);
+        if !is_exporters || is_read(name) {
+            continue;
         }
+        let is_of_one = ["_CERTIFICATE", "_CLIENT_KEY"].iter().any(|end| name.ends_with(end));
+        let message = if is_of_one {
+            "files are those of all signals here; this variable is ignored, \
+             set OTEL_EXPORTER_OTLP_CERTIFICATE, …_CLIENT_CERTIFICATE and …_CLIENT_KEY"
+        } else {
+            "this version does not read this variable; it is ignored"
+        };
+        layers.warn(Origin::OtelVariable(name.clone()), message);
     }
 }
 
@@ -103,6 +116,7 @@ fn plain(name: &str, key: &str, reading: Reading, text: &str, layers: &mut Layer
     let lowered = text.to_ascii_lowercase();
     let value = match reading {
         Reading::AsIs => Ok(Value::Text(text.to_owned())),
+        Reading::Protocol => Ok(Value::Text(lowered)),
         Reading::Milliseconds => match text.parse::<u64>() {
             Ok(millis) => Ok(Value::Text(format!("{millis}ms"))),
             Err(_) => Err("is not a whole number of milliseconds".to_owned()),

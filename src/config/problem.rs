@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     Default,
-    /// One of the `OTEL_*` variables.
+    /// One of the variables of a platform: `OTEL_*`, `AZURE_*`.
     OtelVariable(String),
     File {
         path: PathBuf,

@@ -1,7 +1,6 @@
 //! Reads one key at a time as a typed value, and keeps every problem instead of stopping at the first.
 
 use super::keys::{self, Form};
-use super::later;
 use super::layers::{Layers, Value, from_line};
 use super::problem::{Origin, Problem};
 use super::quantity;
@@ -203,17 +202,6 @@ impl Reader<'_> {
                 None
             }
         }
-    }
-
-    /// An `http://host[:port][/path]` URL.
-    pub(super) fn url(&mut self, name: &str) -> Option<Uri> {
-        self.read(name, |text| {
-            let uri = http_url(text)?;
-            match uri.scheme_str() {
-                Some("https") => Err(format!("asks for TLS; {}", later::NO_TLS)),
-                _ => Ok(uri),
-            }
-        })
     }
 
     /// An `http://` or `https://host[:port][/path]` URL.

@@ -1,5 +1,8 @@
 //! Every key by every way in, who wins, and what is said of mistakes.
 
+mod azure;
+mod otlp;
+
 use super::keys::{Form, KEYS, Key};
 use super::*;
 use crate::credentials::made::{Authority, Made};
@@ -40,11 +43,19 @@ fn from_variables(variables: &[(&str, &str)]) -> Result<(Config, Vec<Problem>), 
 /// A value that the key takes and that is not its default.
 fn sample(key: &Key, existing_file: &str, identity: &Made) -> String {
     match (key.name, key.form) {
-        ("tls.key" | "upstream.tls.key", _) => identity.key.display().to_string(),
-        ("tls.certificate" | "tls.client_ca", _) => identity.certificate.display().to_string(),
-        ("upstream.tls.certificate" | "upstream.tls.ca", _) => {
-            identity.certificate.display().to_string()
+        ("tls.key" | "upstream.tls.key" | "export.otlp.tls.key", _) => {
+            identity.key.display().to_string()
         }
+        ("export.azure.scope", _) => "https://monitor.azure.us/.default".into(),
+        (
+            "tls.certificate"
+            | "tls.client_ca"
+            | "upstream.tls.certificate"
+            | "upstream.tls.ca"
+            | "export.otlp.tls.certificate"
+            | "export.otlp.tls.ca",
+            _,
+        ) => identity.certificate.display().to_string(),
         ("archive.url", _) => "file:///tmp/archive".into(),
         ("archive.formats", _) => "parquet".into(),
         ("windows", _) => "1m,2m".into(),
@@ -104,6 +115,12 @@ fn companions(key: &'static str, identity: &Made) -> Vec<(&'static str, String)>
         "upstream.tls.certificate" => vec![https, private("upstream.tls.key")],
         "upstream.tls.key" => vec![https, certificate("upstream.tls.certificate")],
         "upstream.tls.ca" | "upstream.tls.server_name" => vec![https],
+        "export.otlp.tls.certificate" => {
+            vec![(UPSTREAM.0, UPSTREAM.1.into()), private("export.otlp.tls.key")]
+        }
+        "export.otlp.tls.key" => {
+            vec![(UPSTREAM.0, UPSTREAM.1.into()), certificate("export.otlp.tls.certificate")]
+        }
         _ => vec![(UPSTREAM.0, UPSTREAM.1.into())],
     }
 }
@@ -221,14 +238,6 @@ fn keys_of_later_versions_are_refused_by_name() {
 }
 
 #[test]
-fn exports_over_https_are_refused_as_not_there_yet() {
-    let endpoint = ("export.otlp.endpoint", "https://host:1");
-    let problems = Config::from_pairs(&[UPSTREAM, endpoint]).unwrap_err();
-    assert_eq!(problems.len(), 1, "{problems}");
-    assert!(problems.to_string().contains("plain http only"), "{problems}");
-}
-
-#[test]
 fn an_empty_group_is_no_problem_and_archive_may_be_off() {
     assert!(from_yaml("export: { prometheus: {} }\nmodel:\n").is_ok());
     assert!(matches!(from_yaml("archive: off\n").unwrap().archive, Archive::Off));
@@ -277,98 +286,6 @@ fn the_upstream_keeps_its_base_path_and_gets_a_port() {
     for url in ["model:8080", "http://", "ftp://a", "http://u:p@a", "http://a:99999", "http://a/?q"]
     {
         assert!(Config::from_pairs(&[("upstream.url", url)]).is_err(), "{url}");
-    }
-}
-
-mod otel {
-    use super::*;
-
-    fn otlp(variables: &[(&str, &str)]) -> Option<Otlp> {
-        from_variables(variables).unwrap().0.export.otlp
-    }
-
-    #[test]
-    fn an_endpoint_turns_every_signal_on() {
-        let otlp = otlp(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/")]).unwrap();
-        assert_eq!(otlp.metrics_url.unwrap(), "http://c:4318/v1/metrics");
-        assert_eq!(otlp.traces_url.unwrap(), "http://c:4318/v1/traces");
-    }
-
-    #[test]
-    fn a_signal_may_have_its_own_url_or_none() {
-        let otlp = otlp(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
-            ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://logs:1/in"),
-            ("OTEL_TRACES_EXPORTER", "none"),
-        ])
-        .unwrap();
-        assert_eq!(otlp.logs_url.unwrap(), "http://logs:1/in");
-        assert_eq!(otlp.traces_url, None);
-    }
-
-    #[test]
-    fn disabled_sends_nothing() {
-        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
-        assert!(otlp(&[endpoint, ("OTEL_SDK_DISABLED", "TRUE")]).is_none());
-    }
-
-    #[test]
-    fn numbers_words_and_pairs_are_read() {
-        let (config, warnings) = from_variables(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x, y=z"),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
-            ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
-            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"),
-            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
-            ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
-            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a%2Cb,team=m%C3%BC"),
-            ("OTEL_LOGS_EXPORTER", "console"),
-        ])
-        .unwrap();
-        let otlp = config.export.otlp.unwrap();
-        assert_eq!(otlp.headers[0].1.expose(), "Bearer x");
-        assert_eq!(otlp.timeout, Duration::from_millis(2500));
-        assert_eq!(otlp.interval, Duration::from_secs(1));
-        assert_eq!(otlp.temporality, Temporality::Delta);
-        assert_eq!(otlp.sampler, TraceSampler::ParentBased(0.25));
-        assert_eq!(config.export.service_name, "a,b");
-        assert_eq!(config.export.resource, [("team".to_owned(), "mü".to_owned())]);
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-    }
-
-    #[test]
-    fn what_the_exporter_does_not_have_is_warned_of() {
-        let (_, warnings) = from_variables(&[
-            ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a=b"),
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", ""),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
-        ])
-        .unwrap();
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].to_string().contains("METRICS_HEADERS"), "{warnings:?}");
-    }
-
-    #[test]
-    fn another_protocol_is_a_problem() {
-        let problems = from_variables(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).unwrap_err();
-        assert!(problems.to_string().contains("only http/protobuf"), "{problems}");
-    }
-
-    #[test]
-    fn an_endpoint_of_the_file_beats_a_signal_url_of_otel() {
-        let yaml = file("export: { otlp: { endpoint: http://file:1 } }\n");
-        let sources = Sources {
-            file: Some(yaml.path().to_owned()),
-            flags: vec![(UPSTREAM.0, UPSTREAM.1.into())],
-            variables: vec![(
-                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT".into(),
-                "http://otel:1/m".into(),
-            )],
-            ..Sources::default()
-        };
-        let otlp = Config::load(&sources).unwrap().0.export.otlp.unwrap();
-        assert_eq!(otlp.metrics_url.unwrap(), "http://file:1/v1/metrics");
     }
 }
 

@@ -1,10 +1,10 @@
-//! The `tls` and `upstream.tls` sections. Every file is read, so that a bad one is told here and not
+//! The sections about TLS. Every file is read, so that a bad one is told here and not
 //! by a handshake that fails; what is kept are paths, as the files may change later.
 
 #[cfg(test)]
 mod tests;
 
-use super::checked::{ClientTls, IdentityFiles, ServerTls};
+use super::checked::{ClientTls, IdentityFiles, OutboundTls, ServerTls};
 use super::reader::Reader;
 use crate::credentials::{CredentialError, Identity, PemFile};
 use http::Uri;
@@ -21,9 +21,21 @@ const OF_CLIENT: IdentityKeys =
     IdentityKeys { certificate: "upstream.tls.certificate", key: "upstream.tls.key" };
 
 /// The keys that name the two files of an identity.
-struct IdentityKeys {
-    certificate: &'static str,
-    key: &'static str,
+pub(super) struct IdentityKeys {
+    pub(super) certificate: &'static str,
+    pub(super) key: &'static str,
+}
+
+/// The keys of TLS towards a receiver of telemetry.
+pub(super) struct OutboundKeys {
+    pub(super) ca: &'static str,
+    pub(super) identity: IdentityKeys,
+}
+
+pub(super) fn outbound(reader: &mut Reader<'_>, keys: &OutboundKeys) -> Option<OutboundTls> {
+    let ca = authorities(reader, keys.ca);
+    let identity = identity(reader, &keys.identity);
+    Some(OutboundTls { ca: ca?, identity: identity? })
 }
 
 #[expect(clippy::option_option, reason = "the outer one is a problem, the inner one no TLS")]

@@ -5,6 +5,7 @@
 //! pushes them, with spans and events, to a collector. The promise: telemetry that is not delivered
 //! is counted, and takes bounded memory while it waits.
 
+mod azure_token;
 mod collect;
 mod counters;
 mod family;
@@ -14,6 +15,7 @@ pub mod otlp;
 pub mod prometheus;
 mod resource;
 
+pub use azure_token::AzureToken;
 pub use collect::{QueueState, Sources, collect};
 pub use counters::{Counters, Loss, Signal, SignalCounters};
 pub use family::{Attribute, Family, Point, Value};

@@ -28,6 +28,7 @@ pub enum Kind {
 /// Keys of attributes, in OTLP spelling.
 pub mod key {
     pub const BIN: &str = "bin";
+    pub const CHECK: &str = "check";
     pub const ERROR_TYPE: &str = "error.type";
     pub const EXPORTER: &str = "exporter";
     pub const FEATURE: &str = "feature";
@@ -191,6 +192,8 @@ mod table {
         QUALITY_TYPE_ERROR_RATIO = gauge("taffrail.quality.type_error_ratio", "1", FEATURE, "Share of live rows where the feature has the wrong type.");
         QUALITY_OUT_OF_BOUNDS_RATIO = gauge("taffrail.quality.out_of_bounds_ratio", "1", FEATURE, "Share of live rows outside the baseline's range.");
         QUALITY_NEW_CATEGORY_RATIO = gauge("taffrail.quality.new_category_ratio", "1", FEATURE, "Share of live rows with a level the baseline never saw.");
+        QUALITY_ROWS_CHECKED = counter("taffrail.quality.rows.checked", "{row}", FEATURE, "Live rows whose quality was looked at: what a share over any time divides by.");
+        QUALITY_ROWS_FLAGGED = counter("taffrail.quality.rows.flagged", "{row}", &[key::FEATURE, key::ROLE, key::CHECK], "Live rows that a check found: null, type_error, out_of_bounds or new_category.");
         DRIFT_DISTANCE = gauge("taffrail.drift.distance", "1", &[key::FEATURE, key::ROLE, key::METHOD, key::WINDOW], "Distance between the last closed window and the baseline.");
         DRIFT_P_VALUE = gauge("taffrail.drift.p_value", "", FEATURE_WINDOW, "p-value of the last closed window against the baseline, before correction for many features.");
         DRIFT_SIGNIFICANT = gauge("taffrail.drift.significant", "", FEATURE_WINDOW, "1 if the difference is not chance, at drift.false_discovery_rate.");

@@ -1,6 +1,6 @@
 //! The whole sidecar in this process: traffic in, verdicts, labels, metrics and the archive out.
 
-use crate::export_collector::{Arrival, Collector};
+use crate::export::collector::{Arrival, Collector};
 use crate::support::sidecar::PATIENCE;
 use crate::support::wire::{Message, Peer, Upstream, sized};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;

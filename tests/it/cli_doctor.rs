@@ -184,18 +184,18 @@ fn a_collector_takes_an_export_of_nothing_or_says_why_not() {
     });
     let told = otlp(&good);
     for check in ["otlp metrics", "otlp logs", "otlp traces"] {
-        told.is(check, "ok", &["200", "takes exports"]);
+        told.is(check, "ok", &["takes exports"]);
     }
     for (head, state, part) in [
         ("HTTP/1.1 401 Unauthorized", "fail", "export.otlp.headers"),
         ("HTTP/1.1 404 Not Found", "fail", "4318"),
-        ("HTTP/1.1 503 Service Unavailable", "warn", "busy"),
-        ("HTTP/1.1 500 Internal Server Error", "fail", "collector's log"),
+        ("HTTP/1.1 503 Service Unavailable", "warn", "tried again"),
+        ("HTTP/1.1 400 Bad Request", "fail", "export.otlp.protocol"),
     ] {
         otlp(&answering(head)).is("otlp metrics", state, &[part]);
     }
     let told = doctor(&[("export-otlp-endpoint", "http://127.0.0.1:1")]);
-    told.is("otlp", "fail", &["127.0.0.1:1", "refused", "export.otlp.endpoint"]);
+    told.is("otlp metrics", "fail", &["127.0.0.1:1", "refused", "export.otlp.endpoint"]);
     doctor(&[]).is("otlp", "ok", &["nothing is sent"]);
 }
 

@@ -15,7 +15,6 @@ mod cli_support;
 mod conform;
 mod decode;
 mod export;
-mod export_collector;
 mod layering;
 mod proxy;
 mod soak;

@@ -158,9 +158,9 @@ def test_a_saturating_load_is_shed_and_never_killed_for(limited, mebibytes):
 
 def test_what_is_given_and_does_not_fit_is_warned_of_by_name(limited):
     _, sidecar = limited(64, "--capture-queue-bytes", "64MiB")
-    warning = next(line for line in sidecar.output().splitlines() if line.startswith("warning:"))
-    for part in ("capture.queue_bytes takes", "container's limit is 64 MiB"):
-        assert part in warning, warning
+    warnings = [line for line in sidecar.output().splitlines() if line.startswith("warning:")]
+    warning = next(line for line in warnings if "capture.queue_bytes takes" in line)
+    assert "container's limit is 64 MiB" in warning, warnings
     assert sidecar.stop() == 0
 
 

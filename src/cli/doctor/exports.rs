@@ -2,10 +2,12 @@
 
 use super::machine::Clock;
 use super::{Finding, chain, millis, peer};
-use crate::config::{Config, Otlp};
-use crate::export::{Client, SendError};
+use crate::config::{Azure, Config, Otlp, OtlpProtocol};
+use crate::export::otlp::{Outcome, Probed, probe};
+use crate::export::{AzureToken, Client, SendError, Signal};
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http::{HeaderValue, Request, Uri, header};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Somebody waits at a terminal; an exporter has more patience.
@@ -16,7 +18,10 @@ const APPLICATION_INSIGHTS: &str = "APPLICATIONINSIGHTS_CONNECTION_STRING";
 pub(super) async fn check(config: &Config, findings: &mut Vec<Finding>, clock: &mut Clock) {
     match &config.export.otlp {
         None => findings.push(Finding::ok("otlp", "no endpoint is given: nothing is sent")),
-        Some(otlp) => collector(otlp, findings, clock).await,
+        Some(otlp) => {
+            collector(otlp, config.export.azure.as_ref(), findings).await;
+            ask_time(otlp, clock).await;
+        }
     }
     let text = std::env::var(APPLICATION_INSIGHTS).unwrap_or_default();
     if !text.trim().is_empty() {
@@ -24,90 +29,76 @@ pub(super) async fn check(config: &Config, findings: &mut Vec<Finding>, clock: &
     }
 }
 
-async fn collector(otlp: &Otlp, findings: &mut Vec<Finding>, clock: &mut Clock) {
-    let client = match Client::new(otlp.tls.clone()) {
-        Ok(client) => client,
+async fn collector(otlp: &Otlp, azure: Option<&Azure>, findings: &mut Vec<Finding>) {
+    let token = azure.cloned().map(AzureToken::new).transpose();
+    let token = match token {
+        Ok(token) => token.map(Arc::new),
         Err(error) => {
-            let advice = "correct the certificates of export.otlp.tls";
+            let advice = "see export.azure";
             return findings.push(Finding::fail("otlp", chain(&error), advice));
         }
     };
-    let signals = [
-        ("otlp metrics", &otlp.metrics_url),
-        ("otlp logs", &otlp.logs_url),
-        ("otlp traces", &otlp.traces_url),
-    ];
-    for (check, url) in signals {
-        let Some(url) = url else { continue };
-        match signal(check, url, otlp, &client, clock).await {
-            Ok(finding) => findings.push(finding),
-            Err(error) => {
-                // Nobody is there: the other signals would only say so again.
-                let seen = format!("{url}: {}", chain(&error));
-                return findings.push(Finding::fail("otlp", seen, why(&error)));
-            }
+    match probe(otlp, token.as_ref(), PATIENCE).await {
+        Ok(probed) => findings.extend(probed.iter().map(finding)),
+        Err(error) => {
+            let advice = "correct the files of export.otlp.tls";
+            findings.push(Finding::fail("otlp", chain(&error), advice));
+        }
+    }
+    // Where nobody is there, the other signals only say so again.
+    findings.dedup_by(|next, before| {
+        next.check.starts_with("otlp") && next.advice.is_some() && next.advice == before.advice
+    });
+}
+
+fn finding(Probed { signal, url, outcome }: &Probed) -> Finding {
+    let check = match signal {
+        Signal::Metrics => "otlp metrics",
+        Signal::Logs => "otlp logs",
+        Signal::Traces => "otlp traces",
+    };
+    match outcome {
+        Outcome::Taken => Finding::ok(check, format!("{url} takes exports")),
+        Outcome::Unreached(error) => {
+            Finding::fail(check, format!("{url}: {}", chain(error)), why(error))
+        }
+        Outcome::Busy(reason) => {
+            let advice = "exports wait and are tried again: look at the collector's log";
+            Finding::warn(check, format!("{url}: {reason}"), advice)
+        }
+        Outcome::Refused(reason) => {
+            let advice = "give credentials in export.otlp.headers if it asks for them; OTLP over HTTP \
+                          is usually at port 4318, gRPC at 4317: export.otlp.endpoint, \
+                          export.otlp.protocol";
+            Finding::fail(check, format!("{url}: {reason}"), advice)
         }
     }
 }
 
-async fn signal(
-    check: &'static str,
-    url: &Uri,
-    otlp: &Otlp,
-    client: &Client,
-    clock: &mut Clock,
-) -> Result<Finding, SendError> {
-    let began = Instant::now();
-    let answer = client.send(nothing(url, otlp), otlp.timeout.min(PATIENCE)).await?;
-    clock.heard("the collector", peer::date(answer.headers()));
-    let status = answer.status();
-    let seen = format!("{url}: {} in {}", status.as_u16(), millis(began.elapsed()));
-    Ok(match status {
-        status if status.is_success() => Finding::ok(check, format!("{seen}, takes exports")),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Finding::fail(check, seen, "give the collector's credentials in export.otlp.headers")
-        }
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Finding::fail(
-            check,
-            seen,
-            "no OTLP over HTTP is spoken there: the port is usually 4318, the path /v1/metrics, \
-             /v1/logs or /v1/traces",
-        ),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            Finding::warn(check, seen, "the collector is busy; exports wait and are tried again")
-        }
-        _ => {
-            Finding::fail(check, seen, "look at the collector's log, and at its receiver for OTLP")
-        }
-    })
-}
-
-/// An export request without anything in it, which is a message of no bytes.
-fn nothing(url: &Uri, otlp: &Otlp) -> Request<Bytes> {
+/// Any answer over HTTP/1.1 tells the time, a refusal too.
+async fn ask_time(otlp: &Otlp, clock: &mut Clock) {
+    let receiver = otlp.receivers().find(|receiver| receiver.protocol == OtlpProtocol::Http);
+    let (Some(receiver), Ok(client)) = (receiver, Client::new(otlp.tls.clone())) else { return };
     let mut request = Request::new(Bytes::new());
     *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = url.clone();
-    let headers = request.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-    for (name, value) in &otlp.headers {
-        if let Ok(value) = HeaderValue::from_str(value.expose()) {
-            headers.insert(name.clone(), value);
-        }
+    *request.uri_mut() = receiver.url.clone();
+    let protobuf = HeaderValue::from_static("application/x-protobuf");
+    request.headers_mut().insert(header::CONTENT_TYPE, protobuf);
+    if let Ok(answer) = client.send(request, PATIENCE).await {
+        clock.heard("the collector", peer::date(answer.headers()));
     }
-    request
 }
 
 fn why(error: &SendError) -> &'static str {
     match error {
-        SendError::Connect(_) => {
+        SendError::Handshake { .. } | SendError::Files(_) => {
+            "its certificate is not trusted, or it speaks no TLS: see export.otlp.tls.ca and \
+             export.otlp.endpoint"
+        }
+        _ => {
             "nothing accepts connections there: correct export.otlp.endpoint, or look for a network \
              policy in between"
         }
-        SendError::Handshake { .. } => {
-            "its certificate is not trusted, or it speaks no TLS: see export.otlp.endpoint"
-        }
-        SendError::TimedOut(_) => "it does not answer: look for a network policy in between",
-        _ => "no OTLP over HTTP is spoken there: the port is usually 4318, and not 4317",
     }
 }
 

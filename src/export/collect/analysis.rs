@@ -20,6 +20,13 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     families
 }
 
+const CHECKS: [(&str, &names::Metric); 4] = [
+    ("null", &names::QUALITY_NULL_RATIO),
+    ("type_error", &names::QUALITY_TYPE_ERROR_RATIO),
+    ("out_of_bounds", &names::QUALITY_OUT_OF_BOUNDS_RATIO),
+    ("new_category", &names::QUALITY_NEW_CATEGORY_RATIO),
+];
+
 fn feature(name: &str, role: Role) -> Vec<Attribute> {
     vec![(key::FEATURE, text(name)), (key::ROLE, Cow::Borrowed(role.as_str()))]
 }
@@ -64,13 +71,11 @@ fn baseline(reference: &ReferenceState) -> Vec<Family> {
     vec![states, baseline_rows, Family::gauge(&names::BASELINE_PROGRESS, progress), hashes]
 }
 
+/// As shares since the start, which a page shows, and as counts, of which any recent time can be had.
 fn quality(features: &[FeatureView]) -> Vec<Family> {
-    let mut families = [
-        Family::new(&names::QUALITY_NULL_RATIO),
-        Family::new(&names::QUALITY_TYPE_ERROR_RATIO),
-        Family::new(&names::QUALITY_OUT_OF_BOUNDS_RATIO),
-        Family::new(&names::QUALITY_NEW_CATEGORY_RATIO),
-    ];
+    let mut shares = CHECKS.map(|(_, metric)| Family::new(metric));
+    let mut checked = Family::new(&names::QUALITY_ROWS_CHECKED);
+    let mut flagged = Family::new(&names::QUALITY_ROWS_FLAGGED);
     for view in features {
         let quality = view.quality;
         let ratios = [
@@ -79,11 +84,21 @@ fn quality(features: &[FeatureView]) -> Vec<Family> {
             quality.out_of_bounds_ratio,
             quality.new_category_ratio,
         ];
-        for (family, ratio) in families.iter_mut().zip(ratios) {
-            family.push(feature(&view.feature, view.role), Value::Gauge(ratio));
+        let attributes = feature(&view.feature, view.role);
+        for ((family, (check, _)), ratio) in shares.iter_mut().zip(CHECKS).zip(ratios) {
+            family.push(attributes.clone(), Value::Gauge(ratio));
+            let mut with_check = attributes.clone();
+            with_check.push((key::CHECK, Cow::Borrowed(check)));
+            flagged.push(with_check, Value::Counter(rows_of(ratio, view.rows_total)));
         }
+        checked.push(attributes, Value::Counter(view.rows_total));
     }
-    families.into()
+    shares.into_iter().chain([checked, flagged]).collect()
+}
+
+/// Exact: the share was made of two whole numbers that a float holds.
+fn rows_of(ratio: f64, rows: u64) -> u64 {
+    (ratio * rows as f64).round() as u64
 }
 
 fn latest_of_each_length(snapshot: &Snapshot) -> Vec<Arc<WindowReport>> {

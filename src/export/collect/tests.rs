@@ -246,6 +246,17 @@ fn a_level_that_is_called_as_a_bin_is_makes_no_second_series() {
 }
 
 #[test]
+fn quality_is_also_counted_so_that_a_recent_share_can_be_had() {
+    let families = Sample::new().families();
+    assert_eq!(value(&families, &names::QUALITY_ROWS_CHECKED, &[]), "9");
+    for (check, rows) in
+        [("null", "1"), ("type_error", "0"), ("out_of_bounds", "0"), ("new_category", "0")]
+    {
+        assert_eq!(value(&families, &names::QUALITY_ROWS_FLAGGED, &[("check", check)]), rows);
+    }
+}
+
+#[test]
 fn drift_is_that_of_the_last_closed_window_of_each_length() {
     let families = Sample::new().families();
     let drift = |metric, window| value(&families, metric, &[("window", window)]);

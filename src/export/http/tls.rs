@@ -39,12 +39,14 @@ impl Tls {
     pub(super) async fn connect(
         &self,
         host: &str,
+        protocol: &[u8],
         stream: TcpStream,
     ) -> Result<TlsStream<TcpStream>, SendError> {
         let failed = |source| SendError::Handshake { server_name: host.to_owned(), source };
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| failed(std::io::Error::other(error)))?;
         let connector = TlsConnector::from(self.fresh()?);
+        let connector = connector.with_alpn(vec![protocol.to_vec()]);
         connector.connect(name, stream).await.map_err(failed)
     }
 

@@ -1,8 +1,7 @@
 //! A bounded queue in front of a slow receiver: producers never wait, what does not fit is counted.
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Outcome};
 use crate::export::counters::{Counters, Loss, Signal};
-use opentelemetry_sdk::error::OTelSdkResult;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,11 +18,11 @@ pub(super) trait Entry: Send + 'static {
     fn items(&self) -> u64;
 }
 
-/// Turns entries into a request and hands it over; comes back when it is taken or refused.
+/// Turns entries into a message of OTLP.
 pub(super) trait Sink: Send {
     type Entry: Entry;
 
-    fn send(&self, batch: Vec<Self::Entry>) -> impl Future<Output = OTelSdkResult> + Send;
+    fn encode(&self, batch: Vec<Self::Entry>) -> Vec<u8>;
 }
 
 /// The producers' end; cheap to clone.
@@ -110,12 +109,12 @@ impl<S: Sink> Batcher<S> {
     async fn send(&self, batch: Vec<S::Entry>) {
         let items: u64 = batch.iter().map(Entry::items).sum();
         let counts = self.delivery.counts();
-        match self.sink.send(batch).await {
-            Ok(()) => {
-                let rejected = self.delivery.take_rejected().min(items);
-                counts.sent.fetch_add(items - rejected, Relaxed);
+        let message = self.sink.encode(batch).into();
+        match self.delivery.deliver(&message).await {
+            Outcome::Accepted { rejected } => {
+                counts.sent.fetch_add(items.saturating_sub(rejected), Relaxed);
             }
-            Err(_) => counts.lose(Loss::Refused, items),
+            Outcome::Refused => counts.lose(Loss::Refused, items),
         }
         counts.queued.fetch_sub(items, Relaxed);
     }

@@ -6,8 +6,11 @@ use crate::export::names::event;
 use crate::pipeline::VerdictChange;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLogRecord, SdkLogger, SdkLoggerProvider};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
+use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord, SdkLogger, SdkLoggerProvider};
+use prost::Message;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -160,27 +163,29 @@ fn count(count: u64) -> AnyValue {
 }
 
 pub(super) struct EventSink {
-    exporter: opentelemetry_otlp::LogExporter,
+    resource: ResourceAttributesWithSchema,
     scope: InstrumentationScope,
     /// Makes records; has no processor, so nothing goes out through it.
     logger: SdkLogger,
 }
 
 impl EventSink {
-    pub(super) fn new(exporter: opentelemetry_otlp::LogExporter) -> Self {
+    pub(super) fn new(resource: ResourceAttributesWithSchema) -> Self {
         let version = env!("CARGO_PKG_VERSION");
         let scope = InstrumentationScope::builder(super::SCOPE).with_version(version).build();
         let logger = SdkLoggerProvider::builder().build().logger(super::SCOPE);
-        Self { exporter, scope, logger }
+        Self { resource, scope, logger }
     }
 }
 
 impl Sink for EventSink {
     type Entry = Event;
 
-    async fn send(&self, batch: Vec<Event>) -> OTelSdkResult {
+    fn encode(&self, batch: Vec<Event>) -> Vec<u8> {
         let records: Vec<_> = batch.into_iter().map(|e| e.into_record(&self.logger)).collect();
         let scoped: Vec<_> = records.iter().map(|record| (record, &self.scope)).collect();
-        self.exporter.export(LogBatch::new(&scoped)).await
+        let batch = LogBatch::new(&scoped);
+        let resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
+        ExportLogsServiceRequest { resource_logs }.encode_to_vec()
     }
 }

@@ -8,6 +8,7 @@
 use super::delivery::{Attempt, Backoff, Delivery};
 use super::exponential;
 use crate::config::Temporality;
+use crate::export::counters::Loss;
 use crate::export::family::{Attribute, Family, Point, Value};
 use crate::export::names::{Kind, key};
 use crate::export::resource::Resource;
@@ -38,7 +39,11 @@ pub(super) struct Pusher {
 
 enum Pushed {
     Done,
-    Later { retry_after: Option<Duration> },
+    /// So many points, which the next push carries too.
+    Refused(u64),
+    Later {
+        retry_after: Option<Duration>,
+    },
 }
 
 impl Pusher {
@@ -63,7 +68,11 @@ impl Pusher {
             let last = *stopping.borrow();
             match self.push().await {
                 Pushed::Done if last => return,
-                Pushed::Done => {
+                // There is no next one.
+                Pushed::Refused(points) if last => {
+                    return self.delivery.counts().lose(Loss::Refused, points);
+                }
+                Pushed::Done | Pushed::Refused(_) => {
                     backoff = Backoff::default();
                     next = (next + self.interval).max(Instant::now());
                 }
@@ -81,16 +90,14 @@ impl Pusher {
         let points = count_points(&families);
         let counts = self.delivery.counts();
         counts.queued.store(points, Relaxed);
-        let request = self.delivery.request(request.encode_to_vec());
-        let pushed = match self.delivery.attempt(request).await {
-            Attempt::Accepted(_) => {
-                let rejected = self.delivery.take_rejected().min(points);
-                counts.sent.fetch_add(points - rejected, Relaxed);
+        let message = request.encode_to_vec().into();
+        let pushed = match self.delivery.attempt(&message).await {
+            Attempt::Accepted { rejected } => {
+                counts.sent.fetch_add(points.saturating_sub(rejected), Relaxed);
                 self.encoder.acknowledge(families, at);
                 Pushed::Done
             }
-            // Nothing is lost yet: the next push carries it too.
-            Attempt::Refused(_) => Pushed::Done,
+            Attempt::Refused => Pushed::Refused(points),
             Attempt::Later { retry_after } => return Pushed::Later { retry_after },
         };
         counts.queued.store(0, Relaxed);

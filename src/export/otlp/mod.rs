@@ -1,23 +1,28 @@
-//! Metrics, spans and events to an OpenTelemetry collector: OTLP over HTTP, binary protobuf.
+//! Metrics, spans and events to an OpenTelemetry collector: OTLP over HTTP or gRPC, binary protobuf.
 //!
 //! In: a closure that collects families, exchanges through [`Spans`], verdicts through [`Events`].
-//! Spans and events are encoded by the exporters of `opentelemetry-otlp`; metrics, which those take
-//! only from the SDK's own instruments, are built as `opentelemetry-proto` messages (see `metrics`).
-//! All three are handed over by `delivery`: it retries without blocking the thread and counts what
-//! is rejected, which the exporters, on their own, would only log. The promise: producers never wait; memory stays bounded when the
-//! collector is away; what is not delivered is counted, or part of the next interval.
+//! Messages are those of `opentelemetry-proto`; the exporters of `opentelemetry-otlp` are not used, as
+//! they take metrics from the SDK's own instruments only, block while they retry, and log what they
+//! lose where we count it. `delivery` hands messages over by `transport`. The promise: producers never
+//! wait; memory stays bounded when the collector is away; what is not delivered is counted, or part of
+//! the next interval.
 //! One future runs it all, on whatever runtime drives it: nothing here spawns.
 
 mod batch;
 mod delivery;
 mod events;
 mod exponential;
+mod grpc;
 mod metrics;
+mod probe;
 mod spans;
+mod transport;
 
 pub use events::Events;
+pub use probe::{Outcome, Probed, probe};
 pub use spans::Spans;
 
+use super::azure_token::AzureToken;
 use super::counters::{Counters, Loss, Signal};
 use super::family::Family;
 use super::http::{Client, SendError};
@@ -27,9 +32,6 @@ use batch::{Batcher, queue};
 use delivery::Delivery;
 use events::EventSink;
 use metrics::{Collect, Encoder, Pusher};
-use opentelemetry_otlp::{ExporterBuildError, WithExportConfig, WithHttpConfig};
-use opentelemetry_sdk::logs::LogExporter as _;
-use opentelemetry_sdk::trace::SpanExporter as _;
 use spans::{Places, SpanSink};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -38,6 +40,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use tokio::sync::watch;
+use transport::Transport;
 
 /// The instrumentation scope of everything that is exported.
 const SCOPE: &str = "taffrail";
@@ -45,6 +48,8 @@ const SCOPE: &str = "taffrail";
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub otlp: config::Otlp,
+    /// Given where `otlp` wants one.
+    pub token: Option<Arc<AzureToken>>,
     /// Where spans say the two ends of the proxy are.
     pub listen: SocketAddr,
     /// What clients speak, `http` or `https`.
@@ -66,6 +71,7 @@ impl Settings {
         const QUEUE: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
         Self {
             otlp,
+            token: None,
             listen,
             scheme: "http",
             upstream,
@@ -82,8 +88,6 @@ impl Settings {
 pub enum OtlpError {
     #[error("export.otlp.tls")]
     Tls(#[source] SendError),
-    #[error("the exporter of {signal} cannot be built")]
-    Build { signal: &'static str, source: ExporterBuildError },
 }
 
 /// What pushes; to be driven by [`Exporter::run`].
@@ -109,8 +113,8 @@ impl Exporter {
         let client = Arc::new(client);
         let builder = Builder { settings, resource, client, counters: &counters, stopping };
         let metrics = builder.metrics(Box::new(collect));
-        let (spans, traces) = builder.traces()?.unzip();
-        let (events, logs) = builder.logs()?.unzip();
+        let (spans, traces) = builder.traces().unzip();
+        let (events, logs) = builder.logs().unzip();
         let (spans, events) = (spans.unwrap_or(Spans::off()), events.unwrap_or_else(Events::off));
         let flush_timeout = settings.flush_timeout;
         Ok((Self { metrics, traces, logs, counters, stop, flush_timeout }, spans, events))
@@ -174,74 +178,41 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn metrics(&self, collect: Collect) -> Option<Pusher> {
         let otlp = &self.settings.otlp;
-        let delivery = self.delivery(otlp.metrics_url.as_ref(), Signal::Metrics)?;
+        let delivery = self.delivery(otlp.metrics.as_ref(), Signal::Metrics)?;
         let encoder = Encoder::new(self.resource, otlp.temporality, self.settings.started_at);
         Some(Pusher::new(collect, encoder, delivery, otlp.interval))
     }
 
-    fn traces(&self) -> Result<Option<(Spans, Batcher<SpanSink>)>, OtlpError> {
+    fn traces(&self) -> Option<(Spans, Batcher<SpanSink>)> {
         let (settings, signal) = (self.settings, Signal::Traces);
-        let Some(delivery) = self.delivery(settings.otlp.traces_url.as_ref(), signal) else {
-            return Ok(None);
-        };
-        let exporter = opentelemetry_otlp::SpanExporter::builder();
-        let mut exporter = configured(exporter.with_http(), &delivery)
-            .build()
-            .map_err(|source| OtlpError::Build { signal: signal.as_str(), source })?;
-        exporter.set_resource(&self.resource.to_sdk());
+        let delivery = self.delivery(settings.otlp.traces.as_ref(), signal)?;
         let (listen, scheme) = (settings.listen, settings.scheme);
         let places = Places { listen, scheme, upstream: settings.upstream.clone() };
-        let sink = SpanSink { exporter, places };
+        let sink = SpanSink { resource: (&self.resource.to_sdk()).into(), places };
         let counters = Arc::clone(self.counters);
         let (outbox, batcher) =
             queue(settings.span_queue, settings.batch_delay, sink, delivery, counters, signal);
-        Ok(Some((Spans::new(outbox), batcher)))
+        Some((Spans::new(outbox), batcher))
     }
 
-    fn logs(&self) -> Result<Option<(Events, Batcher<EventSink>)>, OtlpError> {
+    fn logs(&self) -> Option<(Events, Batcher<EventSink>)> {
         let (settings, signal) = (self.settings, Signal::Logs);
-        let Some(delivery) = self.delivery(settings.otlp.logs_url.as_ref(), signal) else {
-            return Ok(None);
-        };
-        let exporter = opentelemetry_otlp::LogExporter::builder();
-        let mut exporter = configured(exporter.with_http(), &delivery)
-            .build()
-            .map_err(|source| OtlpError::Build { signal: signal.as_str(), source })?;
-        exporter.set_resource(&self.resource.to_sdk());
+        let delivery = self.delivery(settings.otlp.logs.as_ref(), signal)?;
+        let sink = EventSink::new((&self.resource.to_sdk()).into());
         let counters = Arc::clone(self.counters);
-        let sink = EventSink::new(exporter);
         let (outbox, batcher) =
             queue(settings.event_queue, settings.batch_delay, sink, delivery, counters, signal);
-        Ok(Some((Events::new(outbox), batcher)))
+        Some((Events::new(outbox), batcher))
     }
 
-    fn delivery(&self, url: Option<&http::Uri>, signal: Signal) -> Option<Arc<Delivery>> {
+    fn delivery(
+        &self,
+        receiver: Option<&config::Receiver>,
+        signal: Signal,
+    ) -> Option<Arc<Delivery>> {
+        let (client, token) = (Arc::clone(&self.client), self.settings.token.clone());
+        let transport = Transport::new(client, receiver?.clone(), signal, token);
         let (counters, stopping) = (Arc::clone(self.counters), self.stopping.clone());
-        let (client, otlp) = (Arc::clone(&self.client), &self.settings.otlp);
-        Some(Arc::new(Delivery::new(client, otlp, url?.clone(), signal, counters, stopping)))
-    }
-}
-
-/// Our delivery in place of an HTTP client and of the exporter's own retry.
-fn configured<B: WithExportConfig + WithHttpConfig>(builder: B, delivery: &Arc<Delivery>) -> B {
-    builder
-        .with_endpoint(delivery.url().to_string())
-        .with_timeout(delivery.timeout())
-        .with_shared_http_client(Arc::clone(delivery) as _)
-        .with_retry_policy(opentelemetry_otlp::RetryPolicy::disabled())
-}
-
-/// An error with its causes, on one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
+        Some(Arc::new(Delivery::new(transport, signal, counters, stopping)))
     }
 }

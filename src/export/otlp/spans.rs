@@ -12,8 +12,11 @@ use crate::export::names::key;
 use http::{Method, StatusCode};
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter, SpanLinks};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use prost::Message;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -103,14 +106,14 @@ pub(super) struct Places {
 }
 
 pub(super) struct SpanSink {
-    pub(super) exporter: opentelemetry_otlp::SpanExporter,
+    pub(super) resource: ResourceAttributesWithSchema,
     pub(super) places: Places,
 }
 
 impl Sink for SpanSink {
     type Entry = Visit;
 
-    async fn send(&self, batch: Vec<Visit>) -> OTelSdkResult {
+    fn encode(&self, batch: Vec<Visit>) -> Vec<u8> {
         let mut spans = Vec::with_capacity(batch.len() * 2);
         for visit in &batch {
             spans.push(self.places.server_span(visit));
@@ -118,7 +121,8 @@ impl Sink for SpanSink {
                 spans.push(self.places.client_span(visit));
             }
         }
-        self.exporter.export(spans).await
+        let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
+        ExportTraceServiceRequest { resource_spans }.encode_to_vec()
     }
 }
 

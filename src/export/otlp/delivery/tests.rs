@@ -1,18 +1,7 @@
 use super::*;
+use crate::config::{Compression, OtlpProtocol, OutboundTls, Receiver};
+use crate::export::http::Client;
 use tokio::time::Instant;
-
-fn asked(value: &str) -> Option<Duration> {
-    let response = Response::builder().header("retry-after", value).body(Bytes::new());
-    retry_after(&response.unwrap())
-}
-
-#[test]
-fn retry_after_is_read_as_seconds_or_as_a_date() {
-    assert_eq!(asked("7"), Some(Duration::from_secs(7)));
-    assert_eq!(asked("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-    assert_eq!(asked("Fri, 01 Jan 2100 00:00:00 GMT"), Some(LONGEST_RETRY_AFTER));
-    assert_eq!(asked("soon"), None);
-}
 
 #[test]
 fn delays_double_up_to_a_bound_and_never_fall_below_half() {
@@ -23,21 +12,17 @@ fn delays_double_up_to_a_bound_and_never_fall_below_half() {
 }
 
 fn delivery() -> (Delivery, watch::Sender<bool>) {
-    let otlp = crate::config::Otlp {
-        metrics_url: None,
-        logs_url: None,
-        traces_url: None,
+    let receiver = Receiver {
+        url: http::Uri::from_static("http://127.0.0.1:4318/v1/traces"),
+        protocol: OtlpProtocol::Http,
+        compression: Compression::None,
         headers: Vec::new(),
-        tls: crate::config::OutboundTls::default(),
-        interval: Duration::from_secs(10),
         timeout: Duration::from_secs(10),
-        temporality: crate::config::Temporality::Cumulative,
-        sampler: crate::config::TraceSampler::Ratio(1.0),
     };
+    let client = Arc::new(Client::new(OutboundTls::default()).unwrap());
+    let transport = Transport::new(client, receiver, Signal::Traces, None);
     let (stop, stopping) = watch::channel(false);
-    let url = Uri::from_static("http://127.0.0.1:4318/v1/traces");
-    let client = Arc::new(Client::new(otlp.tls.clone()).unwrap());
-    (Delivery::new(client, &otlp, url, Signal::Traces, Arc::default(), stopping), stop)
+    (Delivery::new(transport, Signal::Traces, Arc::default(), stopping), stop)
 }
 
 async fn pause(delivery: &Delivery, retry_after: Option<Duration>) -> Duration {

@@ -1,0 +1,202 @@
+"""A model's health: does it drift, is its input sound, does it still perform."""
+
+from common import JOB, MODEL, MODEL_NAME, NAMESPACE, NO_VERSION, POD, PODS, VERSION, verdict_changes
+from panels import (
+    GREEN, RED, VERDICTS, YELLOW, YES_NO, choice, dashboard, heat, lines, override, query, stat, states, steps, table,
+    table_query, variable,
+)
+
+WINDOW = 'window=~"$window"'
+CODE = (
+    f'2 * taffrail_drift_verdict{{{POD}, {{window}} verdict="drifting"}}'
+    f' + ignoring (verdict) taffrail_drift_verdict{{{POD}, {{window}} verdict="insufficient_data"}}'
+)
+SHARES = steps((None, GREEN), (0.01, YELLOW), (0.05, RED))
+PSI = steps((None, GREEN), (0.1, YELLOW), (0.25, RED))
+
+
+def verdict(chosen=True):
+    return CODE.replace("{window}", f"{WINDOW}," if chosen else "")
+
+
+def checked(check):
+    return f'taffrail:quality_ratio:15m{{{MODEL}, check="{check}"}}'
+
+
+VERDICT = [
+    stat("Verdict", "On the last closed window of the chosen length, the worst of all pods.", "none", f"max({verdict()})", mappings=VERDICTS, size=(5, 4)),
+    stat(
+        "Features that drift",
+        "On at least one pod, in the last closed window.",
+        "none",
+        f"sum(max by (feature, role) (taffrail_drift_detected{{{POD}, {WINDOW}}}))",
+        limits=steps((None, GREEN), (1, RED)),
+        size=(5, 4),
+    ),
+    stat(
+        "Rows in the window",
+        "Of the pod that had fewest. Under `drift.min_rows` there is no verdict.",
+        "short",
+        f"min(taffrail_drift_rows{{{POD}, {WINDOW}}})",
+        limits=steps((None, RED), (50, YELLOW), (500, GREEN)),
+        size=(5, 4),
+    ),
+    stat(
+        "Window's coverage",
+        "Share of the window's exchanges that its verdict saw, of the pod that saw least.",
+        "percentunit",
+        f"min(taffrail_drift_coverage{{{POD}, {WINDOW}}})",
+        limits=steps((None, RED), (0.05, YELLOW), (0.5, GREEN)),
+        size=(5, 4),
+    ),
+    stat(
+        "Baseline",
+        "How far the baseline is; below 100 % it is being learnt from live rows, and nothing is judged.",
+        "percentunit",
+        f"min(taffrail_baseline_progress{{{POD}}})",
+        limits=steps((None, YELLOW), (1, GREEN)),
+        size=(4, 4),
+    ),
+    states(
+        "Verdicts",
+        "By length of window, the worst of all pods.",
+        query(f"max by (model_version, window) ({verdict(chosen=False)})", "{{window}} {{model_version}}"),
+        VERDICTS,
+        size=(24, 5),
+    ),
+]
+
+LINK = [{
+    "title": "This feature in depth",
+    "url": "/d/taffrail-feature?${datasource:queryparam}&${job:queryparam}&${namespace:queryparam}&${model_name:queryparam}"
+    "&${model_version:queryparam}&${pod:queryparam}&${window:queryparam}&var-feature=${__data.fields.Feature:percentencode}"
+    "&var-role=${__data.fields.Role:percentencode}&${__url_time_range}",
+    "targetBlank": False,
+}]
+FEATURES = [
+    table(
+        "Features by drift",
+        "Distances are of the last closed window, of the pod that is farthest; PSI and null rise are the fleet's. Detected is the verdict: significant, and of a size worth acting on. Click a feature to see it in depth.",
+        [
+            table_query(f"max by (feature, role) (taffrail_drift_detected{{{POD}, {WINDOW}}})"),
+            table_query(f'max by (feature, role) (taffrail_drift_distance{{{POD}, {WINDOW}, method="jensen_shannon"}})'),
+            table_query(f"min by (feature, role) (taffrail_drift_p_value{{{POD}, {WINDOW}}})"),
+            table_query(f"max by (feature, role) (taffrail:psi_corrected:${{fleet_window}}{{{MODEL}}})"),
+            table_query(f"max by (feature, role) (taffrail:null_rise:15m{{{MODEL}}})"),
+            table_query(f"max by (feature, role) ({checked('out_of_bounds')})"),
+            table_query(f"max by (feature, role) ({checked('new_category')})"),
+        ],
+        {
+            "feature": ("Feature", None, None),
+            "role": ("Role", None, None),
+            "Value #A": ("Detected", "none", steps((None, GREEN), (1, RED))),
+            "Value #B": ("Jensen-Shannon", "none", None),
+            "Value #C": ("p-value", "sci", None),
+            "Value #D": ("PSI of the fleet", "none", PSI),
+            "Value #E": ("Null rise", "percentunit", SHARES),
+            "Value #F": ("Out of bounds", "percentunit", SHARES),
+            "Value #G": ("New category", "percentunit", SHARES),
+        },
+        sort="Jensen-Shannon",
+        overrides=[override("Feature", "string", links=LINK)],
+    ),
+    states(
+        "Which features drifted, and when",
+        "1 where a pod's last closed window of the chosen length was found to drift.",
+        query(f"max by (feature, role) (taffrail_drift_detected{{{POD}, {WINDOW}}})", "{{role}} {{feature}}"),
+        YES_NO,
+        size=(24, 9),
+    ),
+    lines(
+        "Farthest features",
+        "Jensen-Shannon distance of the last closed window, the ten farthest, of the pod that is farthest.",
+        "none",
+        query(f'topk(10, max by (feature, role) (taffrail_drift_distance{{{POD}, {WINDOW}, method="jensen_shannon"}}))', "{{role}} {{feature}}"),
+        minimum=0,
+    ),
+    lines(
+        "PSI of the fleet",
+        "Of all pods' rows, with the small-sample bias taken off; the ten largest. 0.1 and 0.25 are the usual marks.",
+        "none",
+        query(f"topk(10, max by (feature, role) (taffrail:psi_corrected:${{fleet_window}}{{{MODEL}}}))", "{{role}} {{feature}}"),
+        limits=PSI,
+    ),
+]
+
+
+def quality(title, description, expr, limits):
+    target = query(f"topk(10, max by (feature, role) ({expr}))", "{{role}} {{feature}}")
+    return lines(title, description, "percentunit", target, limits=limits)
+
+
+QUALITY = [
+    quality("Nulls over the baseline's", "Share of a quarter of an hour's rows that are null, less the baseline's share.", f"taffrail:null_rise:15m{{{MODEL}}}", steps((None, GREEN), (0.05, RED))),
+    quality("Wrong type", "Share of a quarter of an hour's rows of another type than the baseline's.", checked("type_error"), steps((None, GREEN), (0.01, RED))),
+    quality("Out of bounds", "Share of a quarter of an hour's rows outside the baseline's smallest and largest value.", checked("out_of_bounds"), steps((None, GREEN), (0.05, RED))),
+    quality("New categories", "Share of a quarter of an hour's rows with a level that the baseline never saw.", checked("new_category"), steps((None, GREEN), (0.05, RED))),
+]
+
+
+def measured(name):
+    return query(f'avg(taffrail_performance_{name}{{{POD}, segment="all"}})', name)
+
+
+PERFORMANCE = [
+    lines("Classification, since the start", "Mean over pods; precision, recall and F1 are means over classes. Empty for a regression.", "percentunit", [measured(name) for name in ("accuracy", "precision", "recall", "f1")], maximum=1),
+    lines("Regression, since the start", "Mean over pods, in the label's unit. Empty for a classifier.", "none", [measured(name) for name in ("mae", "rmse", "r2")]),
+    lines("Mean squared error", "Mean over pods, in the square of the label's unit. Empty for a classifier.", "none", measured("mse"), size=(8, 8)),
+    lines(
+        "The last day's labels",
+        "Measures over the labels of a day, over all pods; `usual` is the mean of the week before.",
+        "none",
+        [
+            query(f"taffrail:performance:1d{{{MODEL}}}", "{{measure}} {{model_version}}"),
+            query(f"taffrail:performance:usual{{{NO_VERSION}}}", "usual {{measure}}"),
+        ],
+        size=(8, 8),
+    ),
+    stat("Labels of a day", "Labels that found their prediction.", "short", f"sum(taffrail:labels:1d{{{MODEL}}})", limits=steps((None, YELLOW), (200, GREEN)), size=(4, 8)),
+    stat("Labelled", "Share of all predictions since the start whose label has come.", "percentunit", f"sum(taffrail_labels_coverage{{{POD}}} * taffrail_labels_predictions_total{{{POD}}}) / (sum(taffrail_labels_predictions_total{{{POD}}}) > 0)", limits=steps((None, YELLOW), (0.1, GREEN)), size=(4, 8)),
+    lines(
+        "Labels",
+        "joined found their prediction; unknown_id did not; a duplicate replaces the one before. Expired are predictions forgotten without a label.",
+        "cps",
+        [
+            query(f"sum by (outcome) (rate(taffrail_labels_received_total{{{POD}}}[$__rate_interval]))", "{{outcome}}"),
+            query(f"sum(rate(taffrail_labels_predictions_total{{{POD}}}[$__rate_interval]))", "predictions"),
+            query(f"sum(rate(taffrail_labels_expired_total{{{POD}}}[$__rate_interval]))", "expired"),
+        ],
+    ),
+    heat("How late labels are", "Time from a prediction to its label.", f"sum by (le) (increase(taffrail_labels_delay_seconds_bucket{{{POD}}}[$__rate_interval]))"),
+    lines(
+        "Label delay",
+        "Half, and nine in ten, of the labels come sooner.",
+        "s",
+        [query(f"histogram_quantile({q}, sum by (le) (rate(taffrail_labels_delay_seconds_bucket{{{POD}}}[$__rate_interval])))", name) for q, name in ((0.5, "p50"), (0.9, "p90"))],
+        limits=steps((None, GREEN), (259200, RED)),
+        log=True,
+        size=(24, 7),
+    ),
+]
+
+COVERAGE = [
+    lines("Coverage of the windows", "Share of the last closed window's exchanges that its verdict saw, of the pod that saw least.", "percentunit", query(f"min by (window) (taffrail_drift_coverage{{{POD}}})", "{{window}}"), minimum=0, maximum=1, limits=steps((None, RED), (0.05, GREEN)), size=(8, 8)),
+    lines("Rows of the windows", "In the last closed window of each length, of the pod that had fewest.", "short", query(f"min by (window) (taffrail_drift_rows{{{POD}}})", "{{window}}"), size=(8, 8), limits=steps((None, RED), (50, GREEN))),
+    lines("Rows read", "Rows found in payloads.", "rowsps", query(f"sum by (role) (rate(taffrail_decode_rows_total{{{POD}}}[$__rate_interval]))", "{{role}}"), size=(8, 8)),
+    lines("Payloads that could not be read", "By reason. They passed unchanged, but their features are not watched.", "cps", query(f'sum by (reason) (rate(taffrail_capture_exchanges_total{{{POD}, outcome="undecodable"}}[$__rate_interval]))', "{{reason}}"), size=(8, 8)),
+    lines("Payloads read", "Exchanges whose payloads were read.", "cps", query(f"sum(rate(taffrail_decode_exchanges_total{{{POD}}}[$__rate_interval]))", "read"), size=(8, 8)),
+    stat("Features not watched", "Over `features.max`.", "none", f"max(taffrail_features_over_limit{{{POD}}})", limits=steps((None, GREEN), (1, YELLOW)), size=(4, 8)),
+    stat("Rows in the baseline", "While it is learnt, those so far.", "short", f"max by (state) (taffrail_baseline_rows{{{POD}}})", "{{state}}", size=(4, 8)),
+]
+
+WINDOWS = variable("window", "Window", f"label_values(taffrail_drift_verdict{{{POD}}}, window)", "Length of the pods' own windows.", several=False)
+FLEET_WINDOW = choice("fleet_window", "Fleet window", ["5m", "1h", "1d"], "1h", "Length of the windows over all pods, of the recording rules.")
+DASHBOARD = dashboard(
+    "taffrail-model",
+    "Taffrail / Model",
+    "Does the model drift, is its input sound, does it still perform.",
+    [JOB, NAMESPACE, MODEL_NAME, VERSION, PODS, WINDOWS, FLEET_WINDOW],
+    verdict_changes(POD),
+    [("Verdict", VERDICT), ("Features", FEATURES), ("Quality", QUALITY), ("Performance and labels", PERFORMANCE), ("What the verdicts saw", COVERAGE)],
+    span="now-24h",
+)
