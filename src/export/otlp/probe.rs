@@ -47,17 +47,17 @@ pub async fn probe(
         let url = receiver.url.clone();
         let receiver = config::Receiver { timeout: receiver.timeout.min(patience), ..receiver };
         let reached = tokio::time::timeout(patience, client.reach(&url)).await;
-        let outcome = match reached.unwrap_or(Err(SendError::TimedOut(patience))) {
-            Err(error) => Outcome::Unreached(error),
-            Ok(()) => {
-                let client = Arc::clone(&client);
-                let transport = Transport::new(client, receiver, signal, token.cloned());
-                // A request without anything in it is a message of no bytes.
-                match transport.send(&Bytes::new()).await {
-                    Answer::Taken(_) => Outcome::Taken,
-                    Answer::Later { reason, .. } => Outcome::Busy(reason),
-                    Answer::Refused { reason } => Outcome::Refused(reason),
-                }
+        let reached = reached.unwrap_or(Err(SendError::TimedOut(patience)));
+        let outcome = if let Err(error) = reached {
+            Outcome::Unreached(error)
+        } else {
+            let client = Arc::clone(&client);
+            let transport = Transport::new(client, receiver, signal, token.cloned());
+            // A request without anything in it is a message of no bytes.
+            match transport.send(&Bytes::new()).await {
+                Answer::Taken(_) => Outcome::Taken,
+                Answer::Later { reason, .. } => Outcome::Busy(reason),
+                Answer::Refused { reason } => Outcome::Refused(reason),
             }
         };
         probed.push(Probed { signal, url, outcome });
