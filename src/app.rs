@@ -8,6 +8,7 @@
 //! within `drain.timeout`, then the queue is drained, the archive closed, and exports flushed.
 
 mod control;
+mod draining;
 mod exports;
 mod readiness;
 mod settings;
@@ -21,8 +22,10 @@ use crate::proxy::tls::Tls;
 use crate::pulse::{Pulse, Pulses};
 use crate::{admin, archive, capture, drift, export, latency, proxy, tap};
 use arc_swap::ArcSwap;
+pub(crate) use control::reachable;
+
 use control::Control;
-pub use control::reachable;
+use draining::Draining;
 use exports::Exports;
 use jiff::Timestamp;
 use readiness::Readiness;
@@ -59,6 +62,8 @@ pub enum StartError {
     Archive(#[from] archive::ArchiveError),
     #[error("export.otlp")]
     Otlp(#[from] export::otlp::OtlpError),
+    #[error("export.application_insights")]
+    ApplicationInsights(#[from] export::application_insights::ApplicationInsightsError),
     #[error("export.azure")]
     Token(#[source] export::SendError),
     #[error("cannot start a thread")]
@@ -87,11 +92,10 @@ pub struct Running {
     pub admin: SocketAddr,
     pub shared: Shared,
     drain: crate::config::Drain,
-    readiness: Arc<Readiness>,
+    draining: Draining,
     serving: Threads,
     analysis: Threads,
     control: Threads,
-    traffic: watch::Sender<proxy::Shutdown>,
     analysis_stop: Arc<AtomicBool>,
     control_stop: watch::Sender<bool>,
     hub: Arc<Hub>,
@@ -154,7 +158,7 @@ struct Stages {
     recorders: Vec<latency::Recorder>,
     hub: Arc<Hub>,
     decode: MakeDecode,
-    readiness: Arc<Readiness>,
+    draining: Draining,
     control: Control,
     gates: Gates,
     vitals: Vitals,
@@ -211,12 +215,14 @@ impl Stages {
 
         let Tls { acceptor, connector, reloader } = tls(config)?;
         let readiness = Arc::new(Readiness::new(started_at));
+        let traffic = watch::Sender::new(proxy::Shutdown::Serving);
+        let draining = Draining { readiness, traffic };
         let listen = sockets.listen;
         let mut pulses = Pulses::default();
         let pulse = pulses.add("control", PATIENCE);
-        let own = Vitals::new(&mut pulses, threads, capture.enabled);
-        let (ready, pulses) = (Arc::clone(&readiness), Arc::new(pulses));
-        let page = control::Page { listen, started_at, recent, readiness: ready, pulses };
+        let vitals = Vitals::new(&mut pulses, threads, capture.enabled);
+        let (stop, pulses) = (draining.clone(), Arc::new(pulses));
+        let page = control::Page { listen, started_at, recent, draining: stop, pulses };
         let tls = control::Upkeep { reloader, connector: connector.clone(), pulse };
         let control = Control::new(config, &shared, page, exports, collector, &hub, tls);
         let gates = Gates {
@@ -226,12 +232,12 @@ impl Stages {
             room: Arc::new(Room::new(config.memory.bounds.open_bytes)),
         };
         let rate = Arc::new(SampleRate::new(capture.sample));
-        Ok(Self { shared, rate, recorders, hub, decode, readiness, control, gates, vitals: own })
+        Ok(Self { shared, rate, recorders, hub, decode, draining, control, gates, vitals })
     }
 
     /// Downstream first, so that nothing is handed on before there is somebody to take it.
     fn start(self, config: &Config, sockets: Sockets) -> Result<Running, StartError> {
-        let Self { shared, rate, recorders, hub, decode, readiness, control, gates, vitals } = self;
+        let Self { shared, rate, recorders, hub, decode, draining, control, gates, vitals } = self;
         let Sockets { listeners, listen, admin, admin_address } = sockets;
         let (control_stop, stopped) = watch::channel(false);
         let control = vec![spawn("control", move || control.run(admin, stopped))?];
@@ -253,13 +259,13 @@ impl Stages {
             analysis.push(spawn("analysis", move || worker.run(&stop))?);
         }
 
-        let (traffic, phase) = watch::channel(proxy::Shutdown::Serving);
         let mut serving = Threads::new();
         for (index, ((listener, recorder), pulse)) in
             listeners.into_iter().zip(recorders).zip(vitals.serving).enumerate()
         {
             let own = (listener, recorder, pulse);
-            let thread = serving_thread(config, &shared, &rate, &gates, own, phase.clone());
+            let phase = draining.traffic.subscribe();
+            let thread = serving_thread(config, &shared, &rate, &gates, own, phase);
             serving.push(spawn(&serving_name(index), move || {
                 if let Err(error) = thread.run() {
                     tracing::error!(%error, "a serving thread could not start");
@@ -272,11 +278,10 @@ impl Stages {
             admin,
             shared,
             drain,
-            readiness,
+            draining,
             serving,
             analysis,
             control,
-            traffic,
             analysis_stop,
             control_stop,
             hub,
@@ -319,11 +324,10 @@ fn serving_thread(
 impl Running {
     /// Drains and ends every thread, in the order of the flow. Blocks for as long as that takes.
     pub fn shutdown(self) -> Drained {
-        self.readiness.start_draining();
-        self.traffic.send_replace(proxy::Shutdown::Draining);
+        self.draining.start();
         std::thread::sleep(self.drain.delay);
         let deadline = Instant::now() + self.drain.timeout;
-        self.traffic.send_replace(proxy::Shutdown::Closing { deadline });
+        self.draining.traffic.send_replace(proxy::Shutdown::Closing { deadline });
         let mut clean = join(self.serving);
         let in_time = Instant::now() < deadline;
         self.analysis_stop.store(true, Ordering::Release);

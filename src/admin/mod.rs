@@ -11,6 +11,7 @@ mod figure;
 mod history;
 mod moment;
 mod page;
+mod peer;
 mod quantiles;
 mod recent;
 mod refusal;
@@ -23,5 +24,5 @@ pub use recent::{Recent, Recorded};
 pub use router::{router, serve};
 pub use state::{
     ExporterState, ExporterStates, LabelsAccepted, LabelsRefused, LabelsSink, LivenessProbe,
-    MetricsText, Readiness, ReadinessProbe, RejectedLabel, Reload, Setting, State,
+    MetricsText, Readiness, ReadinessProbe, RejectedLabel, Reload, Setting, StartDrain, State,
 };

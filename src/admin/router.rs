@@ -1,6 +1,7 @@
 //! Which path answers what, and the headers that every answer carries.
 
 use super::moment::Moment;
+use super::peer::Peer;
 use super::state::{Readiness, State};
 use super::{api, assets, page};
 use axum::extract::{Request, State as Handle};
@@ -40,7 +41,8 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
+    let service = router(state).into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, service).with_graceful_shutdown(shutdown).await
 }
 
 /// Only what this process serves itself may run or be shown, nothing may frame it, and nothing that

@@ -25,6 +25,7 @@ pub struct State {
     pub liveness: LivenessProbe,
     pub metrics: MetricsText,
     pub labels: LabelsSink,
+    pub drain: StartDrain,
     /// `None` answers `POST /api/v1/reload` with 501.
     pub reload: Option<Reload>,
     pub exporters: ExporterStates,
@@ -51,6 +52,9 @@ pub type MetricsText = Arc<dyn Fn(Option<&str>) -> (String, String) + Send + Syn
 /// From a content type and a body to how many labels were taken.
 pub type LabelsSink =
     Arc<dyn Fn(Option<&str>, &[u8]) -> Result<LabelsAccepted, LabelsRefused> + Send + Sync>;
+
+/// From now on no new traffic should come here.
+pub type StartDrain = Arc<dyn Fn() + Send + Sync>;
 
 /// Puts a changed configuration in force; on an error the old one stays, and the text says why.
 pub type Reload = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;

@@ -2,13 +2,13 @@
 //! latency, reload certificates and probe the upstream. Nothing here is on the path of a request.
 
 use super::Shared;
-use super::exports::Exports;
+use super::draining::Draining;
+use super::exports::{Exporters, Exports};
 use super::readiness::Readiness;
 use crate::admin::{self, ExporterState, History, LabelsAccepted, LabelsRefused, RejectedLabel};
 use crate::config::{self, Config};
-use crate::export::otlp::{Events, Exporter};
 use crate::export::prometheus::{self, Format};
-use crate::export::{self, Loss};
+use crate::export::{self, Events, ExporterName, Loss};
 use crate::labels;
 use crate::latency::Collector;
 use crate::pipeline::Hub;
@@ -21,16 +21,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 const TICK: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// While the model is not there, when every moment counts and it is asked for nothing else.
+const AWAITING_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a reader of the page may hold up the end.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
+/// How long a write to disk may, that is under way at the end.
+const DISK_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct Control {
     state: Arc<admin::State>,
-    exporter: Option<Exporter>,
+    exporters: Exporters,
     ticker: Ticker,
     prober: Prober,
 }
@@ -40,7 +44,7 @@ pub(super) struct Page {
     pub(super) listen: SocketAddr,
     pub(super) started_at: Timestamp,
     pub(super) recent: Arc<admin::Recent>,
-    pub(super) readiness: Arc<Readiness>,
+    pub(super) draining: Draining,
     pub(super) pulses: Arc<Pulses>,
 }
 
@@ -63,25 +67,29 @@ impl Control {
     ) -> Self {
         let history = Arc::new(History::default());
         let Upkeep { reloader, connector, pulse } = tls;
-        let readiness = Arc::clone(&page.readiness);
+        let readiness = Arc::clone(&page.draining.readiness);
         let prober = Prober { upstream: config.upstream.clone(), connector, readiness };
         let state = Arc::new(state(config, shared, page, &exports, &history, hub));
         let (shared, events) = (shared.clone(), exports.events);
         let ticker = Ticker { collector, shared, history, events, reloader, pulse };
-        Self { state, exporter: exports.exporter, ticker, prober }
+        Self { state, exporters: exports.exporters, ticker, prober }
     }
 
     /// Until `stop` is true; then exports are flushed.
     pub(super) fn run(self, admin: TcpListener, stop: watch::Receiver<bool>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
-            Ok(runtime) => runtime.block_on(self.drive(admin, stop)),
+            Ok(runtime) => {
+                runtime.block_on(self.drive(admin, stop));
+                // A disk that hangs must not hold up the end.
+                runtime.shutdown_timeout(DISK_GRACE);
+            }
             Err(error) => tracing::error!(%error, "no admin address and no exports: no runtime"),
         }
     }
 
     async fn drive(self, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let Self { state, exporter, ticker, prober } = self;
+        let Self { state, exporters, ticker, prober } = self;
         let serve = admin::serve(listener, state, stopped(stop.clone()));
         let admin = async {
             tokio::select! {
@@ -103,12 +111,8 @@ impl Control {
                 () = stopped(stop.clone()) => {}
             }
         };
-        let exporting = async {
-            if let Some(exporter) = exporter {
-                // Boxed: it holds the buffers of three exporters, which need not lie on the stack.
-                Box::pin(exporter.run(stopped(last_tick_done))).await;
-            }
-        };
+        // Boxed: it holds the buffers of all exporters, which need not lie on the stack.
+        let exporting = Box::pin(exporters.run(|| stopped(last_tick_done.clone())));
         tokio::join!(admin, ticking, probing, exporting);
     }
 }
@@ -166,17 +170,16 @@ struct Prober {
 
 impl Prober {
     async fn run(self) {
-        let mut ticks = interval(PROBE_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
             let probe = proxy::upstream::probe(&self.upstream, self.connector.as_ref());
             let outcome = match timeout(self.upstream.connect_timeout, probe).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(chain(&error)),
                 Err(_) => Err("it did not accept a connection in time".to_owned()),
             };
+            let pause = if outcome.is_ok() { PROBE_INTERVAL } else { AWAITING_INTERVAL };
             self.readiness.probed(outcome, Timestamp::now());
+            sleep(pause).await;
         }
     }
 }
@@ -201,10 +204,11 @@ fn state(
     history: &Arc<History>,
     hub: &Arc<Hub>,
 ) -> admin::State {
-    let Page { listen, started_at, recent, readiness, pulses } = page;
+    let Page { listen, started_at, recent, draining, pulses } = page;
+    let readiness = Arc::clone(&draining.readiness);
     let (families, resource) = (Arc::clone(&exports.families), Arc::clone(&exports.resource));
     let exporters = Arc::clone(&exports.counters);
-    let has_otlp = exports.exporter.is_some();
+    let has_otlp = exports.exporters.otlp.is_some();
     let labelled = Arc::clone(hub);
     admin::State {
         analysis: Arc::clone(&shared.analysis),
@@ -221,12 +225,9 @@ fn state(
             (format.content_type().to_owned(), text)
         }),
         labels: Arc::new(move |content_type, body| take_labels(&labelled, content_type, body)),
+        drain: Arc::new(move || draining.start()),
         reload: None,
-        exporters: Arc::new(
-            move || {
-                if has_otlp { exporter_states(&exporters) } else { Vec::new() }
-            },
-        ),
+        exporters: Arc::new(move || exporter_states(&exporters, has_otlp)),
         settings: settings(config),
         memory: config.memory.clone(),
         token: config.admin.token.clone(),
@@ -238,7 +239,7 @@ fn state(
 }
 
 /// An address that listens everywhere is reached from this host at its loopback.
-pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
@@ -259,17 +260,23 @@ fn settings(config: &Config) -> Vec<admin::Setting> {
         .collect()
 }
 
-fn exporter_states(counters: &export::Counters) -> Vec<ExporterState> {
-    let state = |(exporter, signal, counts): (&str, export::Signal, &export::SignalCounters)| {
+/// Losses to a collector are counted whether there is one or not; the page shows those that there are.
+fn exporter_states(counters: &export::Counters, has_otlp: bool) -> Vec<ExporterState> {
+    let state = |(exporter, signal, counts): (
+        export::ExporterName,
+        export::Signal,
+        &export::SignalCounters,
+    )| {
         ExporterState {
-            name: format!("{exporter} {}", signal.as_str()),
+            name: format!("{} {}", exporter.as_str(), signal.as_str()),
             sent: counts.sent.load(Relaxed),
             failed: counts.requests_failed.load(Relaxed),
             dropped: Loss::ALL.into_iter().map(|loss| counts.lost(loss)).sum(),
-            last_error: None,
+            last_error: counts.last_error(),
         }
     };
-    counters.iter().map(state).collect()
+    let exporters = counters.iter().filter(|(name, ..)| has_otlp || *name != ExporterName::Otlp);
+    exporters.map(state).collect()
 }
 
 /// Labels that can be read are joined, whatever stands beside them.

@@ -83,10 +83,13 @@ pub(super) fn archive(config: &Config) -> Option<archive::Settings> {
     }
 }
 
-/// Spans are made only where a collector takes them; else trace headers pass as they are.
+/// Spans are made only where somebody takes them; else trace headers pass as they are.
 pub(super) fn tracing(config: &Config) -> tap::Tracing {
-    match config.export.otlp.as_ref().filter(|otlp| otlp.traces.is_some()) {
-        Some(otlp) => tap::Tracing::On(otlp.sampler),
+    let export = &config.export;
+    let otlp = export.otlp.as_ref().filter(|otlp| otlp.traces.is_some());
+    let insights = export.application_insights.as_ref().map(|insights| insights.sampler);
+    match otlp.map(|otlp| otlp.sampler).or(insights) {
+        Some(sampler) => tap::Tracing::On(sampler),
         None => tap::Tracing::Off,
     }
 }

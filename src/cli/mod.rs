@@ -9,6 +9,7 @@ mod check;
 mod columns;
 mod demo;
 mod doctor;
+mod drain;
 mod drift;
 mod input;
 mod layout;
@@ -50,6 +51,9 @@ enum Verb {
     /// Judge past data against a baseline, with the sidecar's own engine
     #[command(after_help = drift::AFTER_HELP)]
     Drift(drift::Args),
+    /// Ask the sidecar of this host to send its clients elsewhere, and to serve on until it is ended
+    #[command(after_help = drain::AFTER_HELP)]
+    Drain(drain::Args),
     /// Tell every problem of a configuration, with line and key
     Check(check::Args),
     /// Look from here at the model, ports, receivers, limits and files, and say what to fix
@@ -65,6 +69,7 @@ pub fn main() -> ExitCode {
         Verb::Archive(args) => archive::run(args),
         Verb::Baseline(args) => baseline::baseline(&args),
         Verb::Drift(args) => drift::drift(&args),
+        Verb::Drain(args) => drain::drain(&args),
         Verb::Check(args) => check::check(args),
         Verb::Doctor(args) => doctor::doctor(args),
     };

@@ -30,7 +30,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     log::start(log::Quiet::No);
     let running = crate::app::start(&config, Bound::default())?;
     say_where(&config, &running);
-    lifecycle::run_until_signal(running, || tracing::info!("draining"))
+    lifecycle::run_until_signal(running, || ())
 }
 
 /// What it fitted itself to, so that requests and limits of a container can be set by it.

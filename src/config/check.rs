@@ -47,7 +47,7 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
     let drift = drift(reader);
     let labels = labels(reader);
     let archive = archive(reader, &data_dir);
-    let export = export::export(reader, &pod);
+    let export = export::export(reader, &pod, &data_dir);
     let drain = drain(reader);
     let memory = memory::fitted(reader, limits, capture.as_ref(), archive.as_ref());
     Some(Config {

@@ -258,6 +258,7 @@ pub enum Archive {
 #[derive(Debug, Clone)]
 pub struct Export {
     pub otlp: Option<Otlp>,
+    pub application_insights: Option<ApplicationInsights>,
     /// Given where a receiver wants a token.
     pub azure: Option<Azure>,
     /// Key and value pairs of the resource, from configuration and `OTEL_RESOURCE_ATTRIBUTES`.
@@ -278,6 +279,36 @@ pub struct Otlp {
     pub interval: Duration,
     pub temporality: Temporality,
     pub sampler: TraceSampler,
+}
+
+/// Application Insights, by its own ingestion protocol.
+#[derive(Debug, Clone)]
+pub struct ApplicationInsights {
+    pub connection: Connection,
+    pub interval: Duration,
+    /// Of metrics, in one push.
+    pub max_series: usize,
+    /// The directory of what waits while the endpoint is away.
+    pub buffer: PathBuf,
+    pub buffer_bytes: u64,
+    pub sampler: TraceSampler,
+}
+
+/// What a connection string says.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub instrumentation_key: Secret,
+    /// Without the path of the protocol.
+    pub ingestion: http::Uri,
+    pub authorization: IngestionAuthorization,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IngestionAuthorization {
+    /// The key in each item is enough.
+    InstrumentationKey,
+    /// A token of Microsoft Entra ID beside it, for the scope of [`Azure`] or another.
+    EntraId { scope: Option<String> },
 }
 
 impl Otlp {

@@ -32,7 +32,7 @@ fn shown(key: &Key, value: &Value) -> String {
             let hidden: Vec<_> = pairs.iter().map(|(name, _)| format!("{name}=***")).collect();
             hidden.join(",")
         }
-        (Form::SecretMap, _) => "***".to_owned(),
+        (Form::SecretMap | Form::Secret, _) => "***".to_owned(),
         (_, value) => value.shown(),
     }
 }

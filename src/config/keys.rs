@@ -25,6 +25,8 @@ pub enum Usual {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Text,
+    /// A text that is never shown.
+    Secret,
     Path,
     Directory,
     Url,
@@ -50,7 +52,7 @@ pub enum Form {
 impl Form {
     pub const fn value_name(self) -> &'static str {
         match self {
-            Self::Text => "TEXT",
+            Self::Text | Self::Secret => "TEXT",
             Self::Path => "FILE",
             Self::Directory => "DIR",
             Self::Url => "URL",
@@ -236,7 +238,7 @@ pub static KEYS: &[Key] = &[
     Key::new("export.otlp.auth", Form::OneOf(OTLP_AUTHS), "none", "azure sends a token of Microsoft Entra ID with every export: see export.azure"),
     Key::new("export.otlp.interval", Form::Duration, "60s", "Between two exports of metrics"),
     Key::new("export.otlp.temporality", Form::OneOf(TEMPORALITIES), "cumulative", "Of counters and histograms; delta unless given, where export.otlp.auth is azure"),
-    Key::new("export.otlp.sampler", Form::OneOf(SAMPLERS), "parentbased_always_on", "Which exchanges become spans"),
+    Key::new("export.otlp.sampler", Form::OneOf(SAMPLERS), "parentbased_always_on", "Which exchanges become spans, for every receiver of them"),
     Key::new("export.otlp.sampler_ratio", Form::Number, "1.0", "For the samplers with a ratio, from 0 to 1"),
     Key::new("export.otlp.metrics_url", Form::Url, "", "Full URL for metrics, in place of <endpoint>/v1/metrics; none sends none"),
     Key::new("export.otlp.metrics_protocol", Form::OneOf(OTLP_PROTOCOLS), "", "For metrics, in place of export.otlp.protocol"),
@@ -259,6 +261,11 @@ pub static KEYS: &[Key] = &[
     Key::new("export.azure.token_file", Form::Path, "", "The workload's federated token; else AZURE_FEDERATED_TOKEN_FILE"),
     Key::new("export.azure.authority", Form::Url, "https://login.microsoftonline.com", "Where tokens of workload identities come from; else AZURE_AUTHORITY_HOST"),
     Key::new("export.azure.scope", Form::Text, "https://monitor.azure.com/.default", "What a token is for; another in clouds of their own"),
+    Key::new("export.application_insights.enabled", Form::Switch, "on", "Off sends nothing, connection string or not"),
+    Key::new("export.application_insights.connection_string", Form::Secret, "", "Of an Application Insights resource; APPLICATIONINSIGHTS_CONNECTION_STRING sets it too").usual(),
+    Key::new("export.application_insights.interval", Form::Duration, "60s", "Between two exports of metrics"),
+    Key::new("export.application_insights.max_series", Form::Count, "1000", "Series of metrics in one export, at most; others are counted"),
+    Key::new("export.application_insights.buffer_bytes", Form::Size, "256MiB", "On disk, for what waits while Azure is away; over it the oldest goes"),
     Key::new("kubernetes.pod_info", Form::Directory, "/etc/podinfo", "A downward API volume with the pod's labels and annotations"),
     Key::new("drain.delay", Form::Duration, "0s", "How long new connections are still taken after the signal to stop"),
     Key::new("drain.timeout", Form::Duration, "30s", "How long exchanges in flight may take after that"),

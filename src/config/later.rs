@@ -8,7 +8,6 @@ const KEYS: &[(&str, &str)] = &[
     ("drift.persistence", "verdicts over several windows"),
     ("archive.flush_interval", "the spool that flushes by time"),
     ("archive.retention", "retention by age; archive.max_bytes bounds the record by size"),
-    ("export.application_insights", "export to Application Insights"),
     ("admin.tls", "TLS on the admin address"),
 ];
 

@@ -3,6 +3,7 @@
 //! Only the checked type leaves this module. Every problem is reported, not the first, with the key,
 //! the value and what is allowed. Texts come in by [`Sources`], layered by [`keys`], the one table.
 
+mod application_insights;
 mod azure;
 mod check;
 mod checked;

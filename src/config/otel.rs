@@ -1,4 +1,5 @@
-//! `OTEL_*` variables of the OpenTelemetry specification, as settings of our own keys.
+//! `OTEL_*` variables of the OpenTelemetry specification, and the one that Azure names its connection
+//! string by, as settings of our own keys.
 //!
 //! What the specification calls invalid is warned of and ignored, as it asks; a protocol that we do
 //! not speak is a problem, since ignoring it would send to a port that does not answer.
@@ -42,6 +43,12 @@ const PLAIN: &[(&str, &str, Reading)] = &[
     ("OTEL_TRACES_SAMPLER", "export.otlp.sampler", Reading::OneOf(keys::SAMPLERS)),
     ("OTEL_TRACES_SAMPLER_ARG", "export.otlp.sampler_ratio", Reading::Share),
     ("OTEL_SERVICE_NAME", "export.service_name", Reading::AsIs),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "export.application_insights.interval", Reading::Milliseconds),
+    (
+        "APPLICATIONINSIGHTS_CONNECTION_STRING",
+        "export.application_insights.connection_string",
+        Reading::AsIs,
+    ),
     ("OTEL_RESOURCE_ATTRIBUTES", "export.resource", Reading::Attributes),
 ];
 
@@ -87,7 +94,9 @@ pub(super) fn gather(variables: &[(String, String)], layers: &mut Layers) {
     warn_of_unread(variables, layers);
     match given("OTEL_SDK_DISABLED") {
         Some(text) if text.eq_ignore_ascii_case("true") => {
-            set("OTEL_SDK_DISABLED", "export.otlp.enabled", Value::Text("off".into()), layers);
+            for key in ["export.otlp.enabled", "export.application_insights.enabled"] {
+                set("OTEL_SDK_DISABLED", key, Value::Text("off".into()), layers);
+            }
         }
         _ => {}
     }

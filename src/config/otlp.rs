@@ -23,7 +23,7 @@ const TLS: tls::OutboundKeys = tls::OutboundKeys {
 };
 
 #[expect(clippy::option_option, reason = "the outer one is a problem, the inner one no export")]
-pub(super) fn otlp(reader: &mut Reader<'_>) -> Option<Option<Otlp>> {
+pub(super) fn otlp(reader: &mut Reader<'_>, sampler: Option<TraceSampler>) -> Option<Option<Otlp>> {
     let enabled = reader.switch("export.otlp.enabled");
     let auth = reader.one_of(AUTH, &zipped(OTLP_AUTHS, &[OtlpAuth::None, OtlpAuth::Azure]));
     let metrics = receiver(reader, "metrics");
@@ -33,7 +33,6 @@ pub(super) fn otlp(reader: &mut Reader<'_>) -> Option<Option<Otlp>> {
     let interval = reader.duration("export.otlp.interval");
     let temporalities = zipped(TEMPORALITIES, &[Temporality::Cumulative, Temporality::Delta]);
     let temporality = reader.one_of(TEMPORALITY, &temporalities);
-    let sampler = sampler(reader);
     let mut otlp = Otlp {
         metrics: metrics?,
         logs: logs?,
@@ -216,7 +215,7 @@ fn warn_of_idle_tls(reader: &mut Reader<'_>, otlp: &Otlp) {
     }
 }
 
-fn sampler(reader: &mut Reader<'_>) -> Option<TraceSampler> {
+pub(super) fn sampler(reader: &mut Reader<'_>) -> Option<TraceSampler> {
     let share = |share: f64| (0.0..=1.0).contains(&share);
     let ratio = reader.number("export.otlp.sampler_ratio", "from 0 to 1", share)?;
     let samplers = [

@@ -47,7 +47,9 @@ fn level(group: &str) -> Map<String, Value> {
 fn leaf(key: &Key) -> Value {
     let mut value = match key.form {
         Form::Text => json!({ "type": ["string", "number"] }),
-        Form::Path | Form::Directory | Form::Url | Form::Address => json!({ "type": "string" }),
+        Form::Secret | Form::Path | Form::Directory | Form::Url | Form::Address => {
+            json!({ "type": "string" })
+        }
         Form::Duration => json!({ "type": ["string", "number"], "pattern": DURATION }),
         Form::OptionalDuration => {
             json!({ "type": ["string", "number"], "pattern": OPTIONAL_DURATION })

@@ -5,19 +5,26 @@
 //! pushes them, with spans and events, to a collector. The promise: telemetry that is not delivered
 //! is counted, and takes bounded memory while it waits.
 
+pub mod application_insights;
 mod azure_token;
+mod batch;
 mod collect;
 mod counters;
+mod event;
 mod family;
 mod http;
 pub mod names;
 pub mod otlp;
 pub mod prometheus;
 mod resource;
+mod retry;
+mod visit;
 
 pub use azure_token::AzureToken;
 pub use collect::{QueueState, Sources, collect};
-pub use counters::{Counters, Loss, Signal, SignalCounters};
+pub use counters::{BufferState, Counters, ExporterName, Loss, Signal, SignalCounters};
+pub use event::Events;
 pub use family::{Attribute, Family, Point, Value};
 pub use http::{Client, SendError};
 pub use resource::Resource;
+pub use visit::Spans;

@@ -235,7 +235,12 @@ mod table {
 
         EXPORT_REQUESTS = counter("taffrail.export.requests", "{request}", &[key::EXPORTER, key::SIGNAL, key::OUTCOME], "Attempts to hand telemetry over: ok or failed.");
         EXPORT_SENT = counter("taffrail.export.sent", "{item}", EXPORT, "Spans, events and metric points that were accepted.");
-        EXPORT_DROPPED = counter("taffrail.export.dropped", "{item}", &[key::EXPORTER, key::SIGNAL, key::REASON], "Spans, events and metric points lost: queue_full, rejected, refused or shutdown.");
+        EXPORT_DROPPED = counter("taffrail.export.dropped", "{item}", &[key::EXPORTER, key::SIGNAL, key::REASON], "Spans, events and metric points lost: queue_full, rejected, refused or shutdown; to Application Insights also buffer_full, expired, damaged, over_limit or unfit.");
+        EXPORT_REFUSED = counter("taffrail.export.refused", "{item}", &[key::EXPORTER, key::SIGNAL, key::STATUS_CODE], "Items among the rejected and refused ones, by the status that the receiver gave; 0 is none.");
+        EXPORT_CUT = counter("taffrail.export.cut", "{text}", EXPORT, "Texts cut, and properties left out, to fit what the receiver takes.");
+        EXPORT_BUFFER_SIZE = gauge("taffrail.export.buffer.size", "By", &[key::EXPORTER], "Bytes on disk that wait for a receiver that is away.");
+        EXPORT_BUFFER_SIZE_LIMIT = gauge("taffrail.export.buffer.size_limit", "By", &[key::EXPORTER], "Bytes that may wait on disk before the oldest go.");
+        EXPORT_BUFFER_HEALTHY = gauge("taffrail.export.buffer.healthy", "", &[key::EXPORTER], "0 from a failed use of the disk until one succeeds.");
         EXPORT_QUEUE_LENGTH = gauge("taffrail.export.queue.length", "{item}", EXPORT, "Items waiting to be exported.");
     }
 }

@@ -73,6 +73,7 @@ mod tests {
         let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         let export = config::Export {
             otlp: None,
+            application_insights: None,
             azure: None,
             resource: configured.iter().map(own).collect(),
             service_name: "income-sidecar".into(),

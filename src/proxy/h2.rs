@@ -15,6 +15,7 @@ use super::io::Io;
 use super::upstream::UpstreamError;
 use crate::config;
 use crate::proxy::body::{Asked, BodyError, RequestBody, ResponseBody};
+use crate::proxy::reply::GoElsewhere;
 use bytes::{Bytes, BytesMut};
 use deferred::Deferred;
 use http::{Request, Response, header};
@@ -90,17 +91,23 @@ impl Server {
     {
         let io = Deferred::new(io, input.freeze());
         let streams = Streams::default();
+        let is_lost = Rc::new(Cell::new(false));
+        let lost = Rc::clone(&is_lost);
         let service = service_fn(|request: Request<Incoming>| {
-            let open = streams.open();
+            let (open, lost) = (streams.open(), Rc::clone(&lost));
             let answering = match self.within_limits(&request) {
                 Ok(()) => Ok(exchanges.clone().call(request.map(Asked::Http2))),
                 Err(reason) => Err(refuse(reason)),
             };
             async move {
                 Ok::<_, Infallible>(match answering {
-                    Ok(answering) => answering
-                        .await?
-                        .map(|body| Either::Left(Counted { body, fault: None, _open: open })),
+                    Ok(answering) => {
+                        let answer = answering.await?;
+                        if answer.extensions().get::<GoElsewhere>().is_some() {
+                            lost.set(true);
+                        }
+                        answer.map(|body| Either::Left(Counted { body, fault: None, _open: open }))
+                    }
                     Err(refused) => of_http2(refused).map(|body| Either::Right(Full::new(body))),
                 })
             }
@@ -115,13 +122,14 @@ impl Server {
                 if is_ending && is_over {
                     return Poll::Ready(Ok(()));
                 }
-                if !is_ending && (member.phase() > Phase::Serving || is_over) {
+                let is_leaving = || member.phase() > Phase::Serving || is_lost.get();
+                if !is_ending && (is_leaving() || is_over) {
                     is_ending = true;
                     rest = Rest::NotYet;
                     connection.as_mut().graceful_shutdown();
                 }
                 let polled = io.poll_around(cx, |cx| connection.as_mut().poll(cx));
-                if polled.is_ready() || is_ending || member.phase() == Phase::Serving {
+                if polled.is_ready() || is_ending || !is_leaving() {
                     let limit = if is_ending { FAREWELL } else { self.idle_timeout };
                     rest.look(&streams, member, limit);
                     return polled;

@@ -29,6 +29,11 @@ impl NoAnswer {
     }
 }
 
+/// Of an answer whose client does better over another connection: where several stand behind one
+/// address, that leads to another of them, while one that is kept stays with a model that is away.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GoElsewhere;
+
 #[derive(Serialize)]
 struct Report<'a> {
     error: Failure<'a>,
@@ -63,8 +68,12 @@ fn failed(error: &UpstreamError, upstream: &str, id: &RequestId) -> Response<Byt
         request_id: Some(&id.text()),
     };
     let mut response = respond(status, report);
-    if fault == Fault::ClientBodyAborted {
-        close(&mut response);
+    match fault {
+        Fault::ClientBodyAborted => close(&mut response),
+        Fault::UpstreamConnect | Fault::UpstreamConnectTimeout => {
+            response.extensions_mut().insert(GoElsewhere);
+        }
+        _ => {}
     }
     response
 }

@@ -308,6 +308,22 @@ fn a_refusal_of_labels_says_whose_fault_it_is() {
 }
 
 #[test]
+fn draining_is_begun_by_this_host_and_by_no_page_of_another_site() {
+    let asked = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&asked);
+    let drain = Arc::new(move || *counted.lock().unwrap() += 1);
+    let readiness = Arc::new(|| Readiness::Draining);
+    let served = Served::new(State { drain, readiness, ..fresh() });
+    let foreign = [("sec-fetch-site", "cross-site")];
+    assert_eq!(served.send("POST", "/api/v1/drain", &foreign, b"").status, 403);
+    assert_eq!(served.get("/api/v1/drain").status, 405);
+    assert_eq!(*asked.lock().unwrap(), 0);
+    let answer = served.send("POST", "/api/v1/drain", &[], b"");
+    assert_eq!((answer.status, answer.json()), (200, json!({ "state": "draining" })));
+    assert_eq!(*asked.lock().unwrap(), 1);
+}
+
+#[test]
 fn labels_over_the_limit_are_refused() {
     let served = Served::new(fresh());
     let most = vec![b' '; 8 << 20];

@@ -60,6 +60,7 @@ pub(crate) fn fresh() -> State {
             (accept.unwrap_or("text/plain").to_owned(), "taffrail_capture_coverage 1\n".into())
         }),
         labels: Arc::new(|_, _| Ok(LabelsAccepted { accepted: 1, rejected: Vec::new() })),
+        drain: Arc::new(|| ()),
         reload: None,
         exporters: Arc::new(Vec::new),
         settings: vec![

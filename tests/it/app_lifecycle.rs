@@ -1,6 +1,6 @@
 //! The binary from its start to its end: TLS by its keys, and a drain that cuts nobody.
 
-use crate::cli_support::taffrail;
+use crate::cli_support::{taffrail, taffrail_with};
 use crate::support::frames::{Connection, DATA, END_HEADERS, END_STREAM, HEADERS, frame, request};
 use crate::support::raw::{End, Raw};
 use crate::support::sidecar::PATIENCE;
@@ -259,6 +259,45 @@ fn a_drain_ends_when_the_last_exchange_is_whole() {
     while stream.next().is_ok() {}
     assert_eq!(process.exit_code(), Some(0));
     assert_eq!(recorded(data.path()), 5);
+}
+
+#[test]
+fn draining_ahead_of_the_signal_sends_clients_away_and_serves_on() {
+    let witness = Witness::agreeing();
+    let url = format!("http://{}", witness.address);
+    let data = tempfile::tempdir().unwrap();
+    let process = Process::start(data.path(), &[("upstream", url.as_str())]);
+    process.await_readiness(200);
+    let admin = process.admin.to_string();
+    for told in [
+        taffrail_with(&[], &["drain", "--admin", &admin]),
+        taffrail_with(&[("TAFFRAIL_ADMIN_ADDRESS", &admin)], &["drain"]),
+    ] {
+        assert_eq!((told.code, told.stderr.as_str()), (Some(0), ""));
+    }
+    assert_eq!(process.readiness(), 503);
+    let mut is_told = false;
+    while !is_told {
+        let mut client = Raw::connect(process.listen).patient();
+        let answer = response(client.say("GET / HTTP/1.1\r\nHost: m\r\n\r\n")).unwrap();
+        assert_eq!(answer.status(), 200);
+        is_told = answer.field("connection") == Some("close");
+    }
+    process.terminate();
+    assert_eq!(process.exit_code(), Some(0));
+}
+
+#[test]
+fn a_drain_that_reaches_no_sidecar_says_where_it_looked() {
+    let nobody = free().to_string();
+    let told = taffrail_with(&[("TAFFRAIL_ADMIN_ADDRESS", &nobody)], &["drain"]);
+    assert_eq!(told.code, Some(1));
+    for part in [nobody.as_str(), "TAFFRAIL_ADMIN_ADDRESS", "--admin"] {
+        assert!(told.stderr.contains(part), "{part} in {}", told.stderr);
+    }
+    let told = taffrail_with(&[], &["drain", "--admin", "localhost"]);
+    assert_eq!(told.code, Some(1));
+    assert!(told.stderr.contains("--admin") && told.stderr.contains("127.0.0.1:9464"));
 }
 
 #[test]

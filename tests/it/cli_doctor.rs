@@ -206,7 +206,7 @@ fn application_insights_is_reached_or_not() {
     let key = "InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=";
     with(&format!("{key}{}/", url(ingestion.address))).is("app insights", "ok", &["is reached"]);
     with(&format!("{key}http://127.0.0.1:1/")).is("app insights", "fail", &["refused", "egress"]);
-    with("IngestionEndpoint=http://127.0.0.1:1/").is("app insights", "fail", &["portal"]);
+    with("IngestionEndpoint=http://127.0.0.1:1/").is("config", "fail", &["InstrumentationKey"]);
 }
 
 #[test]

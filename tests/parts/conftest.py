@@ -139,7 +139,7 @@ def processes(tmp_path_factory):
 class Sidecar(Process):
     """`taffrail run` on free ports, ready to serve."""
 
-    def __init__(self, directory, upstream, *arguments, data=None, env=None):
+    def __init__(self, directory, upstream, *arguments, data=None, env=None, ready="/readyz"):
         self.port, self.admin_port = free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.admin = f"http://127.0.0.1:{self.admin_port}"
@@ -147,7 +147,7 @@ class Sidecar(Process):
         command = [BINARY, "run", "--upstream", upstream, "--listen", self.address]
         command += ["--admin", f"127.0.0.1:{self.admin_port}", "--data-dir", self.data]
         super().__init__("taffrail", [*command, *arguments], directory, env)
-        self.wait_ready(f"{self.admin}/readyz", 20)
+        self.wait_ready(f"{self.admin}{ready}", 20)
 
     def metrics(self):
         return get_text(f"{self.admin}/metrics")
@@ -306,7 +306,7 @@ class Upstream:
     """A model server of a few lines, for what no real one does on demand. Records what it was sent,
     answers every POST with one prediction a row of the first input."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.received = []
         upstream = self
 
@@ -343,7 +343,7 @@ class Upstream:
                 self.end_headers()
                 self.wfile.write(body)
 
-        self.server = QuietServer(("127.0.0.1", 0), Handler)
+        self.server = QuietServer(("127.0.0.1", port), Handler)
         self.address = f"127.0.0.1:{self.server.server_port}"
         self.url = f"http://{self.address}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

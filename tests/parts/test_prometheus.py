@@ -54,13 +54,13 @@ class Prometheus:
         return {labels["feature"]: value for labels, value in self.query(promql)}
 
 
-def offline_psi(baseline, rows):
-    """What `taffrail drift` says of the same rows in a file, by feature."""
+def offline_distances(baseline, rows):
+    """What `taffrail drift` says of the same rows in a file: distances by method, by feature."""
     command = [BINARY, "drift", "--baseline", baseline, "--from", rows, "--format", "json"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode in (0, 3), done.stderr
     (window,) = json.loads(done.stdout)["windows"]
-    return {one["feature"]: one["distances"]["psi"] for one in window["features"]}
+    return {one["feature"]: one["distances"] for one in window["features"]}
 
 
 def test_it_scrapes_and_answers_and_a_fleets_psi_is_that_of_all_its_rows(
@@ -90,7 +90,8 @@ def test_it_scrapes_and_answers_and_a_fleets_psi_is_that_of_all_its_rows(
     (slowest,) = wait_until(lambda: prometheus.values(latency), "quantiles of latency are there", 30)
     assert 0 < slowest < 60
 
-    expected = offline_psi(baseline, write_csv(tmp_path / "seen.csv", seen))
+    distances = offline_distances(baseline, write_csv(tmp_path / "seen.csv", seen))
+    expected = {feature: one["psi"] for feature, one in distances.items()}
     assert expected["a"] > 0.1 > expected["b"]
 
     exact, near = pytest.approx(expected, rel=1e-9), pytest.approx(expected, rel=0.1)

@@ -10,11 +10,12 @@ from rules import DAY, FEATURE, FILES, HOUR, MODEL, RULES, VERSION, Unit, assert
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-BINS = ["[-inf,30)", "[30,50)", "[50,inf)", "other", "null"]
-BASELINE = [0.25, 0.5, 0.2, 0.05, 0.0]
+# One bin is empty live, one in the baseline, and one in both: that one is no degree of freedom.
+BINS = ["[-inf,30)", "[30,50)", "[50,90)", "[90,inf)", "other", "null"]
+BASELINE = [0.25, 0.5, 0.2, 0.05, 0.0, 0.0]
 BASELINE_ROWS = 800
 # Rows a minute in each bin, of two pods with the baseline `aa`, and of one with another.
-PODS = {1: [10, 20, 20, 0, 1], 2: [30, 20, 10, 0, 0], 3: [0, 0, 50, 0, 0]}
+PODS = {1: [10, 20, 20, 0, 0, 1], 2: [30, 20, 10, 0, 0, 0], 3: [0, 0, 50, 0, 0, 0]}
 FLEET = [sum(rows) for rows in zip(PODS[1], PODS[2], strict=True)]
 WINDOWS = {"5m": 5, "1h": HOUR, "1d": DAY}
 A, B = {**VERSION, "hash": "aa"}, {**VERSION, "hash": "bb"}

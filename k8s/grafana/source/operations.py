@@ -221,11 +221,12 @@ SATURATION = [
     ),
     lines(
         "Export",
-        "Spans, events and points handed over, and lost, by exporter.",
+        "Spans, events and points handed over, and lost, by exporter; and texts cut to fit what the receiver takes.",
         "cps",
         [
             query(f"sum by (exporter, signal) (rate(taffrail_export_sent_total{{{POD}}}[$__rate_interval]))", "sent {{exporter}} {{signal}}"),
             query(f"sum by (exporter, signal, reason) (rate(taffrail_export_dropped_total{{{POD}}}[$__rate_interval]))", "lost {{exporter}} {{signal}} {{reason}}"),
+            query(f"sum by (exporter) (rate(taffrail_export_cut_total{{{POD}}}[$__rate_interval]))", "cut {{exporter}}"),
         ],
     ),
     lines(

@@ -1,4 +1,4 @@
-//! `/api/v1`: what the page shows, as JSON, and the two requests that change something.
+//! `/api/v1`: what the page shows, as JSON, and the requests that change something.
 //!
 //! Every error is `{"error": "<word>", "message": "<text>"}`. Payloads need the admin token.
 
@@ -7,13 +7,14 @@ mod latency;
 mod status;
 
 use super::moment::Moment;
+use super::peer::Peer;
 use super::refusal::Refusal;
 use super::state::{LabelsRefused, State};
 use super::token;
 use crate::drift::{FeatureView, WindowReport};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State as Handle};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Request, State as Handle};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -34,6 +35,7 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .route("/exchanges", get(exchanges::list))
         .route("/exchanges/{id}", get(exchanges::one))
         .route("/labels", labels)
+        .route("/drain", post(drain))
         .route("/reload", post(reload))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
@@ -128,6 +130,24 @@ fn unread_body(rejection: &BytesRejection) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "unreadable_body", rejection.body_text())
 }
 
+/// Only whoever is on this host ends the traffic of it: a container's hook, and no neighbour of the pod.
+async fn drain(
+    Handle(state): Handle<Arc<State>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    refuse_cross_site(&headers)?;
+    if peer == Peer::Elsewhere {
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "not_from_this_host",
+            "Draining is asked for from the sidecar's own host: run `taffrail drain` in its container.",
+        ));
+    }
+    (state.drain)();
+    Ok(Json((state.readiness)()).into_response())
+}
+
 async fn reload(
     Handle(state): Handle<Arc<State>>,
     headers: HeaderMap,
@@ -167,7 +187,8 @@ pub(super) async fn unknown() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
         "not_found",
-        "No such path. There are /api/v1/status, latency, features, drift, exchanges, labels, reload.",
+        "No such path. There are /api/v1/status, latency, features, drift, exchanges, labels, drain, \
+         reload.",
     )
 }
 

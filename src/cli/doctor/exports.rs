@@ -2,7 +2,7 @@
 
 use super::machine::Clock;
 use super::{Finding, chain, millis, peer};
-use crate::config::{Azure, Config, Otlp, OtlpProtocol};
+use crate::config::{Azure, Config, Otlp, OtlpProtocol, OutboundTls};
 use crate::export::otlp::{Outcome, Probed, probe};
 use crate::export::{AzureToken, Client, SendError, Signal};
 use bytes::Bytes;
@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 /// Somebody waits at a terminal; an exporter has more patience.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-const APPLICATION_INSIGHTS: &str = "APPLICATIONINSIGHTS_CONNECTION_STRING";
-
 pub(super) async fn check(config: &Config, findings: &mut Vec<Finding>, clock: &mut Clock) {
     match &config.export.otlp {
         None => findings.push(Finding::ok("otlp", "no endpoint is given: nothing is sent")),
@@ -23,9 +21,8 @@ pub(super) async fn check(config: &Config, findings: &mut Vec<Finding>, clock: &
             ask_time(otlp, clock).await;
         }
     }
-    let text = std::env::var(APPLICATION_INSIGHTS).unwrap_or_default();
-    if !text.trim().is_empty() {
-        findings.push(application_insights(&text).await);
+    if let Some(insights) = &config.export.application_insights {
+        findings.push(application_insights(&insights.connection.ingestion).await);
     }
 }
 
@@ -103,23 +100,10 @@ fn why(error: &SendError) -> &'static str {
 }
 
 /// Reached, and its certificate checked; nothing that would be stored is sent.
-async fn application_insights(connection_string: &str) -> Finding {
+async fn application_insights(endpoint: &Uri) -> Finding {
     const CHECK: &str = "app insights";
-    let field = |name: &str| {
-        let mut fields = connection_string.split(';').filter_map(|field| field.split_once('='));
-        fields.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    };
-    if field("InstrumentationKey").is_none_or(str::is_empty) {
-        let seen = format!("{APPLICATION_INSIGHTS} has no InstrumentationKey");
-        return Finding::fail(CHECK, seen, "copy the whole connection string from the portal");
-    }
-    let endpoint = field("IngestionEndpoint").unwrap_or("https://dc.services.visualstudio.com");
-    let Ok(uri) = endpoint.parse::<Uri>() else {
-        let seen = format!("IngestionEndpoint={endpoint} is no URL");
-        return Finding::fail(CHECK, seen, "copy the whole connection string from the portal");
-    };
     let began = Instant::now();
-    let reached = async { Client::new(crate::config::OutboundTls::default())?.reach(&uri).await };
+    let reached = async { Client::new(OutboundTls::default())?.reach(endpoint).await };
     match tokio::time::timeout(PATIENCE, reached).await {
         Ok(Ok(())) => {
             let took = millis(began.elapsed());

@@ -97,6 +97,11 @@ fn quality(features: &[FeatureView]) -> Vec<Family> {
 }
 
 /// Exact: the share was made of two whole numbers that a float holds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share in [0, 1] of a count is a count"
+)]
 fn rows_of(ratio: f64, rows: u64) -> u64 {
     (ratio * rows as f64).round() as u64
 }

@@ -2,8 +2,8 @@
 
 use super::Sources;
 use crate::archive::State as ArchiveState;
-use crate::export::counters::Loss;
-use crate::export::family::{Attribute, Family, Value};
+use crate::export::counters::ExporterName;
+use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
 use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,6 +17,7 @@ pub(super) fn families(sources: &Sources<'_>) -> Vec<Family> {
     families.extend(decode(sources));
     families.extend(sources.snapshot.archive.iter().flat_map(archive));
     families.extend(exporters(sources));
+    families.extend(buffered(sources));
     families
 }
 
@@ -82,18 +83,49 @@ fn exporters(sources: &Sources<'_>) -> [Family; 4] {
     let mut dropped = Family::new(&names::EXPORT_DROPPED);
     let mut queued = Family::new(&names::EXPORT_QUEUE_LENGTH);
     for (exporter, signal, counts) in sources.exporters.iter() {
-        let of = [named(key::EXPORTER, exporter), named(key::SIGNAL, signal.as_str())];
+        let of = [named(key::EXPORTER, exporter.as_str()), named(key::SIGNAL, signal.as_str())];
         let with = |attribute| of.iter().cloned().chain([attribute]).collect();
         let ok = Value::Counter(counts.requests_ok.load(Relaxed));
         let failed = Value::Counter(counts.requests_failed.load(Relaxed));
         requests.push(with(named(key::OUTCOME, "ok")), ok);
         requests.push(with(named(key::OUTCOME, "failed")), failed);
-        for loss in Loss::ALL {
+        for loss in exporter.losses() {
             let reason = named(key::REASON, loss.as_str());
-            dropped.push(with(reason), Value::Counter(counts.lost(loss)));
+            dropped.push(with(reason), Value::Counter(counts.lost(*loss)));
         }
         sent.push(of.to_vec(), Value::Counter(counts.sent.load(Relaxed)));
         queued.push(of.to_vec(), Value::Gauge(counts.queued.load(Relaxed) as f64));
     }
     [requests, sent, dropped, queued]
+}
+
+/// What only the exporter to Application Insights has: a buffer on disk, limits of texts, and an answer
+/// for each item.
+fn buffered(sources: &Sources<'_>) -> Vec<Family> {
+    const EXPORTER: ExporterName = ExporterName::ApplicationInsights;
+    let exporter = || vec![named(key::EXPORTER, EXPORTER.as_str())];
+    let Some(buffer) = sources.exporters.buffer() else { return Vec::new() };
+    let mut refused = Family::new(&names::EXPORT_REFUSED);
+    let mut cut = Family::new(&names::EXPORT_CUT);
+    for (_, signal, counts) in sources.exporters.iter().filter(|(name, ..)| *name == EXPORTER) {
+        let mut of = exporter();
+        of.push(named(key::SIGNAL, signal.as_str()));
+        for (status, items) in counts.by_status() {
+            let status = (key::STATUS_CODE, text(status.to_string()));
+            refused.push(of.iter().cloned().chain([status]).collect(), Value::Counter(items));
+        }
+        cut.push(of, Value::Counter(counts.cut.load(Relaxed)));
+    }
+    let healthy = f64::from(u8::from(!buffer.is_failing.load(Relaxed)));
+    let gauges = [
+        (&names::EXPORT_BUFFER_SIZE, buffer.bytes.load(Relaxed) as f64),
+        (&names::EXPORT_BUFFER_SIZE_LIMIT, buffer.limit_bytes.load(Relaxed) as f64),
+        (&names::EXPORT_BUFFER_HEALTHY, healthy),
+    ];
+    let gauges = gauges.map(|(metric, value)| {
+        let mut family = Family::new(metric);
+        family.push(exporter(), Value::Gauge(value));
+        family
+    });
+    [refused, cut].into_iter().chain(gauges).collect()
 }

@@ -6,6 +6,7 @@
 
 use super::transport::{Answer, Transport};
 use crate::export::counters::{Counters, Loss, Signal, SignalCounters};
+use crate::export::retry::Backoff;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
@@ -34,13 +35,6 @@ pub(super) enum Attempt {
     Later { retry_after: Option<Duration> },
 }
 
-/// What became of a message in the end.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Accepted { rejected: u64 },
-    Refused,
-}
-
 impl Delivery {
     pub(super) fn new(
         transport: Transport,
@@ -55,16 +49,24 @@ impl Delivery {
         self.counters.otlp(self.signal)
     }
 
-    /// Tries for as long as it takes.
-    pub(super) async fn deliver(&self, message: &Bytes) -> Outcome {
+    /// Tries for as long as it takes, and counts what became of the items of the message.
+    pub(super) async fn deliver(&self, message: &Bytes, items: u64) {
         let mut backoff = Backoff::default();
         loop {
             match self.attempt(message).await {
-                Attempt::Accepted { rejected } => return Outcome::Accepted { rejected },
-                Attempt::Refused => return Outcome::Refused,
+                Attempt::Accepted { rejected } => {
+                    let sent = items.saturating_sub(rejected);
+                    self.counts().sent.fetch_add(sent, Relaxed);
+                    break;
+                }
+                Attempt::Refused => {
+                    self.counts().lose(Loss::Refused, items);
+                    break;
+                }
                 Attempt::Later { retry_after } => self.pause(&mut backoff, retry_after).await,
             }
         }
+        self.counts().queued.fetch_sub(items, Relaxed);
     }
 
     /// Tries once, and counts how it went.
@@ -136,27 +138,6 @@ impl Delivery {
                 _ = stopping.wait_for(|stop| *stop) => *backoff = Backoff::default(),
             }
         }
-    }
-}
-
-/// Delays that double, each shortened at random by up to a half, so that a fleet does not return
-/// in step.
-#[derive(Debug)]
-pub(super) struct Backoff(Duration);
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self(Duration::from_millis(500))
-    }
-}
-
-impl Backoff {
-    const LONGEST: Duration = Duration::from_secs(30);
-
-    pub(super) fn next(&mut self) -> Duration {
-        let delay = self.0;
-        self.0 = (delay * 2).min(Self::LONGEST);
-        delay.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 }
 

@@ -1,191 +1,56 @@
-//! What changed, as log events: a window's verdict, and what live rows are compared with.
+//! What changed, as OTLP log events.
 
-use super::batch::{Entry, Outbox, Sink};
-use crate::drift::{ReferenceState, Verdict, WindowReport};
-use crate::export::names::event;
-use crate::pipeline::VerdictChange;
+use super::delivery::Delivery;
+use crate::export::batch::Sink;
+use crate::export::event::Event;
 use opentelemetry::InstrumentationScope;
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
 use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use prost::Message;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
-
-/// Features that one event names, at most; their number is always told.
-const MAX_NAMES: usize = 50;
-
-/// Turns verdicts into events where they change; without a collector for logs it takes nothing.
-#[derive(Clone)]
-pub struct Events {
-    outbox: Option<Outbox<Event>>,
-    /// What was last said of the reference, so that only a change is.
-    reference: Arc<Mutex<Option<&'static str>>>,
-}
-
-impl Events {
-    /// Exports nothing and counts nothing.
-    pub fn off() -> Self {
-        Self { outbox: None, reference: Arc::default() }
-    }
-
-    pub(super) fn new(outbox: Outbox<Event>) -> Self {
-        Self { outbox: Some(outbox), reference: Arc::default() }
-    }
-
-    /// Queues `taffrail.drift.changed`.
-    pub fn offer(&self, change: &VerdictChange) {
-        if let Some(outbox) = &self.outbox {
-            outbox.offer(Event::drift_changed(change));
-        }
-    }
-
-    /// Queues `taffrail.baseline.changed` when learning starts, when it ends, or when a baseline is
-    /// given.
-    pub fn offer_reference(&self, reference: &ReferenceState) {
-        let Some(outbox) = &self.outbox else { return };
-        let state = reference.as_str();
-        let mut last = self.reference.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.replace(state) != Some(state) {
-            outbox.offer(Event::baseline_changed(reference));
-        }
-    }
-}
-
-pub(super) struct Event {
-    name: &'static str,
-    at: SystemTime,
-    severity: Severity,
-    body: String,
-    attributes: Vec<(&'static str, AnyValue)>,
-}
-
-impl Entry for Event {
-    fn items(&self) -> u64 {
-        1
-    }
-}
-
-impl Event {
-    fn drift_changed(change: &VerdictChange) -> Self {
-        let VerdictChange { before, report, reference } = change;
-        let detected: Vec<&str> =
-            report.features.iter().filter(|f| f.detected).map(|f| &*f.feature).collect();
-        let names = &detected[..detected.len().min(MAX_NAMES)];
-        let mut attributes = vec![
-            (event::WINDOW, text(&report.window)),
-            (event::VERDICT_BEFORE, text(before.as_str())),
-            (event::VERDICT_AFTER, text(report.verdict.as_str())),
-            (event::FEATURES_DETECTED, names.iter().map(|name| text(name)).collect()),
-            (event::FEATURES_DETECTED_COUNT, count(detected.len() as u64)),
-            (event::ROWS, count(report.rows)),
-            (event::COVERAGE, AnyValue::Double(report.coverage)),
-            (event::BASELINE_STATE, text(reference.as_str())),
-        ];
-        attributes.extend(report.start.map(|start| (event::START, text(&start.to_string()))));
-        attributes.extend(report.end.map(|end| (event::END, text(&end.to_string()))));
-        let severity = match report.verdict {
-            Verdict::Drifting => Severity::Warn,
-            Verdict::Stable | Verdict::InsufficientData => Severity::Info,
-        };
-        let body = sentence(report, *before, names, detected.len());
-        Self { name: event::DRIFT_CHANGED, at: SystemTime::now(), severity, body, attributes }
-    }
-
-    fn baseline_changed(reference: &ReferenceState) -> Self {
-        let (rows, body) = match reference {
-            ReferenceState::Learning { rows, needed } => {
-                (rows, format!("No baseline was given: it is learned from the first {needed} rows"))
-            }
-            ReferenceState::Learned { rows, .. } => {
-                (rows, format!("The baseline was learned from the first {rows} live rows"))
-            }
-            ReferenceState::Given { rows, .. } => {
-                (rows, format!("Live rows are compared with a baseline of {rows} rows"))
-            }
-        };
-        let attributes = vec![
-            (event::BASELINE_STATE, text(reference.as_str())),
-            (event::BASELINE_ROWS, count(*rows)),
-        ];
-        let (name, severity) = (event::BASELINE_CHANGED, Severity::Info);
-        Self { name, at: SystemTime::now(), severity, body, attributes }
-    }
-
-    fn into_record(self, logger: &SdkLogger) -> SdkLogRecord {
-        let mut record = logger.create_log_record();
-        record.set_event_name(self.name);
-        record.set_timestamp(self.at);
-        record.set_observed_timestamp(self.at);
-        record.set_severity_number(self.severity);
-        record.set_severity_text(self.severity.name());
-        record.set_body(AnyValue::from(self.body));
-        record.add_attributes(self.attributes);
-        record
-    }
-}
-
-fn sentence(report: &WindowReport, before: Verdict, names: &[&str], detected: usize) -> String {
-    let (window, rows, of) = (&report.window, report.rows, report.features.len());
-    let was = spoken(before);
-    match report.verdict {
-        Verdict::Drifting if names.is_empty() => {
-            format!("Drift in the {window} window of {rows} rows, before: {was}")
-        }
-        Verdict::Drifting => {
-            let more = if detected > names.len() { ", …" } else { "" };
-            let names = names.join(", ");
-            format!(
-                "Drift in the {window} window of {rows} rows, before: {was}; \
-                 {detected} of {of} features: {names}{more}"
-            )
-        }
-        after => format!("The {window} window of {rows} rows: {}, before: {was}", spoken(after)),
-    }
-}
-
-const fn spoken(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Stable => "stable",
-        Verdict::Drifting => "drifting",
-        Verdict::InsufficientData => "too few rows to tell",
-    }
-}
-
-fn text(text: &str) -> AnyValue {
-    AnyValue::from(text.to_owned())
-}
-
-fn count(count: u64) -> AnyValue {
-    AnyValue::Int(i64::try_from(count).unwrap_or(i64::MAX))
-}
+use std::sync::Arc;
 
 pub(super) struct EventSink {
     resource: ResourceAttributesWithSchema,
     scope: InstrumentationScope,
     /// Makes records; has no processor, so nothing goes out through it.
     logger: SdkLogger,
+    delivery: Arc<Delivery>,
 }
 
 impl EventSink {
-    pub(super) fn new(resource: ResourceAttributesWithSchema) -> Self {
+    pub(super) fn new(resource: ResourceAttributesWithSchema, delivery: Arc<Delivery>) -> Self {
         let version = env!("CARGO_PKG_VERSION");
         let scope = InstrumentationScope::builder(super::SCOPE).with_version(version).build();
         let logger = SdkLoggerProvider::builder().build().logger(super::SCOPE);
-        Self { resource, scope, logger }
+        Self { resource, scope, logger, delivery }
     }
 }
 
 impl Sink for EventSink {
     type Entry = Event;
 
-    fn encode(&self, batch: Vec<Event>) -> Vec<u8> {
-        let records: Vec<_> = batch.into_iter().map(|e| e.into_record(&self.logger)).collect();
+    async fn take(&self, batch: Vec<Event>) {
+        let items = batch.len() as u64;
+        let records: Vec<_> = batch.into_iter().map(|event| record(event, &self.logger)).collect();
         let scoped: Vec<_> = records.iter().map(|record| (record, &self.scope)).collect();
         let batch = LogBatch::new(&scoped);
         let resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
-        ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+        let message = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+        self.delivery.deliver(&message.into(), items).await;
     }
+}
+
+fn record(event: Event, logger: &SdkLogger) -> SdkLogRecord {
+    let mut record = logger.create_log_record();
+    record.set_event_name(event.name);
+    record.set_timestamp(event.at);
+    record.set_observed_timestamp(event.at);
+    record.set_severity_number(event.severity);
+    record.set_severity_text(event.severity.name());
+    record.set_body(AnyValue::from(event.body));
+    record.add_attributes(event.attributes);
+    record
 }

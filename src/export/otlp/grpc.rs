@@ -4,8 +4,9 @@
 //! (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>). A whole stack for gRPC would be
 //! thirty crates for three methods.
 
-use super::transport::{Answer, at_most, quoted};
+use super::transport::{Answer, quoted};
 use crate::export::counters::Signal;
+use crate::export::retry::at_most;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};

@@ -5,13 +5,14 @@
 //! that was accepted: an interval that could not be delivered is part of the next, and nothing has
 //! to be kept for it but the state that was last acknowledged.
 
-use super::delivery::{Attempt, Backoff, Delivery};
+use super::delivery::{Attempt, Delivery};
 use super::exponential;
 use crate::config::Temporality;
 use crate::export::counters::Loss;
 use crate::export::family::{Attribute, Family, Point, Value};
 use crate::export::names::{Kind, key};
 use crate::export::resource::Resource;
+use crate::export::retry::Backoff;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{

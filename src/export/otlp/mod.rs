@@ -8,7 +8,6 @@
 //! the next interval.
 //! One future runs it all, on whatever runtime drives it: nothing here spawns.
 
-mod batch;
 mod delivery;
 mod events;
 mod exponential;
@@ -18,21 +17,22 @@ mod probe;
 mod spans;
 mod transport;
 
-pub use events::Events;
+pub use super::event::Events;
+pub use super::visit::Spans;
 pub use probe::{Outcome, Probed, probe};
-pub use spans::Spans;
 
 use super::azure_token::AzureToken;
-use super::counters::{Counters, Loss, Signal};
+use super::batch::{Batcher, queue};
+use super::counters::{Counters, ExporterName, Loss, Signal};
 use super::family::Family;
 use super::http::{Client, SendError};
 use super::resource::Resource;
+use super::visit::Places;
 use crate::config;
-use batch::{Batcher, queue};
 use delivery::Delivery;
 use events::EventSink;
 use metrics::{Collect, Encoder, Pusher};
-use spans::{Places, SpanSink};
+use spans::SpanSink;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -44,6 +44,7 @@ use transport::Transport;
 
 /// The instrumentation scope of everything that is exported.
 const SCOPE: &str = "taffrail";
+const EXPORTER: ExporterName = ExporterName::Otlp;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -188,20 +189,20 @@ impl Builder<'_> {
         let delivery = self.delivery(settings.otlp.traces.as_ref(), signal)?;
         let (listen, scheme) = (settings.listen, settings.scheme);
         let places = Places { listen, scheme, upstream: settings.upstream.clone() };
-        let sink = SpanSink { resource: (&self.resource.to_sdk()).into(), places };
+        let sink = SpanSink { resource: (&self.resource.to_sdk()).into(), places, delivery };
         let counters = Arc::clone(self.counters);
         let (outbox, batcher) =
-            queue(settings.span_queue, settings.batch_delay, sink, delivery, counters, signal);
+            queue(settings.span_queue, settings.batch_delay, sink, counters, (EXPORTER, signal));
         Some((Spans::new(outbox), batcher))
     }
 
     fn logs(&self) -> Option<(Events, Batcher<EventSink>)> {
         let (settings, signal) = (self.settings, Signal::Logs);
         let delivery = self.delivery(settings.otlp.logs.as_ref(), signal)?;
-        let sink = EventSink::new((&self.resource.to_sdk()).into());
+        let sink = EventSink::new((&self.resource.to_sdk()).into(), delivery);
         let counters = Arc::clone(self.counters);
         let (outbox, batcher) =
-            queue(settings.event_queue, settings.batch_delay, sink, delivery, counters, signal);
+            queue(settings.event_queue, settings.batch_delay, sink, counters, (EXPORTER, signal));
         Some((Events::new(outbox), batcher))
     }
 

@@ -1,15 +1,13 @@
 //! Exchanges as spans: a SERVER span for the inbound request and, where the model was called, a
 //! CLIENT span for that call, which is what draws caller, sidecar and model as a map.
-//!
-//! Only exchanges whose trace is sampled are taken. A query string may hold personal data: no span
-//! carries it.
 
-use super::batch::{Entry, Outbox, Sink};
-use crate::capture::{Exchange, Fault, Timing, Trace};
-use crate::config;
+use super::delivery::Delivery;
+use crate::capture::{Fault, Trace};
+use crate::export::batch::{Entry, Sink};
 use crate::export::collect::method;
 use crate::export::names::key;
-use http::{Method, StatusCode};
+use crate::export::visit::{Places, Visit};
+use http::StatusCode;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -18,102 +16,20 @@ use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_sc
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use prost::Message;
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
-
-/// Longer texts are cut, so that a queue of spans has a bound in bytes too.
-const MAX_TEXT_BYTES: usize = 1024;
-
-/// Takes sampled exchanges, never waiting; without a collector for traces it takes nothing.
-#[derive(Clone)]
-pub struct Spans(Option<Outbox<Visit>>);
-
-impl Spans {
-    /// Exports nothing and counts nothing.
-    pub const fn off() -> Self {
-        Self(None)
-    }
-
-    pub(super) fn new(outbox: Outbox<Visit>) -> Self {
-        Self(Some(outbox))
-    }
-
-    /// Queues the spans of an exchange, if its trace is sampled. `route` is its template.
-    pub fn offer(&self, exchange: &Exchange, route: &str) {
-        let (Some(outbox), Some(trace)) = (&self.0, exchange.trace) else { return };
-        if trace.sampled {
-            outbox.offer(Visit::new(exchange, trace, route));
-        }
-    }
-}
-
-/// What the spans of one exchange need, and no buffer of the connection it came over.
-#[derive(Debug)]
-pub(super) struct Visit {
-    id: Box<str>,
-    trace: Trace,
-    started_at: SystemTime,
-    timing: Timing,
-    method: Method,
-    route: Box<str>,
-    path: Box<str>,
-    status: Option<StatusCode>,
-    fault: Option<Fault>,
-}
-
-impl Visit {
-    fn new(exchange: &Exchange, trace: Trace, route: &str) -> Self {
-        Self {
-            id: cut(&exchange.id.text()),
-            trace,
-            started_at: exchange.started_at,
-            timing: exchange.timing,
-            method: exchange.method.clone(),
-            route: cut(route),
-            path: cut(exchange.target.path()),
-            status: exchange.status,
-            fault: exchange.fault,
-        }
-    }
-
-    /// Whether the model was called, or at least tried.
-    fn is_call(&self) -> bool {
-        let tried = [Fault::UpstreamConnect, Fault::UpstreamConnectTimeout];
-        self.timing.upstream.is_some() || self.fault.is_some_and(|fault| tried.contains(&fault))
-    }
-}
-
-impl Entry for Visit {
-    fn items(&self) -> u64 {
-        if self.is_call() { 2 } else { 1 }
-    }
-}
-
-fn cut(text: &str) -> Box<str> {
-    let mut end = text.len().min(MAX_TEXT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].into()
-}
-
-/// Where the two ends of the proxy are.
-#[derive(Debug, Clone)]
-pub(super) struct Places {
-    pub(super) listen: SocketAddr,
-    pub(super) scheme: &'static str,
-    pub(super) upstream: config::Upstream,
-}
 
 pub(super) struct SpanSink {
     pub(super) resource: ResourceAttributesWithSchema,
     pub(super) places: Places,
+    pub(super) delivery: Arc<Delivery>,
 }
 
 impl Sink for SpanSink {
     type Entry = Visit;
 
-    fn encode(&self, batch: Vec<Visit>) -> Vec<u8> {
+    async fn take(&self, batch: Vec<Visit>) {
+        let items = batch.iter().map(Entry::items).sum();
         let mut spans = Vec::with_capacity(batch.len() * 2);
         for visit in &batch {
             spans.push(self.places.server_span(visit));
@@ -122,7 +38,8 @@ impl Sink for SpanSink {
             }
         }
         let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
-        ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+        let message = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+        self.delivery.deliver(&message.into(), items).await;
     }
 }
 
@@ -185,17 +102,12 @@ impl Places {
 
 /// What both spans of an exchange share.
 fn span(visit: &Visit, start_time: SystemTime) -> SpanData {
-    let method = method(&visit.method);
-    let name = match (&*visit.route, &*method) {
-        ("other", method) => method.to_owned(),
-        (route, method) => format!("{method} {route}"),
-    };
     SpanData {
         span_context: SpanContext::NONE,
         parent_span_id: SpanId::INVALID,
         parent_span_is_remote: false,
         span_kind: SpanKind::Internal,
-        name: Cow::Owned(name),
+        name: Cow::Owned(visit.name()),
         start_time,
         end_time: visit.started_at + visit.timing.total,
         attributes: Vec::new(),

@@ -8,16 +8,15 @@ use crate::config::{Compression, OtlpProtocol, Receiver};
 use crate::export::azure_token::AzureToken;
 use crate::export::counters::Signal;
 use crate::export::http::{Chain, Client, SendError};
+use crate::export::retry::retry_after;
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use prost::Message;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-/// A collector that asks for more is asked again after this.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 /// Of what a collector says of its refusal, for the log.
 const MAX_REASON_CHARS: usize = 300;
 
@@ -227,39 +226,9 @@ pub(super) fn quoted(text: &str) -> String {
     format!(": {}", line.chars().take(MAX_REASON_CHARS).collect::<String>())
 }
 
-/// In seconds, or until a date (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let delay = text.parse().ok().map(Duration::from_secs).or_else(|| until_date(text))?;
-    Some(at_most(delay))
-}
-
-pub(super) fn at_most(delay: Duration) -> Duration {
-    delay.min(LONGEST_RETRY_AFTER)
-}
-
-fn until_date(text: &str) -> Option<Duration> {
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    let date = SystemTime::from(date.timestamp());
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn asked(value: &str) -> Option<Duration> {
-        let response = Response::builder().header("retry-after", value).body(());
-        retry_after(response.unwrap().headers())
-    }
-
-    #[test]
-    fn retry_after_is_read_as_seconds_or_as_a_date() {
-        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
-        assert_eq!(asked("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(asked("Fri, 01 Jan 2100 00:00:00 GMT"), Some(LONGEST_RETRY_AFTER));
-        assert_eq!(asked("soon"), None);
-    }
 
     #[test]
     fn what_a_collector_says_of_its_refusal_is_told_on_one_line() {

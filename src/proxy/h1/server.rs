@@ -34,6 +34,9 @@ const MOST_SKIPPED_BYTES: usize = 64 * 1024;
 /// After the last answer, what a client still sends is read and thrown away for so long, and so much
 /// of it: closing at once would let the kernel take the answer back from it.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long a client may keep silent that is to go elsewhere. One that asks within it is told so by the
+/// answer; one that does not would find the model gone when it asks at last.
+const FAREWELL: Duration = Duration::from_secs(2);
 const MOST_LINGERED_BYTES: usize = 16 << 20;
 
 #[derive(Debug, Clone, Copy)]
@@ -250,6 +253,8 @@ async fn next_request(wire: &Wire, settings: &Settings, member: &Member, is_firs
 enum Wait {
     NotYet,
     ForRequest,
+    /// The last that is to come here.
+    ForFarewell,
     ForRestOfHead,
 }
 
@@ -262,16 +267,23 @@ impl Wait {
         member: &Member,
         is_first: bool,
     ) -> Option<Next> {
-        let now = if input.is_empty() { Self::ForRequest } else { Self::ForRestOfHead };
+        let now = match (input.is_empty(), member.phase()) {
+            (false, _) => Self::ForRestOfHead,
+            (true, Phase::Serving) => Self::ForRequest,
+            (true, Phase::Draining | Phase::Closing) => Self::ForFarewell,
+        };
         if *self == now {
             return member.is_overdue().then(|| match now {
                 Self::ForRestOfHead => Next::None(NoRequest::Late),
-                Self::NotYet | Self::ForRequest => Next::Over,
+                Self::NotYet | Self::ForRequest | Self::ForFarewell => Next::Over,
             });
         }
         *self = now;
-        let is_idle = now == Self::ForRequest && !is_first;
-        member.arm(if is_idle { settings.idle_timeout } else { settings.header_timeout });
+        member.arm(match now {
+            Self::ForFarewell => FAREWELL.min(settings.idle_timeout),
+            Self::ForRequest if !is_first => settings.idle_timeout,
+            _ => settings.header_timeout,
+        });
         None
     }
 }

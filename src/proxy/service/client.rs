@@ -3,6 +3,7 @@
 use crate::proxy::body::ResponseBody;
 use crate::proxy::drain::{Drain, Phase};
 use crate::proxy::headers;
+use crate::proxy::reply::GoElsewhere;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -77,7 +78,8 @@ fn fit_http2(headers: &mut HeaderMap) {
 
 fn fit_http1(response: &mut Response<ResponseBody>, phase: Phase) {
     let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if phase > Phase::Serving && !is_tunnel {
+    let is_lost = response.extensions().get::<GoElsewhere>().is_some();
+    if (phase > Phase::Serving || is_lost) && !is_tunnel {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }

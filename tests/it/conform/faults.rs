@@ -18,10 +18,12 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\nabc";
 fn an_upstream_that_is_down_is_told_at_once() {
     let nobody: SocketAddr = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let sidecar = before(nobody).start();
-    let mut client = Raw::connect(sidecar.address);
-    // Sooner than the client's patience ends, and on one connection.
+    // Sooner than the client's patience ends.
     for request in [GET, POST, GET] {
-        assert_eq!(response(client.say(request)).unwrap().status(), 502);
+        let mut client = Raw::connect(sidecar.address);
+        let answer = response(client.say(request)).unwrap();
+        assert_eq!((answer.status(), answer.field("connection")), (502, Some("close")));
+        assert_eq!(client.hear_all(), (Vec::new(), End::Closed));
     }
 }
 

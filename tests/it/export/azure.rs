@@ -15,14 +15,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// Says each of `answers` in turn, the last one for ever, and hands on what it was asked.
-struct Authority {
-    address: std::net::SocketAddr,
+pub(crate) struct Authority {
+    pub(crate) address: std::net::SocketAddr,
     asked: mpsc::Receiver<String>,
     _server: JoinSet<()>,
 }
 
 impl Authority {
-    async fn saying(answers: &'static [&'static str]) -> Self {
+    pub(crate) async fn saying(answers: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, asked) = mpsc::channel(1024);
@@ -57,16 +57,16 @@ async fn read(stream: &mut tokio::net::TcpStream) -> String {
     }
 }
 
-const GRANTED: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n\
+pub(crate) const GRANTED: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n\
     {\"token_type\":\"Bearer\",\"expires_in\":3599,\"access_token\":\"first\"}";
-const GRANTED_NEXT: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n\
+pub(crate) const GRANTED_NEXT: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n\
     {\"expires_in\":\"3599\",\"access_token\":\"second\"}";
 const REFUSED: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n\
     {\"error\":\"invalid_client\",\"error_description\":\"AADSTS700213: No matching federated \
     identity record\\r\\nTrace ID: 1\"}";
 
 /// The metadata service of a node, as `authority` plays it.
-fn managed(authority: &Authority) -> AzureIdentity {
+pub(crate) fn managed(authority: &Authority) -> AzureIdentity {
     let url = format!("http://{}", authority.address).parse().unwrap();
     AzureIdentity::Metadata { url, client_id: Some("a b".into()) }
 }

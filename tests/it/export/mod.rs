@@ -1,9 +1,9 @@
 //! Telemetry as a collector gets it: from one that is well to one that is away.
 
-mod azure;
+pub(crate) mod azure;
 pub(crate) mod collector;
 mod outage;
-mod support;
+pub(crate) mod support;
 mod wire;
 
 use collector::{Answer, Arrival, Collector};

@@ -61,9 +61,10 @@ pub(super) fn settings(collector: SocketAddr) -> Settings {
     settings
 }
 
-pub(super) fn resource() -> Resource {
+pub(crate) fn resource() -> Resource {
     let export = config::Export {
         otlp: None,
+        application_insights: None,
         azure: None,
         resource: vec![("k8s.pod.name".into(), "weather-0".into())],
         service_name: "weather-sidecar".into(),
@@ -112,7 +113,7 @@ impl Running {
     }
 }
 
-pub(super) fn exchange(status: u16, fault: Option<Fault>) -> Exchange {
+pub(crate) fn exchange(status: u16, fault: Option<Fault>) -> Exchange {
     let ms = Duration::from_millis;
     Exchange {
         id: RequestId::new(HeaderValue::from_static("req-1")),
@@ -159,7 +160,7 @@ pub(super) fn verdict(verdict: Verdict) -> WindowReport {
     }
 }
 
-pub(super) fn change(before: Verdict, after: Verdict) -> VerdictChange {
+pub(crate) fn change(before: Verdict, after: Verdict) -> VerdictChange {
     let reference = ReferenceState::Learned { rows: 5000, hash: "abc".into() };
     VerdictChange { before, report: Arc::new(verdict(after)), reference }
 }
@@ -175,7 +176,7 @@ pub(super) fn families(count: u64) -> Vec<Family> {
     vec![rows, durations, Family::gauge(&names::CAPTURE_COVERAGE, 0.5)]
 }
 
-pub(super) fn growing() -> impl FnMut() -> Vec<Family> + Send + 'static {
+pub(crate) fn growing() -> impl FnMut() -> Vec<Family> + Send + 'static {
     let mut count = 0;
     move || {
         count += 10;

@@ -30,6 +30,18 @@ fn draining_serves_on_and_asks_clients_to_go() {
 }
 
 #[test]
+fn a_client_that_keeps_silent_is_closed_while_draining_and_others_are_served() {
+    let upstream = Upstream::answering(|_| sized("HTTP/1.1 200 OK", b"ok"));
+    let sidecar = before(upstream.address).start();
+    let (mut silent, mut never_asked) = (sidecar.client(), sidecar.client());
+    assert_eq!(silent.send(GET).receive().text(), "ok");
+    sidecar.drain();
+    silent.expect_closed();
+    never_asked.expect_closed();
+    assert_eq!(sidecar.client().send(GET).receive().text(), "ok");
+}
+
+#[test]
 fn closing_lets_an_exchange_finish_and_takes_no_more() {
     let (arrived, arrival) = mpsc::sync_channel(1);
     let (release, released) = mpsc::sync_channel::<()>(1);

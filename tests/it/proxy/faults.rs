@@ -24,10 +24,13 @@ fn error_of(response: &crate::support::wire::Message) -> serde_json::Value {
 fn an_upstream_that_is_down_is_502_and_says_why() {
     let address = nobody();
     let sidecar = before(address).start();
-    let mut client = sidecar.client();
     for _ in 0..2 {
+        let mut client = sidecar.client();
         let response = client.send(GET).receive();
         assert_eq!(response.status(), 502);
+        // Another connection may lead to another sidecar, whose model is there.
+        assert_eq!(response.field("connection"), Some("close"));
+        client.expect_closed();
         let error = error_of(&response);
         assert_eq!(error["type"], "upstream_connect");
         assert_eq!(error["upstream"], address.to_string());

@@ -143,6 +143,24 @@ fn draining_ends_the_connection_after_its_streams() {
 }
 
 #[test]
+fn an_upstream_that_is_down_sends_the_client_elsewhere() {
+    let nobody = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let sidecar = before(nobody).start();
+    run(async {
+        let mut client = client(sidecar.address).await;
+        let response = client.send_request(post(whole("question"))).await.unwrap();
+        assert_eq!(response.status(), 502);
+        assert!(!response.headers().contains_key("connection"));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&body).contains("upstream_connect"), "{body:?}");
+        while client.ready().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(sidecar.stop().exchanges[0].fault, Some(Fault::UpstreamConnect));
+}
+
+#[test]
 fn a_client_that_resets_its_stream_cancels_the_upstreams() {
     let (report, closed) = std::sync::mpsc::sync_channel(2);
     let upstream = Upstream::play(move |mut peer| {

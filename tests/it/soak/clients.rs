@@ -103,6 +103,10 @@ pub(super) fn http2(world: &Arc<World>) {
 
 async fn stream(world: Arc<World>, mut sender: SendRequest<h2::Body>) {
     for _ in 0..REQUESTS {
+        // A connection on which the upstream could not be reached is given up.
+        if sender.ready().await.is_err() {
+            return;
+        }
         let Some(plan) = world.next_plan() else { return };
         let before = world.upstream.epoch();
         // A stream that is reset before its head was written leaves no trace.
@@ -112,15 +116,15 @@ async fn stream(world: Arc<World>, mut sender: SendRequest<h2::Body>) {
         };
         world.ledger.asked(plan.token, certainty);
         let exchange = tokio::time::timeout(PATIENCE, exchange_http2(&mut sender, &plan));
-        let outcome = exchange.await.unwrap_or_else(|_| Outcome::Odd("silence".into()));
-        world.judge(&plan, &outcome, before);
+        match exchange.await.unwrap_or_else(|_| Some(Outcome::Odd("silence".into()))) {
+            Some(outcome) => world.judge(&plan, &outcome, before),
+            None => return world.ledger.asked(plan.token, Certainty::MayBeRecorded),
+        }
     }
 }
 
-async fn exchange_http2(sender: &mut SendRequest<h2::Body>, plan: &Plan) -> Outcome {
-    if let Err(error) = sender.ready().await {
-        return Outcome::Odd(format!("{error:?}"));
-    }
+/// `None` if the connection was given up before the request was sent.
+async fn exchange_http2(sender: &mut SendRequest<h2::Body>, plan: &Plan) -> Option<Outcome> {
     let stalled = Arc::new(Notify::new());
     let target = format!("http://m{}", plan.target());
     let request = http::Request::builder().method(plan.method).uri(target);
@@ -128,11 +132,12 @@ async fn exchange_http2(sender: &mut SendRequest<h2::Body>, plan: &Plan) -> Outc
     let request = request.body(Question::of(plan, &stalled).boxed_unsync()).unwrap();
     let answer = tokio::select! {
         answer = sender.send_request(request) => answer,
-        () = stalled.notified() => return Outcome::Left,
+        () = stalled.notified() => return Some(Outcome::Left),
     };
     match answer {
-        Ok(answer) => hear_http2(answer, plan).await,
-        Err(_) => Outcome::Cut,
+        Ok(answer) => Some(hear_http2(answer, plan).await),
+        Err(error) if error.is_canceled() || error.is_closed() => None,
+        Err(_) => Some(Outcome::Cut),
     }
 }
 

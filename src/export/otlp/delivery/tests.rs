@@ -3,14 +3,6 @@ use crate::config::{Compression, OtlpProtocol, OutboundTls, Receiver};
 use crate::export::http::Client;
 use tokio::time::Instant;
 
-#[test]
-fn delays_double_up_to_a_bound_and_never_fall_below_half() {
-    let mut backoff = Backoff::default();
-    let delays: Vec<Duration> = (0..12).map(|_| backoff.next()).collect();
-    assert!(delays[0] >= Duration::from_millis(250) && delays[0] <= Duration::from_millis(500));
-    assert!(delays[11] >= Backoff::LONGEST / 2 && delays[11] <= Backoff::LONGEST);
-}
-
 fn delivery() -> (Delivery, watch::Sender<bool>) {
     let receiver = Receiver {
         url: http::Uri::from_static("http://127.0.0.1:4318/v1/traces"),

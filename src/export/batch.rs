@@ -1,7 +1,6 @@
 //! A bounded queue in front of a slow receiver: producers never wait, what does not fit is counted.
 
-use super::delivery::{Delivery, Outcome};
-use crate::export::counters::{Counters, Loss, Signal};
+use super::counters::{Counters, ExporterName, Loss, Signal, SignalCounters};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,35 +13,43 @@ use tokio::time::Instant;
 const BATCH: usize = 512;
 
 /// An entry of a queue, and how many items it is counted as.
-pub(super) trait Entry: Send + 'static {
+pub(in crate::export) trait Entry: Send + 'static {
     fn items(&self) -> u64;
 }
 
-/// Turns entries into a message of OTLP.
-pub(super) trait Sink: Send {
+/// Where batches end: sent, kept for later, or given up. Whichever it is, the sink counts it, and takes
+/// the items off [`SignalCounters::queued`].
+pub(in crate::export) trait Sink: Send {
     type Entry: Entry;
 
-    fn encode(&self, batch: Vec<Self::Entry>) -> Vec<u8>;
+    fn take(&self, batch: Vec<Self::Entry>) -> impl Future<Output = ()> + Send;
 }
 
 /// The producers' end; cheap to clone.
-pub(super) struct Outbox<T> {
+pub(in crate::export) struct Outbox<T> {
     sender: mpsc::Sender<T>,
     counters: Arc<Counters>,
+    exporter: ExporterName,
     signal: Signal,
 }
 
 impl<T> Clone for Outbox<T> {
     fn clone(&self) -> Self {
         let (sender, counters) = (self.sender.clone(), Arc::clone(&self.counters));
-        Self { sender, counters, signal: self.signal }
+        Self { sender, counters, exporter: self.exporter, signal: self.signal }
+    }
+}
+
+impl<T> Outbox<T> {
+    fn counts(&self) -> &SignalCounters {
+        self.counters.of(self.exporter, self.signal)
     }
 }
 
 impl<T: Entry> Outbox<T> {
     /// Queues an entry, or counts it as lost. Never waits.
-    pub(super) fn offer(&self, entry: T) {
-        let (items, counts) = (entry.items(), self.counters.otlp(self.signal));
+    pub(in crate::export) fn offer(&self, entry: T) {
+        let (items, counts) = (entry.items(), self.counts());
         // Counted before it can be taken out again, so that the count never goes below zero.
         counts.queued.fetch_add(items, Relaxed);
         let loss = match self.sender.try_send(entry) {
@@ -55,31 +62,29 @@ impl<T: Entry> Outbox<T> {
     }
 }
 
-pub(super) struct Batcher<S: Sink> {
+pub(in crate::export) struct Batcher<S: Sink> {
     entries: mpsc::Receiver<S::Entry>,
     sink: S,
-    delivery: Arc<Delivery>,
     /// How long the first entry of a batch waits for company.
     delay: Duration,
 }
 
-pub(super) fn queue<S: Sink>(
+pub(in crate::export) fn queue<S: Sink>(
     capacity: NonZeroUsize,
     delay: Duration,
     sink: S,
-    delivery: Arc<Delivery>,
     counters: Arc<Counters>,
-    signal: Signal,
+    (exporter, signal): (ExporterName, Signal),
 ) -> (Outbox<S::Entry>, Batcher<S>) {
     let (sender, entries) = mpsc::channel(capacity.get());
-    (Outbox { sender, counters, signal }, Batcher { entries, sink, delivery, delay })
+    (Outbox { sender, counters, exporter, signal }, Batcher { entries, sink, delay })
 }
 
 impl<S: Sink> Batcher<S> {
     /// Sends batches until told to stop, then what is left.
-    pub(super) async fn run(mut self, mut stopping: watch::Receiver<bool>) {
+    pub(in crate::export) async fn run(mut self, mut stopping: watch::Receiver<bool>) {
         while let Some(batch) = self.fill(&mut stopping).await {
-            self.send(batch).await;
+            self.sink.take(batch).await;
         }
     }
 
@@ -104,19 +109,6 @@ impl<S: Sink> Batcher<S> {
             }
         }
         (!batch.is_empty()).then_some(batch)
-    }
-
-    async fn send(&self, batch: Vec<S::Entry>) {
-        let items: u64 = batch.iter().map(Entry::items).sum();
-        let counts = self.delivery.counts();
-        let message = self.sink.encode(batch).into();
-        match self.delivery.deliver(&message).await {
-            Outcome::Accepted { rejected } => {
-                counts.sent.fetch_add(items.saturating_sub(rejected), Relaxed);
-            }
-            Outcome::Refused => counts.lose(Loss::Refused, items),
-        }
-        counts.queued.fetch_sub(items, Relaxed);
     }
 }
 

@@ -1,0 +1,161 @@
+//! What changed: a window's verdict, and what live rows are compared with.
+
+use super::batch::{Entry, Outbox};
+use super::names::event;
+use crate::drift::{ReferenceState, Verdict, WindowReport};
+use crate::pipeline::VerdictChange;
+use opentelemetry::logs::{AnyValue, Severity};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// Features that one event names, at most; their number is always told.
+const MAX_NAMES: usize = 50;
+
+/// Turns verdicts into events where they change; without a receiver of logs it takes nothing.
+#[derive(Clone)]
+pub struct Events {
+    outboxes: Vec<Outbox<Event>>,
+    /// What was last said of the reference, so that only a change is.
+    reference: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Events {
+    /// Exports nothing and counts nothing.
+    pub fn off() -> Self {
+        Self { outboxes: Vec::new(), reference: Arc::default() }
+    }
+
+    pub(in crate::export) fn new(outbox: Outbox<Event>) -> Self {
+        Self { outboxes: vec![outbox], reference: Arc::default() }
+    }
+
+    /// For the receivers of both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.outboxes.extend(other.outboxes);
+        self
+    }
+
+    /// Queues `taffrail.drift.changed`.
+    pub fn offer(&self, change: &VerdictChange) {
+        if !self.outboxes.is_empty() {
+            self.queue(&Event::drift_changed(change));
+        }
+    }
+
+    /// Queues `taffrail.baseline.changed` when learning starts, when it ends, or when a baseline is
+    /// given.
+    pub fn offer_reference(&self, reference: &ReferenceState) {
+        if self.outboxes.is_empty() {
+            return;
+        }
+        let state = reference.as_str();
+        let mut last = self.reference.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.replace(state) != Some(state) {
+            self.queue(&Event::baseline_changed(reference));
+        }
+    }
+
+    fn queue(&self, event: &Event) {
+        for outbox in &self.outboxes {
+            outbox.offer(event.clone());
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::export) struct Event {
+    pub(in crate::export) name: &'static str,
+    pub(in crate::export) at: SystemTime,
+    pub(in crate::export) severity: Severity,
+    pub(in crate::export) body: String,
+    pub(in crate::export) attributes: Vec<(&'static str, AnyValue)>,
+}
+
+impl Entry for Event {
+    fn items(&self) -> u64 {
+        1
+    }
+}
+
+impl Event {
+    fn drift_changed(change: &VerdictChange) -> Self {
+        let VerdictChange { before, report, reference } = change;
+        let detected: Vec<&str> =
+            report.features.iter().filter(|f| f.detected).map(|f| &*f.feature).collect();
+        let names = &detected[..detected.len().min(MAX_NAMES)];
+        let mut attributes = vec![
+            (event::WINDOW, text(&report.window)),
+            (event::VERDICT_BEFORE, text(before.as_str())),
+            (event::VERDICT_AFTER, text(report.verdict.as_str())),
+            (event::FEATURES_DETECTED, names.iter().map(|name| text(name)).collect()),
+            (event::FEATURES_DETECTED_COUNT, count(detected.len() as u64)),
+            (event::ROWS, count(report.rows)),
+            (event::COVERAGE, AnyValue::Double(report.coverage)),
+            (event::BASELINE_STATE, text(reference.as_str())),
+        ];
+        attributes.extend(report.start.map(|start| (event::START, text(&start.to_string()))));
+        attributes.extend(report.end.map(|end| (event::END, text(&end.to_string()))));
+        let severity = match report.verdict {
+            Verdict::Drifting => Severity::Warn,
+            Verdict::Stable | Verdict::InsufficientData => Severity::Info,
+        };
+        let body = sentence(report, *before, names, detected.len());
+        Self { name: event::DRIFT_CHANGED, at: SystemTime::now(), severity, body, attributes }
+    }
+
+    fn baseline_changed(reference: &ReferenceState) -> Self {
+        let (rows, body) = match reference {
+            ReferenceState::Learning { rows, needed } => {
+                (rows, format!("No baseline was given: it is learned from the first {needed} rows"))
+            }
+            ReferenceState::Learned { rows, .. } => {
+                (rows, format!("The baseline was learned from the first {rows} live rows"))
+            }
+            ReferenceState::Given { rows, .. } => {
+                (rows, format!("Live rows are compared with a baseline of {rows} rows"))
+            }
+        };
+        let attributes = vec![
+            (event::BASELINE_STATE, text(reference.as_str())),
+            (event::BASELINE_ROWS, count(*rows)),
+        ];
+        let (name, severity) = (event::BASELINE_CHANGED, Severity::Info);
+        Self { name, at: SystemTime::now(), severity, body, attributes }
+    }
+}
+
+fn sentence(report: &WindowReport, before: Verdict, names: &[&str], detected: usize) -> String {
+    let (window, rows, of) = (&report.window, report.rows, report.features.len());
+    let was = spoken(before);
+    match report.verdict {
+        Verdict::Drifting if names.is_empty() => {
+            format!("Drift in the {window} window of {rows} rows, before: {was}")
+        }
+        Verdict::Drifting => {
+            let more = if detected > names.len() { ", …" } else { "" };
+            let names = names.join(", ");
+            format!(
+                "Drift in the {window} window of {rows} rows, before: {was}; \
+                 {detected} of {of} features: {names}{more}"
+            )
+        }
+        after => format!("The {window} window of {rows} rows: {}, before: {was}", spoken(after)),
+    }
+}
+
+const fn spoken(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Stable => "stable",
+        Verdict::Drifting => "drifting",
+        Verdict::InsufficientData => "too few rows to tell",
+    }
+}
+
+fn text(text: &str) -> AnyValue {
+    AnyValue::from(text.to_owned())
+}
+
+fn count(count: u64) -> AnyValue {
+    AnyValue::Int(i64::try_from(count).unwrap_or(i64::MAX))
+}
