@@ -37,7 +37,9 @@ impl Told {
         let found = Self::of(self, name);
         let [(found_state, said)] = &found[..] else { panic!("{name}: {:#}", self.report) };
         assert_eq!(found_state, state, "{name}: {said}");
-        parts.iter().for_each(|part| assert!(said.contains(part), "{name}: {part}: {said}"));
+        for part in parts {
+            assert!(said.contains(part), "{name}: {part}: {said}");
+        }
         assert_eq!(self.code == Some(1), self.report["failures"] != 0, "{:#}", self.report);
     }
 }

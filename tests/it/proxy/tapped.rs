@@ -167,7 +167,7 @@ fn an_exchange_whose_bodies_find_no_room_passes_and_is_counted_as_dropped() {
     let kept = |exchange: &taffrail::capture::Exchange| {
         [&exchange.request, &exchange.response].map(|message| message.body.kept_bytes())
     };
-    let kept: Vec<_> = record.exchanges.iter().map(|exchange| kept(exchange)).collect();
+    let kept: Vec<_> = record.exchanges.iter().map(kept).collect();
     assert_eq!(kept, [[300, 300], [300, 300]]);
     assert_eq!((record.totals.kept, record.totals.dropped_bytes), (2, 4));
 }
