@@ -58,7 +58,7 @@ fn offer(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("offer", |bencher| {
         let make = || {
-            queue.drain(&mut batch, BATCH);
+            queue.drain(&mut batch, BATCH, usize::MAX);
             batch.clear();
             (0..BATCH).map(|_| exchange(&body)).collect::<Vec<_>>()
         };
@@ -83,7 +83,7 @@ fn offer_and_drain(criterion: &mut Criterion) {
     group.bench_function("make, offer, drain", |bencher| {
         bencher.iter(|| {
             (0..BATCH).for_each(|_| taken(queue.offer(exchange(&body))));
-            queue.drain(&mut batch, BATCH);
+            queue.drain(&mut batch, BATCH, usize::MAX);
             black_box(&mut batch).clear();
         });
     });
@@ -123,7 +123,7 @@ fn two_producers_offer(each: u64, queue: &Queue) -> Duration {
 fn drain_until(done: &AtomicBool, queue: &Queue) {
     let mut batch = Vec::with_capacity(BATCH);
     while !done.load(Ordering::Acquire) || !queue.is_empty() {
-        queue.drain(&mut batch, BATCH);
+        queue.drain(&mut batch, BATCH, usize::MAX);
         if batch.is_empty() {
             queue.wait(Duration::from_millis(1));
         }

@@ -13,12 +13,13 @@ mod exports;
 mod readiness;
 mod settings;
 
-use crate::capture::{Counters, Limits, Queue, RouteTable, SampleRate};
-use crate::config::{Archive, BaselineSource, Config};
+use crate::capture::{Counters, Limits, Queue, Room, RouteTable, SampleRate};
+use crate::config::{BaselineSource, Config};
 use crate::drift::{Baseline, Monitor, Reference, Tumbling};
 use crate::labels::Joiner;
 use crate::pipeline::{CpuBudget, Hub, MakeDecode, Snapshot, Watch, Worker, every_dialect};
 use crate::proxy::tls::Tls;
+use crate::pulse::{Pulse, Pulses};
 use crate::{admin, archive, capture, drift, export, latency, proxy, tap};
 use arc_swap::ArcSwap;
 pub(crate) use control::reachable;
@@ -34,7 +35,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -69,9 +70,12 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
+/// A thread that has not done its rounds for so long hangs; they are a second long.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// One large exchange, or the end of a window of many features, may take seconds of a busy core.
+const ANALYSIS_PATIENCE: Duration = Duration::from_secs(60);
 /// Exchanges that the admin address can show, to those who may see payloads.
 const RECENT_EXCHANGES: NonZeroUsize = NonZeroUsize::new(200).unwrap();
-const RECENT_BYTES: usize = 4 << 20;
 
 /// What stages publish and others read, without a lock on either side.
 #[derive(Clone)]
@@ -157,6 +161,26 @@ struct Stages {
     draining: Draining,
     control: Control,
     gates: Gates,
+    vitals: Vitals,
+}
+
+/// The pulses of threads that are yet to start.
+struct Vitals {
+    serving: Vec<Pulse>,
+    /// `None` without capture.
+    analysis: Option<Pulse>,
+}
+
+impl Vitals {
+    fn new(pulses: &mut Pulses, threads: usize, captures: bool) -> Self {
+        let serving = (0..threads).map(|index| pulses.add(serving_name(index), PATIENCE)).collect();
+        let analysis = captures.then(|| pulses.add("analysis", ANALYSIS_PATIENCE));
+        Self { serving, analysis }
+    }
+}
+
+fn serving_name(index: usize) -> String {
+    format!("serving-{index}")
 }
 
 /// What all serving threads let connections in and out by.
@@ -164,6 +188,7 @@ struct Gates {
     acceptor: Option<proxy::tls::Acceptor>,
     connector: Option<proxy::tls::Connector>,
     connections: Arc<proxy::Connections>,
+    room: Arc<Room>,
 }
 
 impl Stages {
@@ -171,7 +196,7 @@ impl Stages {
         let started_at = Timestamp::now();
         let routes = Arc::new(RouteTable::new(&config.routes)?);
         let capture = &config.capture;
-        let limits = Limits { items: capture.queue_items, bytes: capture.queue_bytes };
+        let limits = Limits { items: capture.queue_items, bytes: config.memory.bounds.queue_bytes };
         let queue = Arc::new(Queue::new(limits, Arc::new(Counters::default())));
         let threads = sockets.listeners.len();
         let (recorders, collector) = latency::recorders(threads, Arc::clone(&routes));
@@ -181,8 +206,9 @@ impl Stages {
         let shared = Shared { analysis, latency: Arc::default(), routes, queue };
 
         let exports = Exports::new(config, sockets.listen, started_at, &shared)?;
-        let recent = Arc::new(admin::Recent::new(RECENT_EXCHANGES, RECENT_BYTES));
-        let outlets = exports.outlets(Arc::clone(&recent), open_archive(&config.archive)?);
+        let recent =
+            Arc::new(admin::Recent::new(RECENT_EXCHANGES, config.memory.bounds.recent_bytes));
+        let outlets = exports.outlets(Arc::clone(&recent), open_archive(config)?);
         let counters = shared.queue.counters();
         let hub = Hub::new(watch, &shared.analysis, &shared.routes, counters, outlets);
         let hub = Arc::new(hub);
@@ -192,41 +218,55 @@ impl Stages {
         let traffic = watch::Sender::new(proxy::Shutdown::Serving);
         let draining = Draining { readiness, traffic };
         let listen = sockets.listen;
-        let page = control::Page { listen, started_at, recent, draining: draining.clone() };
-        let tls = control::Upkeep { reloader, connector: connector.clone() };
+        let mut pulses = Pulses::default();
+        let pulse = pulses.add("control", PATIENCE);
+        let vitals = Vitals::new(&mut pulses, threads, capture.enabled);
+        let (stop, pulses) = (draining.clone(), Arc::new(pulses));
+        let page = control::Page { listen, started_at, recent, draining: stop, pulses };
+        let tls = control::Upkeep { reloader, connector: connector.clone(), pulse };
         let control = Control::new(config, &shared, page, exports, collector, &hub, tls);
         let gates = Gates {
             acceptor,
             connector,
             connections: Arc::new(proxy::Connections::new(config.client.max_connections)),
+            room: Arc::new(Room::new(config.memory.bounds.open_bytes)),
         };
         let rate = Arc::new(SampleRate::new(capture.sample));
-        Ok(Self { shared, rate, recorders, hub, decode, draining, control, gates })
+        Ok(Self { shared, rate, recorders, hub, decode, draining, control, gates, vitals })
     }
 
     /// Downstream first, so that nothing is handed on before there is somebody to take it.
     fn start(self, config: &Config, sockets: Sockets) -> Result<Running, StartError> {
-        let Self { shared, rate, recorders, hub, decode, draining, control, gates } = self;
+        let Self { shared, rate, recorders, hub, decode, draining, control, gates, vitals } = self;
         let Sockets { listeners, listen, admin, admin_address } = sockets;
         let (control_stop, stopped) = watch::channel(false);
         let control = vec![spawn("control", move || control.run(admin, stopped))?];
 
         let analysis_stop = Arc::new(AtomicBool::new(false));
         let mut analysis = Threads::new();
-        if config.capture.enabled {
+        if let Some(pulse) = vitals.analysis {
             let capture = &config.capture;
             let budget = CpuBudget::new(Arc::clone(&rate), capture.sample, capture.cpu_budget);
-            let worker = Worker::new(Arc::clone(&shared.queue), Arc::clone(&hub), decode, budget);
+            let worker = Worker::new(
+                Arc::clone(&shared.queue),
+                Arc::clone(&hub),
+                decode,
+                budget,
+                config.memory.bounds.batch_bytes,
+                pulse,
+            );
             let stop = Arc::clone(&analysis_stop);
             analysis.push(spawn("analysis", move || worker.run(&stop))?);
         }
 
         let mut serving = Threads::new();
-        for (index, (listener, recorder)) in listeners.into_iter().zip(recorders).enumerate() {
-            let own = (listener, recorder);
-            let thread =
-                serving_thread(config, &shared, &rate, &gates, own, draining.traffic.subscribe());
-            serving.push(spawn(&format!("serving-{index}"), move || {
+        for (index, ((listener, recorder), pulse)) in
+            listeners.into_iter().zip(recorders).zip(vitals.serving).enumerate()
+        {
+            let own = (listener, recorder, pulse);
+            let phase = draining.traffic.subscribe();
+            let thread = serving_thread(config, &shared, &rate, &gates, own, phase);
+            serving.push(spawn(&serving_name(index), move || {
                 if let Err(error) = thread.run() {
                     tracing::error!(%error, "a serving thread could not start");
                 }
@@ -254,13 +294,14 @@ fn serving_thread(
     shared: &Shared,
     rate: &Arc<SampleRate>,
     gates: &Gates,
-    (listener, recorder): (TcpListener, latency::Recorder),
+    (listener, recorder, pulse): (TcpListener, latency::Recorder, Pulse),
     shutdown: watch::Receiver<proxy::Shutdown>,
 ) -> proxy::Thread {
     let tap = tap::Settings {
         enabled: config.capture.enabled,
         sample: Arc::clone(rate),
         max_body_bytes: config.capture.max_body_bytes,
+        room: Arc::clone(&gates.room),
         headers: config.capture.headers.as_slice().into(),
     };
     proxy::Thread {
@@ -275,6 +316,7 @@ fn serving_thread(
         queue: Arc::clone(&shared.queue),
         recorder,
         tracing: settings::tracing(config),
+        pulse,
         shutdown,
     }
 }
@@ -307,7 +349,9 @@ fn new_watch(config: &Config, now: Timestamp) -> Result<Watch, StartError> {
     let tumbling = Tumbling::new(&config.windows, now);
     let joiner = Joiner::new(settings::labels(config));
     let name = config.model.name.as_str().into();
-    Ok(Watch::new(name, config.model.version.as_str().into(), monitor, tumbling, joiner))
+    let kept_verdicts = config.memory.bounds.kept_verdicts;
+    let version = config.model.version.as_str().into();
+    Ok(Watch::new(name, version, monitor, tumbling, joiner, kept_verdicts))
 }
 
 fn reference(source: &BaselineSource) -> Result<Reference, StartError> {
@@ -323,8 +367,8 @@ fn reference(source: &BaselineSource) -> Result<Reference, StartError> {
     }
 }
 
-fn open_archive(archive: &Archive) -> Result<Option<archive::Writer>, StartError> {
-    settings::archive(archive).map(archive::Writer::open).transpose().map_err(Into::into)
+fn open_archive(config: &Config) -> Result<Option<archive::Writer>, StartError> {
+    settings::archive(config).map(archive::Writer::open).transpose().map_err(Into::into)
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {

@@ -12,6 +12,8 @@
 pub mod config;
 pub mod credentials;
 pub mod distribution;
+pub mod limits;
+pub mod pulse;
 
 pub mod latency;
 pub mod proxy;

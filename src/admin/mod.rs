@@ -28,6 +28,6 @@ pub use history::{Band, Heat, History, Range, Slot, Stretch};
 pub use recent::{Recent, Recorded};
 pub use router::{router, serve};
 pub use state::{
-    ExporterState, ExporterStates, LabelsAccepted, LabelsRefused, LabelsSink, MetricsText,
-    Readiness, ReadinessProbe, RejectedLabel, Reload, Setting, StartDrain, State,
+    ExporterState, ExporterStates, LabelsAccepted, LabelsRefused, LabelsSink, LivenessProbe,
+    MetricsText, Readiness, ReadinessProbe, RejectedLabel, Reload, Setting, StartDrain, State,
 };

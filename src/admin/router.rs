@@ -87,9 +87,14 @@ async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// The process is alive: whatever the model does, a restart would not help.
-async fn health() -> Response {
-    Json(json!({ "status": "ok" })).into_response()
+/// Whether this process works, whatever the model does: a restart would not help the model.
+async fn health(Handle(state): Handle<Arc<State>>) -> Response {
+    let stalled = (state.liveness)();
+    if stalled.is_empty() {
+        return Json(json!({ "status": "ok" })).into_response();
+    }
+    let body = json!({ "status": "stalled", "threads": stalled });
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
 async fn readiness(Handle(state): Handle<Arc<State>>) -> Response {

@@ -3,7 +3,8 @@
 use super::history::History;
 use super::recent::Recent;
 use crate::capture::{Queue, RouteTable};
-use crate::config::Secret;
+use crate::config::{MemoryPlan, Secret};
+use crate::pulse::Stalled;
 use crate::{latency, pipeline};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ pub struct State {
     pub history: Arc<History>,
     pub recent: Arc<Recent>,
     pub readiness: ReadinessProbe,
+    pub liveness: LivenessProbe,
     pub metrics: MetricsText,
     pub labels: LabelsSink,
     pub drain: StartDrain,
@@ -30,6 +32,7 @@ pub struct State {
     pub exporters: ExporterStates,
     /// The configuration in force; secrets are already hidden.
     pub settings: Vec<Setting>,
+    pub memory: MemoryPlan,
     /// Without one, payloads are shown to nobody.
     pub token: Option<Secret>,
     /// Where clients send their requests, as a URL that works from this host.
@@ -38,6 +41,9 @@ pub struct State {
     pub started_at: Timestamp,
     pub version: &'static str,
 }
+
+/// The threads of this process that do not do their rounds.
+pub type LivenessProbe = Arc<dyn Fn() -> Vec<Stalled> + Send + Sync>;
 
 pub type ReadinessProbe = Arc<dyn Fn() -> Readiness + Send + Sync>;
 

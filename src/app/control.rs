@@ -14,6 +14,7 @@ use crate::latency::Collector;
 use crate::pipeline::Hub;
 use crate::proxy;
 use crate::proxy::tls::{Connector, Reloader};
+use crate::pulse::{Pulse, Pulses};
 use jiff::Timestamp;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -44,12 +45,14 @@ pub(super) struct Page {
     pub(super) started_at: Timestamp,
     pub(super) recent: Arc<admin::Recent>,
     pub(super) draining: Draining,
+    pub(super) pulses: Arc<Pulses>,
 }
 
 /// What TLS needs beside the traffic.
 pub(super) struct Upkeep {
     pub(super) reloader: Reloader,
     pub(super) connector: Option<Connector>,
+    pub(super) pulse: Pulse,
 }
 
 impl Control {
@@ -63,12 +66,12 @@ impl Control {
         tls: Upkeep,
     ) -> Self {
         let history = Arc::new(History::default());
-        let Upkeep { reloader, connector } = tls;
+        let Upkeep { reloader, connector, pulse } = tls;
         let readiness = Arc::clone(&page.draining.readiness);
         let prober = Prober { upstream: config.upstream.clone(), connector, readiness };
         let state = Arc::new(state(config, shared, page, &exports, &history, hub));
         let (shared, events) = (shared.clone(), exports.events);
-        let ticker = Ticker { collector, shared, history, events, reloader };
+        let ticker = Ticker { collector, shared, history, events, reloader, pulse };
         Self { state, exporters: exports.exporters, ticker, prober }
     }
 
@@ -126,6 +129,7 @@ struct Ticker {
     history: Arc<History>,
     events: Events,
     reloader: Reloader,
+    pulse: Pulse,
 }
 
 impl Ticker {
@@ -148,6 +152,7 @@ impl Ticker {
     }
 
     fn tick(&mut self) {
+        self.pulse.beat();
         let latency = Arc::new(self.collector.snapshot());
         self.shared.latency.store(Arc::clone(&latency));
         let captured = self.shared.queue.counters().totals();
@@ -199,7 +204,7 @@ fn state(
     history: &Arc<History>,
     hub: &Arc<Hub>,
 ) -> admin::State {
-    let Page { listen, started_at, recent, draining } = page;
+    let Page { listen, started_at, recent, draining, pulses } = page;
     let readiness = Arc::clone(&draining.readiness);
     let (families, resource) = (Arc::clone(&exports.families), Arc::clone(&exports.resource));
     let exporters = Arc::clone(&exports.counters);
@@ -213,6 +218,7 @@ fn state(
         history: Arc::clone(history),
         recent,
         readiness: Arc::new(move || readiness.get()),
+        liveness: Arc::new(move || pulses.stalled()),
         metrics: Arc::new(move |accept| {
             let format = Format::negotiate(accept);
             let text = prometheus::encode(&families(), &resource, format);
@@ -223,6 +229,7 @@ fn state(
         reload: None,
         exporters: Arc::new(move || exporter_states(&exporters, has_otlp)),
         settings: settings(config),
+        memory: config.memory.clone(),
         token: config.admin.token.clone(),
         traffic_url: format!("{}://{}", config.scheme(), reachable(listen)),
         upstream_url: format!("{}://{}", config.upstream.scheme(), config.upstream.authority),

@@ -51,7 +51,7 @@ pub(super) fn drift(config: &Config) -> drift::Settings {
     drift::Settings {
         min_rows: config.drift.min_rows,
         false_discovery_rate: config.drift.false_discovery_rate,
-        max_features: features.max.get(),
+        max_features: config.memory.bounds.max_features.get(),
         filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
     }
@@ -60,20 +60,23 @@ pub(super) fn drift(config: &Config) -> drift::Settings {
 pub(super) fn labels(config: &Config) -> labels::Settings {
     labels::Settings {
         max_delay: config.labels.max_delay,
-        max_pending: config.labels.max_pending,
+        max_pending: config.memory.bounds.max_pending_labels,
         window: config.windows.first().copied().unwrap_or(labels::Settings::default().window),
         ..labels::Settings::default()
     }
 }
 
-pub(super) fn archive(archive: &Archive) -> Option<archive::Settings> {
-    match archive {
+pub(super) fn archive(config: &Config) -> Option<archive::Settings> {
+    let bounds = &config.memory.bounds;
+    match &config.archive {
         Archive::Off => None,
         Archive::Local { directory, max_bytes, rotate_bytes, rotate_interval } => {
             Some(archive::Settings {
                 max_bytes: *max_bytes,
                 rotate_bytes: *rotate_bytes,
                 rotate_interval: *rotate_interval,
+                queue_bytes: bounds.archive_queue_bytes,
+                row_group_bytes: bounds.archive_group_bytes,
                 ..archive::Settings::new(directory)
             })
         }

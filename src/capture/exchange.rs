@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -163,6 +163,20 @@ impl CapturedBody {
         self.total_bytes > self.kept_bytes as u64
     }
 
+    /// Lets go of what was kept; what crossed stays counted.
+    pub fn forget(&mut self) {
+        self.frames.clear();
+        self.kept_bytes = 0;
+    }
+
+    /// Puts frames together, once for all who want one slice, and lets go of the read buffers that
+    /// they lay in.
+    pub fn join(&mut self) {
+        if self.frames.len() > 1 {
+            self.frames = smallvec![self.to_bytes()];
+        }
+    }
+
     /// The kept bytes as one slice; copies only when they crossed in more than one frame.
     pub fn to_bytes(&self) -> Bytes {
         match self.frames.as_slice() {
@@ -200,6 +214,17 @@ mod tests {
         assert_eq!(body.to_bytes(), "abcdef");
         assert_eq!(body.total_bytes(), 10);
         assert!(body.is_truncated());
+    }
+
+    #[test]
+    fn joined_frames_are_the_same_bytes_in_one_slice() {
+        let mut body = CapturedBody::default();
+        body.push(&Bytes::from_static(b"abcd"), 6);
+        body.push(&Bytes::from_static(b"efgh"), 6);
+        body.join();
+        let (one, two) = (body.to_bytes(), body.to_bytes());
+        assert_eq!((&one[..], one.as_ptr()), (&b"abcdef"[..], two.as_ptr()));
+        assert_eq!((body.kept_bytes(), body.total_bytes()), (6, 8));
     }
 
     #[test]

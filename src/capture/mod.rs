@@ -9,6 +9,7 @@ mod counters;
 mod exchange;
 mod fault;
 mod queue;
+mod room;
 mod route;
 mod sampling;
 
@@ -16,5 +17,6 @@ pub use counters::{Counters, Totals};
 pub use exchange::{BodyEnd, CapturedBody, Exchange, Headers, Message, RequestId, Timing, Trace};
 pub use fault::Fault;
 pub use queue::{Limits, Offer, Queue};
+pub use room::Room;
 pub use route::{RouteId, RouteTable, RouteTableError};
 pub use sampling::SampleRate;

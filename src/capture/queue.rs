@@ -90,11 +90,14 @@ impl Queue {
         (held > half && held - cost <= half) || self.ring.len() == self.ring.capacity() / 2
     }
 
-    /// Moves up to `max` exchanges into `batch`, oldest first.
-    pub fn drain(&self, batch: &mut Vec<Box<Exchange>>, max: usize) {
-        while batch.len() < max {
+    /// Moves up to `max` exchanges into `batch`, oldest first, and no more once they hold `max_bytes`.
+    pub fn drain(&self, batch: &mut Vec<Box<Exchange>>, max: usize, max_bytes: usize) {
+        let mut bytes = 0;
+        while batch.len() < max && bytes < max_bytes {
             let Some(exchange) = self.ring.pop() else { break };
-            self.held_bytes.fetch_sub(cost(&exchange), Ordering::Relaxed);
+            let cost = cost(&exchange);
+            self.held_bytes.fetch_sub(cost, Ordering::Relaxed);
+            bytes += cost;
             batch.push(exchange);
         }
     }

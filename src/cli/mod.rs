@@ -8,6 +8,7 @@ mod baseline;
 mod check;
 mod columns;
 mod demo;
+mod doctor;
 mod drain;
 mod drift;
 mod input;
@@ -55,6 +56,9 @@ enum Verb {
     Drain(drain::Args),
     /// Tell every problem of a configuration, with line and key
     Check(check::Args),
+    /// Look from here at the model, ports, receivers, limits and files, and say what to fix
+    #[command(after_help = doctor::AFTER_HELP)]
+    Doctor(doctor::Args),
 }
 
 /// Parses the arguments of this process and does what they say.
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
         Verb::Drift(args) => drift::drift(&args),
         Verb::Drain(args) => drain::drain(&args),
         Verb::Check(args) => check::check(args),
+        Verb::Doctor(args) => doctor::doctor(args),
     };
     done.unwrap_or_else(|error| {
         let mark = style::Palette::of_stderr().paint(style::Colour::Red, "error:");

@@ -33,6 +33,23 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     lifecycle::run_until_signal(running, || ())
 }
 
+/// What it fitted itself to, so that requests and limits of a container can be set by it.
+fn say_limits(config: &Config) {
+    let memory = &config.memory;
+    let mebibytes = |bytes: u64| format!("{}MiB", bytes.div_ceil(1 << 20));
+    let parts = memory.parts.iter().filter(|part| part.bytes > 0);
+    let parts: Vec<_> =
+        parts.map(|part| format!("{} {}", part.name, mebibytes(part.bytes))).collect();
+    tracing::info!(
+        threads = config.threads,
+        cpu_budget = config.capture.cpu_budget,
+        memory_limit = memory.limit_bytes.map_or("none".to_owned(), mebibytes),
+        memory_planned = mebibytes(memory.planned_bytes),
+        parts = parts.join(", "),
+        "fitted to the limits"
+    );
+}
+
 fn say_where(config: &Config, running: &Running) {
     tracing::info!(
         listen = %running.listen,
@@ -41,6 +58,7 @@ fn say_where(config: &Config, running: &Running) {
         data_dir = %config.data_dir.display(),
         "serving"
     );
+    say_limits(config);
     match &config.baseline {
         BaselineSource::File(path) => tracing::info!(baseline = %path.display(), "comparing"),
         BaselineSource::Learn { rows } => tracing::info!(

@@ -3,6 +3,7 @@
 use crate::capture::RouteTable;
 use crate::config::keys::{Form, KEYS, Key, Usual};
 use crate::config::{CONFIG_VARIABLE, Config, Origin, Problem, Problems, Sources};
+use crate::limits::Limits;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ impl Settings {
             file: file.filter(|path| !path.as_os_str().is_empty()),
             flags: self.flags,
             variables: variables.collect(),
+            limits: Limits::of_this_process(),
         })?;
         // The syntax of a route belongs to the stage that matches it.
         RouteTable::new(&config.routes).map_err(|error| Problem {
@@ -82,7 +84,7 @@ fn flag(key: &'static Key, order: usize) -> Arg {
     if let Form::OneOf(words) = key.form {
         notes.push(format!("[one of: {}]", words.join(", ")));
     }
-    let default = key.default_shown();
+    let default = key.default;
     if !default.is_empty() {
         notes.push(format!("[default: {default}]"));
     }
@@ -115,6 +117,7 @@ fn heading(key: &Key) -> &'static str {
         (_, "export") => "Export",
         (_, "export.otlp" | "export.otlp.tls") => "Export by OTLP",
         (_, "export.azure") => "Tokens of Microsoft Entra ID",
+        (_, "kubernetes") => "Kubernetes",
         (_, "drain") => "Drain at shutdown",
         _ => "Serving",
     }

@@ -8,18 +8,23 @@ use super::checked::{
 };
 use super::export;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
+use super::layers::Sources;
+use super::memory;
+use super::pod::Pod;
 use super::quantity;
 use super::reader::Reader;
 use super::tls;
+use crate::limits::Limits;
 use http::HeaderName;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
+pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Config> {
+    let limits = &sources.limits;
     let listen = reader.address("listen");
-    let threads = reader.count::<usize>("threads", 1).and_then(|count| count.try_into().ok());
+    let threads = reader.non_zero_or_auto("threads");
     let data_dir = PathBuf::from(reader.text("data_dir"));
     let admin_address = reader.address("admin.address");
     if let (Some(listen), Some(admin)) = (listen, admin_address)
@@ -32,20 +37,22 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let admin = admin(reader, admin_address);
     let client = client(reader);
     let upstream = upstream(reader);
-    let model = model(reader);
+    let pod = Pod::read(reader, sources);
+    let model = model(reader, &pod);
     let routes = routes(reader);
-    let capture = capture(reader);
+    let capture = capture(reader, limits);
     let features = features(reader);
     let baseline = baseline(reader);
     let windows = windows(reader);
     let drift = drift(reader);
     let labels = labels(reader);
     let archive = archive(reader, &data_dir);
-    let export = export::export(reader, &data_dir);
+    let export = export::export(reader, &pod, &data_dir);
     let drain = drain(reader);
+    let memory = memory::fitted(reader, limits, capture.as_ref(), archive.as_ref());
     Some(Config {
         listen: listen?,
-        threads: threads?,
+        threads: threads?.unwrap_or_else(|| limits.threads()),
         tls: tls?,
         admin: admin?,
         client: client?,
@@ -53,7 +60,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         model: model?,
         routes: routes?,
         capture: capture?,
-        features: features?,
+        features,
         baseline: baseline?,
         windows: windows?,
         drift: drift?,
@@ -62,6 +69,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         export: export?,
         drain: drain?,
         data_dir,
+        memory: memory?,
         effective: Vec::new(),
     })
 }
@@ -178,7 +186,7 @@ fn named<T: Copy>(words: &[&'static str], values: &[T]) -> Vec<(&'static str, T)
     words.iter().copied().zip(values.iter().copied()).collect()
 }
 
-fn model(reader: &mut Reader<'_>) -> Option<Model> {
+fn model(reader: &mut Reader<'_>, pod: &Pod) -> Option<Model> {
     let protocols = [
         PayloadProtocol::Auto,
         PayloadProtocol::OpenInferenceV2,
@@ -189,6 +197,7 @@ fn model(reader: &mut Reader<'_>) -> Option<Model> {
         PayloadProtocol::Pointers,
     ];
     let protocol = reader.one_of("model.protocol", &named(PAYLOAD_PROTOCOLS, &protocols));
+    let (name, version) = (pod.model_name(reader), pod.model_version(reader));
     let signature = reader.file("model.signature");
     let inputs = pointer(reader, "model.pointers.inputs");
     let outputs = pointer(reader, "model.pointers.outputs");
@@ -200,8 +209,8 @@ fn model(reader: &mut Reader<'_>) -> Option<Model> {
         return None;
     }
     Some(Model {
-        name: reader.text("model.name"),
-        version: reader.text("model.version"),
+        name: name?,
+        version: version?,
         protocol,
         signature: signature?,
         feature_names: reader.list("model.feature_names"),
@@ -229,33 +238,31 @@ fn routes(reader: &mut Reader<'_>) -> Option<Vec<String>> {
     (reader.problems.len() == problems_before).then_some(routes)
 }
 
-fn capture(reader: &mut Reader<'_>) -> Option<Capture> {
+/// The default of `capture.cpu_budget`.
+const USUAL_CPU_BUDGET: f64 = 0.2;
+
+fn capture(reader: &mut Reader<'_>, limits: &Limits) -> Option<Capture> {
     let enabled = reader.switch("capture.enabled");
     let share = |share: f64| (0.0..=1.0).contains(&share);
     let sample = reader.number("capture.sample", "from 0 to 1", share);
     let max_body_bytes = reader.size::<usize>("capture.max_body_bytes", 0);
     let queue_items = reader.count::<usize>("capture.queue_items", 1);
-    let queue_bytes = reader.size::<usize>("capture.queue_bytes", 1);
-    let cores = super::keys::available_threads().get() as f64;
+    let cores = limits.cores();
     let allowed = format!("above 0, up to the {cores} cores there are");
     let budget = |budget: f64| budget > 0.0 && budget <= cores;
-    let cpu_budget = reader.number("capture.cpu_budget", &allowed, budget);
+    let cpu_budget = match limits.cpus {
+        // Analysis must not use up the time that serving is then made to wait for.
+        Some(cpus) if !reader.is_given("capture.cpu_budget") => {
+            Some(USUAL_CPU_BUDGET.min(cpus / 4.0))
+        }
+        _ => reader.number("capture.cpu_budget", &allowed, budget),
+    };
     let headers = header_names(reader);
-    if let (Some(body), Some(queue)) = (max_body_bytes, queue_bytes)
-        && body > queue
-    {
-        let message = format!(
-            "{:?} is less than capture.max_body_bytes; a whole body must fit",
-            reader.text("capture.queue_bytes")
-        );
-        reader.problem("capture.queue_bytes", message);
-    }
     Some(Capture {
         enabled: enabled?,
         sample: sample?,
         max_body_bytes: max_body_bytes?,
         queue_items: queue_items?.try_into().ok()?,
-        queue_bytes: queue_bytes?.try_into().ok()?,
         cpu_budget: cpu_budget?,
         headers: headers?,
     })
@@ -273,13 +280,8 @@ fn header_names(reader: &mut Reader<'_>) -> Option<Vec<HeaderName>> {
     (names.len() == texts.len()).then_some(names)
 }
 
-fn features(reader: &mut Reader<'_>) -> Option<Features> {
-    let max = reader.count::<usize>("features.max", 1)?.try_into().ok()?;
-    Some(Features {
-        include: reader.list("features.include"),
-        exclude: reader.list("features.exclude"),
-        max,
-    })
+fn features(reader: &Reader<'_>) -> Features {
+    Features { include: reader.list("features.include"), exclude: reader.list("features.exclude") }
 }
 
 /// The file wins over learning, unless learning was asked for in a stronger place.
@@ -332,9 +334,7 @@ fn drift(reader: &mut Reader<'_>) -> Option<Drift> {
 }
 
 fn labels(reader: &mut Reader<'_>) -> Option<Labels> {
-    let max_delay = reader.duration("labels.max_delay");
-    let max_pending = reader.count::<usize>("labels.max_pending", 1);
-    Some(Labels { max_delay: max_delay?, max_pending: max_pending?.try_into().ok()? })
+    Some(Labels { max_delay: reader.duration("labels.max_delay")? })
 }
 
 fn archive(reader: &mut Reader<'_>, data_dir: &Path) -> Option<Archive> {

@@ -32,6 +32,8 @@ pub struct Config {
     pub export: Export,
     pub drain: Drain,
     pub data_dir: PathBuf,
+    /// Where memory goes, and the bounds that keep it so.
+    pub memory: super::MemoryPlan,
     pub(super) effective: Vec<super::Effective>,
 }
 
@@ -206,7 +208,6 @@ pub struct Capture {
     pub sample: f64,
     pub max_body_bytes: usize,
     pub queue_items: NonZeroUsize,
-    pub queue_bytes: NonZeroUsize,
     /// Cores that analysis may use; sampling falls before it uses more.
     pub cpu_budget: f64,
     /// Request and response headers that are kept beside the payload.
@@ -218,7 +219,6 @@ pub struct Features {
     /// Globs over feature names; `*` matches any run of characters.
     pub include: Vec<String>,
     pub exclude: Vec<String>,
-    pub max: NonZeroUsize,
 }
 
 #[derive(Debug, Clone)]
@@ -241,8 +241,6 @@ pub struct Drift {
 #[derive(Debug, Clone, Copy)]
 pub struct Labels {
     pub max_delay: Duration,
-    /// Predictions waiting for their label, at most; over it the oldest are forgotten and counted.
-    pub max_pending: NonZeroUsize,
 }
 
 #[derive(Debug, Clone)]

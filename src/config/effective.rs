@@ -19,7 +19,7 @@ pub(super) fn listing(layers: &Layers) -> Vec<Effective> {
     let entry = |key: &'static Key| {
         let (value, origin) = match layers.winner(key.name) {
             Some(setting) => (shown(key, &setting.value), &setting.origin),
-            None => (key.default_shown(), &Origin::Default),
+            None => (key.default.to_owned(), &Origin::Default),
         };
         Effective { key: key.name, value, source: origin.to_string() }
     };

@@ -4,15 +4,17 @@ use super::application_insights::application_insights;
 use super::azure;
 use super::checked::{ApplicationInsights, Export, IngestionAuthorization, OtlpAuth};
 use super::otlp;
+use super::pod::Pod;
 use super::reader::Reader;
 use std::path::Path;
 
-pub(super) fn export(reader: &mut Reader<'_>, data_dir: &Path) -> Option<Export> {
+pub(super) fn export(reader: &mut Reader<'_>, pod: &Pod, data_dir: &Path) -> Option<Export> {
     // One sampler for all who take spans: a trace that one has and the other has not is of no use.
     let sampler = otlp::sampler(reader);
     let otlp = otlp::otlp(reader, sampler);
     let application_insights = application_insights(reader, data_dir, sampler);
-    let mut resource = reader.pairs("export.resource");
+    let track = pod.model_track(reader);
+    let mut resource = pod.attributes(&track?, reader.pairs("export.resource"));
     let attribute = resource.iter().position(|(name, _)| name == "service.name");
     let attribute = attribute.map(|position| resource.remove(position).1);
     // The specification: OTEL_SERVICE_NAME over service.name among the attributes.

@@ -1,7 +1,5 @@
 //! The one table of keys. Flags, variables, YAML, defaults, help and JSON Schema all come from it.
 
-use std::num::NonZeroUsize;
-
 /// One key of the configuration.
 #[derive(Debug)]
 pub struct Key {
@@ -38,6 +36,10 @@ pub enum Form {
     OptionalDuration,
     Size,
     Count,
+    /// A size, or `auto`.
+    AutoSize,
+    /// A count, or `auto`.
+    AutoCount,
     Number,
     Switch,
     OneOf(&'static [&'static str]),
@@ -59,6 +61,8 @@ impl Form {
             Self::OptionalDuration => "DURATION|none",
             Self::Size => "SIZE",
             Self::Count => "COUNT",
+            Self::AutoSize => "SIZE|auto",
+            Self::AutoCount => "COUNT|auto",
             Self::Number => "NUMBER",
             Self::Switch => "on|off",
             Self::OneOf(_) => "NAME",
@@ -107,22 +111,10 @@ impl Key {
     pub fn group(&self) -> &'static str {
         self.name.rsplit_once('.').map_or("", |(group, _)| group)
     }
-
-    /// What stands for the default in help and listings.
-    pub fn default_shown(&self) -> String {
-        match (self.name, self.default) {
-            ("threads", _) => available_threads().to_string(),
-            (_, default) => default.to_owned(),
-        }
-    }
 }
 
 fn variable_of(name: &str) -> String {
     format!("TAFFRAIL_{}", name.replace(['.', '-'], "_").to_uppercase())
-}
-
-pub(super) fn available_threads() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The key of that name, if there is one.
@@ -175,7 +167,7 @@ pub(super) const SAMPLERS: &[&str] = &[
 
 pub static KEYS: &[Key] = &[
     Key::new("listen", Form::Address, "0.0.0.0:9000", "Where clients connect").usual(),
-    Key::new("threads", Form::Count, "", "Serving threads, one runtime each"),
+    Key::new("threads", Form::AutoCount, "auto", "Serving threads, one runtime each; auto is the CPU limit rounded up"),
     Key::new("data_dir", Form::Directory, "./taffrail-data", "Where records are kept").usual(),
     Key::new("baseline", Form::Path, "", "Reference sketches that live data is compared with; without one, the first rows become the baseline").usual(),
     Key::new("baseline.learn.rows", Form::Count, "5000", "Rows of live traffic that become the baseline if no file is given").usual(),
@@ -206,6 +198,7 @@ pub static KEYS: &[Key] = &[
     Key::new("admin.token_file", Form::Path, "", "A file with the token that lets a caller see payloads"),
     Key::new("model.name", Form::Text, "model", "Name that every signal carries").usual(),
     Key::new("model.version", Form::Text, "unknown", "Version that every signal carries").usual(),
+    Key::new("model.track", Form::Text, "", "Track of this deployment, canary or stable; label:KEY and annotation:KEY, here as in model.name and model.version, are read from the pod"),
     Key::new("model.protocol", Form::OneOf(PAYLOAD_PROTOCOLS), "auto", "Dialect of the payloads; auto finds out"),
     Key::new("model.signature", Form::Path, "", "An MLmodel file that names and types the features"),
     Key::new("model.feature_names", Form::List, "", "Names for features that come without, in order"),
@@ -215,16 +208,16 @@ pub static KEYS: &[Key] = &[
     Key::new("capture.sample", Form::Number, "1.0", "Share of exchanges that are captured, from 0 to 1").usual(),
     Key::new("capture.max_body_bytes", Form::Size, "1MiB", "Kept of each body; the rest is passed on and counted").usual(),
     Key::new("capture.queue_items", Form::Count, "8192", "Exchanges waiting for analysis, at most"),
-    Key::new("capture.queue_bytes", Form::Size, "64MiB", "Bytes waiting for analysis, at most"),
-    Key::new("capture.cpu_budget", Form::Number, "0.2", "Cores that analysis may use; sampling falls before it uses more").usual(),
+    Key::new("capture.queue_bytes", Form::AutoSize, "auto", "Bytes waiting for analysis, at most; auto is 64MiB, or a share of the memory limit"),
+    Key::new("capture.cpu_budget", Form::Number, "0.2", "Cores that analysis may use; sampling falls before it uses more; a quarter of a CPU limit, where that is less").usual(),
     Key::new("capture.headers", Form::List, "", "Headers that are kept beside the payload"),
     Key::new("features.include", Form::List, "*", "Globs over the names of features to watch"),
     Key::new("features.exclude", Form::List, "", "Globs over the names of features to leave out"),
-    Key::new("features.max", Form::Count, "1000", "Features watched, at most; others are counted"),
+    Key::new("features.max", Form::AutoCount, "auto", "Features watched, at most; others are counted; auto is 1000, or a share of the memory limit"),
     Key::new("drift.min_rows", Form::Count, "50", "A window with fewer rows has no verdict").usual(),
     Key::new("drift.false_discovery_rate", Form::Number, "0.01", "Share of false alarms among alarms that is put up with, between 0 and 1").usual(),
     Key::new("labels.max_delay", Form::Duration, "7d", "How long a prediction waits for its label"),
-    Key::new("labels.max_pending", Form::Count, "100000", "Predictions waiting for their label, at most"),
+    Key::new("labels.max_pending", Form::AutoCount, "auto", "Predictions waiting for their label, at most; auto is 100000, or a share of the memory limit"),
     Key::new("archive", Form::Switch, "on", "Whether exchanges are recorded in Parquet files").usual(),
     Key::new("archive.url", Form::Url, "", "A file:// URL of their directory; else `archive` under the data directory"),
     Key::new("archive.formats", Form::List, "parquet", "Formats of the record"),
@@ -273,6 +266,7 @@ pub static KEYS: &[Key] = &[
     Key::new("export.application_insights.interval", Form::Duration, "60s", "Between two exports of metrics"),
     Key::new("export.application_insights.max_series", Form::Count, "1000", "Series of metrics in one export, at most; others are counted"),
     Key::new("export.application_insights.buffer_bytes", Form::Size, "256MiB", "On disk, for what waits while Azure is away; over it the oldest goes"),
+    Key::new("kubernetes.pod_info", Form::Directory, "/etc/podinfo", "A downward API volume with the pod's labels and annotations"),
     Key::new("drain.delay", Form::Duration, "0s", "How long new connections are still taken after the signal to stop"),
     Key::new("drain.timeout", Form::Duration, "30s", "How long exchanges in flight may take after that"),
 ];

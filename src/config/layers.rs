@@ -9,6 +9,7 @@ use super::later;
 use super::otel;
 use super::problem::{Origin, Problem};
 use super::tree::{self, Content, Node};
+use crate::limits::Limits;
 use std::path::{Path, PathBuf};
 
 /// Names the file, where no flag does.
@@ -21,6 +22,8 @@ pub struct Sources {
     /// Name of the key and its value as typed.
     pub flags: Vec<(&'static str, String)>,
     pub variables: Vec<(String, String)>,
+    /// What the machine allows; bounds that nobody gives are fitted to it.
+    pub limits: Limits,
 }
 
 /// What was said about a key, in the shape it was said.

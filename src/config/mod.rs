@@ -12,8 +12,10 @@ mod export;
 pub mod keys;
 mod later;
 mod layers;
+mod memory;
 mod otel;
 mod otlp;
+mod pod;
 mod problem;
 mod quantity;
 mod reader;
@@ -27,6 +29,7 @@ mod tests;
 pub use checked::*;
 pub use effective::Effective;
 pub use layers::{CONFIG_VARIABLE, Sources};
+pub use memory::{Bounds, MemoryPart, MemoryPlan};
 pub use problem::{Origin, Problem, Problems};
 pub use quantity::{format_duration, parse_duration, parse_size};
 pub use schema::json_schema;
@@ -42,7 +45,7 @@ impl Config {
         }
         let mut reader =
             reader::Reader { layers: &layers, problems: Vec::new(), warnings: Vec::new() };
-        let config = check::config(&mut reader);
+        let config = check::config(&mut reader, sources);
         let problems = [layers.problems.clone(), reader.problems].concat();
         let warnings = [layers.warnings.clone(), reader.warnings].concat();
         match config {

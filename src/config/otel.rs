@@ -49,7 +49,7 @@ const PLAIN: &[(&str, &str, Reading)] = &[
         "export.application_insights.connection_string",
         Reading::AsIs,
     ),
-    ("OTEL_RESOURCE_ATTRIBUTES", "export.resource", Reading::Pairs),
+    ("OTEL_RESOURCE_ATTRIBUTES", "export.resource", Reading::Attributes),
 ];
 
 const COMPRESSION: Reading = Reading::OneOf(keys::COMPRESSIONS);
@@ -71,6 +71,8 @@ enum Reading {
     Protocol,
     /// `k=v,k=v`, percent-encoded as in the W3C Baggage.
     Pairs,
+    /// The same, and one that cannot be decoded spoils them all, as the specification asks.
+    Attributes,
 }
 
 pub(super) fn gather(variables: &[(String, String)], layers: &mut Layers) {
@@ -134,6 +136,7 @@ fn plain(name: &str, key: &str, reading: Reading, text: &str, layers: &mut Layer
         },
         Reading::OneOf(allowed) if allowed.contains(&&*lowered) => Ok(Value::Text(lowered)),
         Reading::OneOf(allowed) => Err(format!("is none of {}", allowed.join(", "))),
+        Reading::Attributes => attributes(text).map(Value::Map),
         Reading::Pairs => {
             pairs(text).map(Value::Map).ok_or("is not key=value,key=value".to_owned())
         }
@@ -160,6 +163,29 @@ fn set(variable: &str, key: &str, value: Value, layers: &mut Layers) {
     if let Some(key) = keys::find(key) {
         layers.put(key, value, Origin::OtelVariable(variable.to_owned()));
     }
+}
+
+fn attributes(text: &str) -> Result<Vec<(String, String)>, String> {
+    let pair = |part: &str| {
+        let (name, value) = part.split_once('=').ok_or("is not key=value,key=value")?;
+        let (name, value) = (decoded(name)?, decoded(value)?);
+        if name.is_empty() { Err("has a value without a key") } else { Ok((name, value)) }
+    };
+    let parts = text.split(',').filter(|part| !part.trim().is_empty());
+    parts.map(pair).collect::<Result<_, _>>().map_err(str::to_owned)
+}
+
+/// Every `%` must begin an escape, and what comes out must be text.
+fn decoded(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    let is_escape = |rest: &str| {
+        rest.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_escape) {
+        return Err("has a % that is no percent-encoded byte; write it as %25");
+    }
+    let bytes = percent_decode_str(text).decode_utf8();
+    bytes.map(Into::into).map_err(|_| "is not UTF-8 once it is percent-decoded")
 }
 
 fn pairs(text: &str) -> Option<Vec<(String, String)>> {

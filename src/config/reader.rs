@@ -6,6 +6,7 @@ use super::problem::{Origin, Problem};
 use super::quantity;
 use http::Uri;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,9 +42,9 @@ impl Reader<'_> {
         if let Some(setting) = self.layers.winner(name) {
             return setting.value.clone();
         }
-        let (form, default) = keys::find(name)
-            .map_or((Form::Text, String::new()), |key| (key.form, key.default_shown()));
-        from_line(form, &default).unwrap_or(Value::Text(default))
+        let (form, default) =
+            keys::find(name).map_or((Form::Text, ""), |key| (key.form, key.default));
+        from_line(form, default).unwrap_or_else(|_| Value::Text(default.to_owned()))
     }
 
     /// The text of a key that has a default.
@@ -133,11 +134,28 @@ impl Reader<'_> {
     }
 
     pub(super) fn count<T: TryFrom<u64>>(&mut self, name: &str, least: u64) -> Option<T> {
+        let is_auto = keys::find(name).is_some_and(|key| key.form == Form::AutoCount);
         self.read(name, |text| {
-            let why = format!("is not a whole number of at least {least}");
+            let or_auto = if is_auto { ", or auto" } else { "" };
+            let why = format!("is not a whole number of at least {least}{or_auto}");
             let count = text.parse().ok().filter(|count| *count >= least);
             count.and_then(|count| T::try_from(count).ok()).ok_or(why)
         })
+    }
+
+    /// The outer `None` is a problem, the inner one is `auto`.
+    #[expect(clippy::option_option, reason = "the two mean different things, see above")]
+    pub(super) fn or_auto<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if self.text(name) == "auto" { Some(None) } else { read(self).map(Some) }
+    }
+
+    #[expect(clippy::option_option, reason = "as above")]
+    pub(super) fn non_zero_or_auto(&mut self, name: &str) -> Option<Option<NonZeroUsize>> {
+        self.or_auto(name, |reader| reader.count::<usize>(name, 1)?.try_into().ok())
     }
 
     pub(super) fn number(

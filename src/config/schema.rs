@@ -54,8 +54,11 @@ fn leaf(key: &Key) -> Value {
         Form::OptionalDuration => {
             json!({ "type": ["string", "number"], "pattern": OPTIONAL_DURATION })
         }
-        Form::Size => json!({ "type": ["string", "integer"] }),
+        Form::Size | Form::AutoSize => json!({ "type": ["string", "integer"] }),
         Form::Count => json!({ "type": "integer", "minimum": 0 }),
+        Form::AutoCount => {
+            json!({ "type": ["integer", "string"], "minimum": 0, "pattern": "^([0-9]+|auto)$" })
+        }
         Form::Number => json!({ "type": "number" }),
         Form::Switch => json!({ "enum": ["on", "off", true, false] }),
         Form::OneOf(words) => json!({ "enum": words }),

@@ -33,7 +33,11 @@ fn from_yaml(yaml: &str) -> Result<Config, Vec<String>> {
 fn from_variables(variables: &[(&str, &str)]) -> Result<(Config, Vec<Problem>), Problems> {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let variables = variables.iter().map(owned).collect();
-    Config::load(&Sources { variables, flags: vec![(UPSTREAM.0, UPSTREAM.1.into())], file: None })
+    Config::load(&Sources {
+        variables,
+        flags: vec![(UPSTREAM.0, UPSTREAM.1.into())],
+        ..Sources::default()
+    })
 }
 
 /// A value that the key takes and that is not its default.
@@ -65,12 +69,13 @@ fn sample(key: &Key, existing_file: &str, identity: &Made) -> String {
             "InstrumentationKey=00000000-0000-0000-0000-000000000001".into()
         }
         (_, Form::Text | Form::Secret) => "other".into(),
+        ("kubernetes.pod_info", _) => "/tmp".into(),
         (_, Form::Path | Form::Directory) => existing_file.into(),
         (_, Form::Url) => "http://10.0.0.1:1234".into(),
         (_, Form::Address) => "127.0.0.1:7777".into(),
         (_, Form::Duration | Form::OptionalDuration) => "42s".into(),
-        (_, Form::Size) => "128MiB".into(),
-        (_, Form::Count) => "17".into(),
+        (_, Form::Size | Form::AutoSize) => "128MiB".into(),
+        (_, Form::Count | Form::AutoCount) => "17".into(),
         (_, Form::Number) => "0.5".into(),
         (_, Form::Switch) => "off".into(),
         (_, Form::OneOf(words)) => words[1].into(),
@@ -179,6 +184,7 @@ fn flags_win_over_variables_over_the_file_over_otel_over_defaults() {
             ("TAFFRAIL_EXPORT_SERVICE_NAME".into(), "from-variable".into()),
             ("OTEL_SERVICE_NAME".into(), "from-otel".into()),
         ],
+        ..Sources::default()
     };
     let name = |sources: &Sources| Config::load(sources).unwrap().0.export.service_name;
     assert_eq!(name(&sources), "from-flag");
@@ -203,7 +209,7 @@ fn a_stronger_wish_to_learn_beats_a_weaker_baseline_file() {
     let sources = Sources {
         flags: vec![(UPSTREAM.0, UPSTREAM.1.into()), ("baseline.learn.rows", "9".into())],
         variables: vec![("TAFFRAIL_BASELINE".into(), path)],
-        file: None,
+        ..Sources::default()
     };
     let (config, _) = Config::load(&sources).unwrap();
     assert!(matches!(config.baseline, BaselineSource::Learn { rows } if rows.get() == 9));
@@ -286,5 +292,84 @@ fn the_upstream_keeps_its_base_path_and_gets_a_port() {
     for url in ["model:8080", "http://", "ftp://a", "http://u:p@a", "http://a:99999", "http://a/?q"]
     {
         assert!(Config::from_pairs(&[("upstream.url", url)]).is_err(), "{url}");
+    }
+}
+
+mod limits {
+    use super::*;
+    use crate::limits::Limits;
+
+    fn with(limits: Limits, keys: &[(&'static str, &str)]) -> (Config, Vec<Problem>) {
+        let mut flags = vec![(UPSTREAM.0, UPSTREAM.1.to_owned())];
+        flags.extend(keys.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        Config::load(&Sources { flags, limits, ..Sources::default() }).unwrap()
+    }
+
+    fn of_memory(mebibytes: u64) -> Limits {
+        Limits { memory_bytes: Some(mebibytes << 20), ..Limits::default() }
+    }
+
+    #[test]
+    fn threads_and_analysis_fit_the_processor_limit() {
+        let half = Limits { cpus: Some(0.5), ..Limits::default() };
+        let (config, _) = with(half, &[]);
+        assert_eq!((config.threads.get(), config.capture.cpu_budget), (1, 0.125));
+        let (config, _) = with(half, &[("threads", "3"), ("capture.cpu_budget", "0.4")]);
+        assert_eq!((config.threads.get(), config.capture.cpu_budget), (3, 0.4));
+        let (config, _) = with(Limits { cpus: Some(64.0), ..Limits::default() }, &[]);
+        assert!((config.capture.cpu_budget - 0.2).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_plan_over_the_limit_names_the_keys_and_the_figures() {
+        let (config, warnings) = with(of_memory(64), &[]);
+        assert_eq!(warnings, []);
+        assert!(config.memory.bounds.queue_bytes.get() < 8 << 20);
+        let keys = [("capture.queue_bytes", "64MiB"), ("labels.max_pending", "100000")];
+        let (config, warnings) = with(of_memory(64), &keys);
+        assert_eq!(config.memory.bounds.queue_bytes.get(), 64 << 20);
+        let [warning] = &*warnings else { panic!("{warnings:?}") };
+        let text = warning.to_string();
+        for part in [
+            "--capture-queue-bytes: capture.queue_bytes",
+            "limit is 64 MiB",
+            "takes 84 MiB",
+            "labels.max_pending takes 48 MiB",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn auto_may_be_written_and_nothing_else_that_is_no_number() {
+        let keys = [("threads", "auto"), ("capture.queue_bytes", "auto"), ("features.max", "auto")];
+        assert_eq!(with(of_memory(128), &keys).0.memory, with(of_memory(128), &[]).0.memory);
+        let refused = Config::from_pairs(&[UPSTREAM, ("features.max", "all")]).unwrap_err();
+        assert!(refused.to_string().ends_with("at least 1, or auto"), "{refused}");
+    }
+}
+
+#[test]
+fn resource_attributes_that_cannot_be_decoded_are_told_and_ignored_as_a_whole() {
+    let resource = |text: &str| {
+        let (config, warnings) = from_variables(&[("OTEL_RESOURCE_ATTRIBUTES", text)]).unwrap();
+        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        (config.export.resource, warnings)
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let (attributes, warnings) = resource(" a = 1%2C2 , b=x=y,c%20d=%E2%82%AC,, e=");
+    let expected = [pair("a", "1,2"), pair("b", "x=y"), pair("c d", "\u{20ac}"), pair("e", "")];
+    assert_eq!((attributes, warnings), (expected.into(), vec![]));
+    for (text, why) in [
+        ("a=1,b=100%", "write it as %25"),
+        ("a=1,b=%zz", "write it as %25"),
+        ("a=%FF", "is not UTF-8"),
+        ("a=1,b", "is not key=value"),
+        ("=1", "value without a key"),
+    ] {
+        let (attributes, warnings) = resource(text);
+        assert_eq!(attributes, [], "{text}");
+        assert_eq!(warnings.len(), 1, "{text}");
+        assert!(warnings[0].contains(why), "{text}: {warnings:?}");
     }
 }

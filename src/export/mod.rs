@@ -27,6 +27,6 @@ pub use counters::{BufferState, Counters, ExporterName, Loss, Signal, SignalCoun
 pub use event::Events;
 pub use exemplars::{Exemplar, Exemplars};
 pub use family::{Attribute, Family, Point, Value};
-pub use http::SendError;
+pub use http::{Client, SendError};
 pub use resource::Resource;
 pub use visit::Spans;

@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub features: Vec<FeatureView>,
     /// Features that were seen but are over `features.max`, and so not watched.
     pub features_over_limit: u64,
+    /// Features that requests carry and the baseline does not have: counted, not judged.
+    pub extra_features: u64,
     /// Closed windows of every length, oldest first, bounded.
     pub windows: VecDeque<Arc<WindowReport>>,
     pub labels: labels::Report,

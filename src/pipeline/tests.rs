@@ -6,6 +6,7 @@ use crate::capture::{
 use crate::decode;
 use crate::drift;
 use crate::labels;
+use crate::pulse::Pulses;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
@@ -62,6 +63,7 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
         ),
         drift::Tumbling::new(&windows, Timestamp::now()),
         labels::Joiner::new(labels::Settings::default()),
+        usize::MAX,
     );
     let outlets = Outlets {
         archive: None,
@@ -78,7 +80,8 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
 
 fn run_to_the_end(queue: &Arc<Queue>, hub: &Arc<Hub>, make_decode: MakeDecode) {
     let budget = CpuBudget::new(Arc::new(SampleRate::new(1.0)), 1.0, 1.0);
-    Worker::new(Arc::clone(queue), Arc::clone(hub), make_decode, budget)
+    let pulse = Pulses::default().add("analysis", Duration::MAX);
+    Worker::new(Arc::clone(queue), Arc::clone(hub), make_decode, budget, usize::MAX, pulse)
         .run(&AtomicBool::new(true));
 }
 

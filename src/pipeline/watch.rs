@@ -49,6 +49,7 @@ impl Watch {
         monitor: Monitor,
         tumbling: Tumbling,
         joiner: Joiner,
+        max_verdicts: usize,
     ) -> Self {
         Self {
             model_name,
@@ -58,7 +59,7 @@ impl Watch {
             joiner,
             opened: BTreeMap::new(),
             last_verdicts: BTreeMap::new(),
-            windows: KeptWindows::default(),
+            windows: KeptWindows::new(max_verdicts),
             decoded_exchanges: 0,
             input_rows: 0,
             output_rows: 0,
@@ -135,6 +136,7 @@ impl Watch {
             reference: self.monitor.reference_state(),
             features: self.monitor.views(),
             features_over_limit: self.monitor.features_over_limit(),
+            extra_features: self.monitor.extra_features(),
             windows: self.windows.oldest_first(),
             labels: self.joiner.report(),
             decoded_exchanges: self.decoded_exchanges,

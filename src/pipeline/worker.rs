@@ -9,6 +9,7 @@ use super::hub::Hub;
 use crate::archive::Entry;
 use crate::capture::{CapturedBody, Exchange, Message, Queue};
 use crate::decode::{self, Decoded, Decoder, Dialect, Part, Payload};
+use crate::pulse::Pulse;
 use http::HeaderValue;
 use jiff::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,6 +40,9 @@ pub struct Worker {
     make_decode: MakeDecode,
     decode: Decode,
     budget: CpuBudget,
+    /// Payload that is decoded at a time; one exchange may be more.
+    batch_bytes: usize,
+    pulse: Pulse,
     last_tick: Instant,
 }
 
@@ -53,9 +57,11 @@ impl Worker {
         hub: Arc<Hub>,
         make_decode: MakeDecode,
         budget: CpuBudget,
+        batch_bytes: usize,
+        pulse: Pulse,
     ) -> Self {
-        let decode = make_decode();
-        Self { queue, hub, make_decode, decode, budget, last_tick: Instant::now() }
+        let (decode, last_tick) = (make_decode(), Instant::now());
+        Self { queue, hub, make_decode, decode, budget, batch_bytes, pulse, last_tick }
     }
 
     /// Until `stop` is set and the queue is empty.
@@ -63,8 +69,9 @@ impl Worker {
         lower_priority();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
+            self.pulse.beat();
             let stopping = stop.load(Ordering::Acquire);
-            self.queue.drain(&mut batch, BATCH);
+            self.queue.drain(&mut batch, BATCH, self.batch_bytes);
             if batch.is_empty() {
                 if stopping {
                     break;
@@ -99,7 +106,10 @@ impl Worker {
         }
     }
 
-    fn decode(&mut self, exchange: Box<Exchange>) -> Analysed {
+    fn decode(&mut self, mut exchange: Box<Exchange>) -> Analysed {
+        self.pulse.beat();
+        exchange.request.body.join();
+        exchange.response.body.join();
         let mut decoded = Decoded::default();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             decode_exchange(&mut self.decode, &exchange, &mut decoded);

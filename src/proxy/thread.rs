@@ -8,6 +8,7 @@ use super::upstream::Upstream;
 use crate::capture::{Queue, RouteTable};
 use crate::config;
 use crate::latency::Recorder;
+use crate::pulse::Pulse;
 use crate::tap::{Settings, Tap, Tracing};
 use std::io;
 use std::num::NonZeroUsize;
@@ -52,6 +53,7 @@ pub struct Thread {
     pub queue: Arc<Queue>,
     pub recorder: Recorder,
     pub tracing: Tracing,
+    pub pulse: Pulse,
     /// A sender that is gone before it said `Closing` counts as closing at once.
     pub shutdown: watch::Receiver<Shutdown>,
 }
@@ -64,11 +66,11 @@ impl Thread {
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default())?;
         let Self { listener, client, upstream, acceptor, connector, connections, .. } = self;
-        let Self { routes, tap, queue, recorder, tracing, shutdown, .. } = self;
+        let Self { routes, tap, queue, recorder, tracing, pulse, shutdown, .. } = self;
         let tap = Rc::new(Tap::new(tap, routes, queue, recorder, tracing));
         let upstream = Rc::new(Upstream::new(upstream, connector));
         let server = Server::new(&client, acceptor, upstream, tap, Rc::new(Drain::new()));
-        runtime.block_on(run(Rc::new(server), listener, connections, shutdown))
+        runtime.block_on(run(Rc::new(server), listener, connections, pulse, shutdown))
     }
 }
 
@@ -76,12 +78,13 @@ async fn run(
     server: Rc<Server>,
     listener: std::net::TcpListener,
     connections: Arc<Connections>,
+    pulse: Pulse,
     mut shutdown: watch::Receiver<Shutdown>,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let accepting = tokio::task::spawn_local(accept(Rc::clone(&server), listener, connections));
-    let ticking = tokio::task::spawn_local(tick(Rc::clone(&server)));
+    let ticking = tokio::task::spawn_local(tick(Rc::clone(&server), pulse));
     let mut deadline = drain(&server, &mut shutdown).await;
     accepting.abort();
     // The listening socket is closed once the task is gone, and only then do new clients go elsewhere.
@@ -155,12 +158,13 @@ async fn accept(server: Rc<Server>, listener: TcpListener, connections: Arc<Conn
     }
 }
 
-async fn tick(server: Rc<Server>) {
+async fn tick(server: Rc<Server>, pulse: Pulse) {
     let mut ticks = tokio::time::interval(TICK);
     // In phase with the start for good: whoever collects what is handed over counts on it.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         let now = ticks.tick().await;
+        pulse.beat();
         server.tap.flush();
         server.upstream.tick(now.into());
         server.drain.tick(now.into());

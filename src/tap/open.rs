@@ -4,7 +4,7 @@
 use super::identity::X_REQUEST_ID;
 use super::sample::unpinned;
 use super::trace::passing;
-use super::{Side, Tap};
+use super::{Settings, Side, Tap};
 use crate::capture::{
     BodyEnd, CapturedBody, Exchange, Fault, Message, RequestId, RouteId, Timing, Trace,
 };
@@ -49,6 +49,12 @@ struct Progress {
 #[derive(Default)]
 struct Flow {
     bytes: u64,
+    /// As its head says; 0 if it does not.
+    announced: usize,
+    /// Of the room for bodies under way.
+    taken: usize,
+    /// There was no room for all of it.
+    is_left_out: bool,
     /// `None` while it flows.
     end: Option<BodyEnd>,
 }
@@ -68,7 +74,11 @@ impl Tap {
             route,
             method: request.method().clone(),
             id,
-            progress: RefCell::new(Progress { kept, ..Progress::default() }),
+            progress: RefCell::new(Progress {
+                request: Flow { announced: announced(request.headers()), ..Flow::default() },
+                kept,
+                ..Progress::default()
+            }),
         })
     }
 
@@ -136,6 +146,7 @@ impl OpenExchange {
         progress.fault = fault;
         if let Some(kept) = &mut progress.kept {
             kept.response = self.tap.message(response.headers());
+            progress.response.announced = announced(response.headers());
         }
         response.headers_mut().insert(X_REQUEST_ID, self.id.header_value().clone());
     }
@@ -159,12 +170,12 @@ impl OpenExchange {
 
     pub(super) fn saw(&self, side: Side, data: &Bytes) {
         let progress = &mut *self.progress.borrow_mut();
-        progress.flow(side).bytes += data.len() as u64;
-        if progress.is_tunnel {
-            return;
-        }
-        if let Some(kept) = &mut progress.kept {
-            keep(body_of(kept, side), data, self.tap.settings.max_body_bytes);
+        let is_tunnel = progress.is_tunnel;
+        let Progress { kept, request, response, .. } = progress;
+        let flow = if side == Side::Request { request } else { response };
+        flow.bytes += data.len() as u64;
+        if let Some(kept) = kept.as_mut().filter(|_| !is_tunnel) {
+            flow.keep(body_of(kept, side), data, &self.tap.settings);
         }
     }
 
@@ -174,6 +185,25 @@ impl OpenExchange {
         if side == Side::Response {
             progress.response_ended = Some(Instant::now());
         }
+    }
+}
+
+impl Flow {
+    /// Keeps a frame for which there is room; else lets go of the whole body, since a part of it would
+    /// tell a decoder nothing.
+    fn keep(&mut self, body: &mut CapturedBody, data: &Bytes, settings: &Settings) {
+        let wanted = (body.kept_bytes() + data.len()).max(self.announced);
+        let wanted = wanted.min(settings.max_body_bytes);
+        if wanted > self.taken && !self.is_left_out {
+            self.is_left_out = !settings.room.take(wanted - self.taken);
+            if self.is_left_out {
+                body.forget();
+                settings.room.give_back(std::mem::take(&mut self.taken));
+            } else {
+                self.taken = wanted;
+            }
+        }
+        keep(body, data, if self.is_left_out { 0 } else { settings.max_body_bytes });
     }
 }
 
@@ -224,7 +254,12 @@ impl Drop for OpenExchange {
                 response_bytes: progress.response.bytes,
             });
         }
+        self.tap.settings.room.give_back(progress.request.taken + progress.response.taken);
         let Some(mut kept) = progress.kept.take() else { return };
+        if progress.request.is_left_out || progress.response.is_left_out {
+            self.tap.queue.counters().dropped_bytes.fetch_add(1, Relaxed);
+            return;
+        }
         kept.timing = timing;
         kept.status = outcome.status;
         kept.fault = outcome.fault;
@@ -240,6 +275,12 @@ fn body_of(exchange: &mut Exchange, side: Side) -> &mut CapturedBody {
         Side::Request => &mut exchange.request.body,
         Side::Response => &mut exchange.response.body,
     }
+}
+
+/// The length of the body that the head announces.
+fn announced(headers: &HeaderMap) -> usize {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
 fn keep(body: &mut CapturedBody, data: &Bytes, max_bytes: usize) {

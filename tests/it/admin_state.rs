@@ -12,7 +12,7 @@ use taffrail::admin::{History, LabelsAccepted, Readiness, Recent, Recorded, Sett
 use taffrail::capture::{
     Counters, Exchange, Limits, Message, Queue, RequestId, RouteTable, Timing, Trace,
 };
-use taffrail::config::Secret;
+use taffrail::config::{Config, Secret};
 use taffrail::decode::{Cell, Column, Rows};
 use taffrail::distribution::Distribution;
 use taffrail::drift::{
@@ -36,6 +36,7 @@ pub(crate) fn fresh() -> State {
         reference: taffrail::drift::ReferenceState::Learning { rows: 1234, needed: 5000 },
         features: Vec::new(),
         features_over_limit: 0,
+        extra_features: 0,
         windows: [].into(),
         labels: no_labels(),
         decoded_exchanges: 0,
@@ -56,6 +57,7 @@ pub(crate) fn fresh() -> State {
         history: Arc::new(History::default()),
         recent: Arc::new(Recent::new(NonZeroUsize::new(100).unwrap(), 8 << 20)),
         readiness: Arc::new(|| Readiness::Ready),
+        liveness: Arc::new(Vec::new),
         metrics: Arc::new(|accept| {
             (accept.unwrap_or("text/plain").to_owned(), "taffrail_capture_coverage 1\n".into())
         }),
@@ -69,6 +71,7 @@ pub(crate) fn fresh() -> State {
             setting("drift.min_rows", "50", "taffrail.yaml:14"),
             setting("export.otlp.headers", "***", "OTEL_EXPORTER_OTLP_HEADERS"),
         ],
+        memory: Config::from_pairs(&[("upstream.url", "http://127.0.0.1:8080")]).unwrap().memory,
         token: None,
         traffic_url: "http://127.0.0.1:9000".into(),
         upstream_url: "http://127.0.0.1:8080".into(),

@@ -11,6 +11,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("credentials", &[]),
     ("distribution", &[]),
     ("config", &[]),
+    ("limits", &[]),
+    ("pulse", &[]),
     ("capture", &[]),
     ("proxy", &["capture", "tap", "latency"]),
     ("tap", &["capture", "proxy", "latency"]),
@@ -33,8 +35,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Anyone may import them, but a pure stage knows no configuration and no files.
-const LEAVES: &[&str] = &["config", "credentials", "distribution"];
-const IMPURE_LEAVES: &[&str] = &["config", "credentials"];
+const LEAVES: &[&str] = &["config", "credentials", "distribution", "limits", "pulse"];
+const IMPURE_LEAVES: &[&str] = &["config", "credentials", "limits", "pulse"];
 /// They build and drive the others.
 const TOP: &[&str] = &["app", "cli", "main", "lib"];
 const PURE: &[&str] = &["decode", "sketch", "drift", "labels"];

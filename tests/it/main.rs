@@ -11,6 +11,7 @@ mod app_lifecycle;
 mod application_insights;
 mod cli_baseline;
 mod cli_check;
+mod cli_doctor;
 mod cli_drift;
 mod cli_recording;
 mod cli_support;

@@ -172,7 +172,7 @@ fn keep_ledger(queue: &Queue, world: &World, is_over: &AtomicBool) {
     let mut batch = Vec::new();
     loop {
         let was_over = is_over.load(SeqCst);
-        queue.drain(&mut batch, usize::MAX);
+        queue.drain(&mut batch, usize::MAX, usize::MAX);
         batch.drain(..).for_each(|exchange| world.ledger.recorded(&exchange));
         if was_over {
             return world.ledger.close();

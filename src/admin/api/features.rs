@@ -22,6 +22,8 @@ pub(super) struct Features<'a> {
     features: &'a [FeatureView],
     /// Seen, but over `features.max`, and so not watched.
     features_over_limit: u64,
+    /// Carried by requests, but not in the baseline, and so not judged.
+    features_not_in_baseline: u64,
 }
 
 /// The answer to `GET /api/v1/features/{name}`.
@@ -71,7 +73,9 @@ pub(super) async fn features(
     Parameters::of(&uri).only(&[])?;
     let analysis = state.analysis.load();
     let features_over_limit = analysis.features_over_limit;
-    Ok(Json(Features { features: &analysis.features, features_over_limit }).into_response())
+    let features_not_in_baseline = analysis.extra_features;
+    let features = &analysis.features;
+    Ok(Json(Features { features, features_over_limit, features_not_in_baseline }).into_response())
 }
 
 /// Of several features of one name the input, unless `role` says otherwise.

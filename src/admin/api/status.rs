@@ -5,6 +5,7 @@ use crate::admin::moment::Moment;
 use crate::admin::state::{ExporterState, Readiness, Setting, State};
 use crate::archive::State as ArchiveState;
 use crate::capture::Totals;
+use crate::config::MemoryPlan;
 use crate::drift::ReferenceState;
 use crate::drift::Verdict;
 use crate::labels::{LabelWindow, Performance};
@@ -34,6 +35,7 @@ pub(super) struct Status<'a> {
     labels: Labels<'a>,
     archive: Option<&'a ArchiveState>,
     exporters: &'a [ExporterState],
+    memory: &'a MemoryPlan,
     config: &'a [Setting],
 }
 
@@ -131,6 +133,7 @@ fn status_of<'a>(moment: &'a Moment<'a>) -> Status<'a> {
         labels: labels(moment),
         archive: analysis.archive.as_ref(),
         exporters: &moment.exporters,
+        memory: &moment.state.memory,
         config: &moment.state.settings,
     }
 }

@@ -40,7 +40,7 @@ fn full_queue_drops_the_newest() {
     assert_eq!(queue.offer(exchange(1, 1)), Offer::Taken);
     assert_eq!(queue.offer(exchange(1, 2)), Offer::QueueFullOfItems);
     let mut batch = Vec::new();
-    queue.drain(&mut batch, 10);
+    queue.drain(&mut batch, 10, usize::MAX);
     let ids: Vec<_> = batch.iter().map(|e| e.id.text().into_owned()).collect();
     assert_eq!(ids, ["0", "1"]);
     assert_eq!(queue.counters().totals().dropped_items, 1);
@@ -52,7 +52,7 @@ fn bytes_are_bounded_apart_from_items() {
     assert_eq!(queue.offer(exchange(8 * 1024, 0)), Offer::Taken);
     assert_eq!(queue.offer(exchange(8 * 1024, 1)), Offer::QueueFullOfBytes);
     assert_eq!(queue.offer(exchange(10, 2)), Offer::QueueFullOfBytes);
-    queue.drain(&mut Vec::new(), 1);
+    queue.drain(&mut Vec::new(), 1, usize::MAX);
     assert_eq!(queue.held_bytes(), 0);
     assert_eq!(queue.offer(exchange(10, 3)), Offer::Taken);
 }
@@ -90,7 +90,7 @@ proptest! {
                 if fits { model.push_back((serial, size)) } else { refused += 1 }
             } else {
                 let mut batch = Vec::new();
-                queue.drain(&mut batch, 1);
+                queue.drain(&mut batch, 1, usize::MAX);
                 let got = batch.first().map(|e| e.id.text().parse::<u32>().unwrap());
                 prop_assert_eq!(got, model.pop_front().map(|(serial, _)| serial));
             }

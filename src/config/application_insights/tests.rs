@@ -83,7 +83,7 @@ fn the_variable_alone_turns_it_on_and_no_listing_shows_it() {
         let mut variables = vec![("APPLICATIONINSIGHTS_CONNECTION_STRING".into(), text.clone())];
         variables.extend(more.iter().map(owned));
         let flags = vec![(UPSTREAM.0, UPSTREAM.1.into())];
-        Config::load(&Sources { variables, flags, file: None }).unwrap().0
+        Config::load(&Sources { flags, variables, ..Sources::default() }).unwrap().0
     };
     let config =
         load(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.5")]);

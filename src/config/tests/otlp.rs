@@ -149,6 +149,7 @@ fn an_endpoint_of_the_file_beats_a_signal_url_of_otel() {
         file: Some(yaml.path().to_owned()),
         flags: vec![(UPSTREAM.0, UPSTREAM.1.into())],
         variables: vec![("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT".into(), "http://otel:1/m".into())],
+        ..Sources::default()
     };
     let otlp = Config::load(&sources).unwrap().0.export.otlp.unwrap();
     assert_eq!(otlp.metrics.unwrap().url, "http://file:1/v1/metrics");

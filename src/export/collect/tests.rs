@@ -159,6 +159,7 @@ fn snapshot() -> Snapshot {
         reference: ReferenceState::Learning { rows: 9, needed: 36 },
         features: vec![view],
         features_over_limit: 2,
+        extra_features: 0,
         windows: [
             window("5m", 50, Verdict::Stable),
             window("1h", 600, Verdict::Stable),

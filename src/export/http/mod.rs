@@ -74,19 +74,19 @@ impl SendError {
 
 /// Holds the files of TLS, which may change at any time, and no connection.
 #[derive(Debug)]
-pub(super) struct Client {
+pub struct Client {
     tls: Tls,
 }
 
 impl Client {
     /// Trusts the public authorities unless `tls` names others. Its files are read, so that one of no
     /// use is told at the start.
-    pub(super) fn new(tls: OutboundTls) -> Result<Self, SendError> {
+    pub fn new(tls: OutboundTls) -> Result<Self, SendError> {
         Ok(Self { tls: Tls::new(tls)? })
     }
 
     /// Sends `request`, whose URI is absolute, and gathers the answer, all within `timeout`.
-    pub(super) async fn send(
+    pub async fn send(
         &self,
         request: Request<Bytes>,
         timeout: Duration,
@@ -97,6 +97,11 @@ impl Client {
             over_http1(stream, request).await
         };
         tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(SendError::TimedOut(timeout)))
+    }
+
+    /// Whether a connection can be made, TLS included. Nothing is sent.
+    pub async fn reach(&self, uri: &http::Uri) -> Result<(), SendError> {
+        self.connect(uri, b"http/1.1").await.map(drop)
     }
 
     /// The same over HTTP/2, agreed on by TLS or known beforehand; with the trailers.

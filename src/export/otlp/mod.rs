@@ -13,11 +13,13 @@ mod events;
 mod exponential;
 mod grpc;
 mod metrics;
+mod probe;
 mod spans;
 mod transport;
 
 pub use super::event::Events;
 pub use super::visit::Spans;
+pub use probe::{Outcome, Probed, probe};
 
 use super::azure_token::AzureToken;
 use super::batch::{Batcher, queue};

@@ -151,3 +151,23 @@ fn a_trace_is_continued_when_tracing_is_on_and_untouched_when_off() {
     let span = u64::from_be_bytes(trace.client_span_id);
     assert_eq!(sent[36..52], format!("{span:016x}"));
 }
+
+#[test]
+fn an_exchange_whose_bodies_find_no_room_passes_and_is_counted_as_dropped() {
+    let upstream = Upstream::echo();
+    let sidecar = before(upstream.address).room_bytes(1000).start();
+    let mut client = sidecar.client();
+    for body in [noise(300), noise(600), noise(1001)] {
+        assert_eq!(client.send(sized(POST, &body)).receive().body, body);
+        // Of a length that no head tells: known to be too much when much of it was kept.
+        assert_eq!(client.send(chunked(POST, &body, 100)).receive().body, body);
+    }
+    drop(client);
+    let record = sidecar.stop();
+    let kept = |exchange: &taffrail::capture::Exchange| {
+        [&exchange.request, &exchange.response].map(|message| message.body.kept_bytes())
+    };
+    let kept: Vec<_> = record.exchanges.iter().map(kept).collect();
+    assert_eq!(kept, [[300, 300], [300, 300]]);
+    assert_eq!((record.totals.kept, record.totals.dropped_bytes), (2, 4));
+}

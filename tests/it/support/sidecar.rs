@@ -23,6 +23,7 @@ pub(crate) struct Setup {
     tls: Option<config::ServerTls>,
     sample: f64,
     max_body_bytes: usize,
+    room_bytes: usize,
     headers: Vec<HeaderName>,
     queue_items: usize,
     tracing: tap::Tracing,
@@ -81,6 +82,7 @@ pub(crate) fn before(upstream: SocketAddr) -> Setup {
         upstream,
         sample: 1.0,
         max_body_bytes: 1 << 20,
+        room_bytes: 1 << 30,
         headers: Vec::new(),
         queue_items: 1000,
         tracing: tap::Tracing::Off,
@@ -105,6 +107,11 @@ impl Setup {
 
     pub(crate) fn sample(self, sample: f64) -> Self {
         Self { sample, ..self }
+    }
+
+    /// For the bodies of exchanges under way.
+    pub(crate) fn room_bytes(self, room_bytes: usize) -> Self {
+        Self { room_bytes, ..self }
     }
 
     pub(crate) fn max_body_bytes(self, max_body_bytes: usize) -> Self {
@@ -149,11 +156,13 @@ impl Setup {
                 enabled: true,
                 sample: Arc::new(taffrail::capture::SampleRate::new(self.sample)),
                 max_body_bytes: self.max_body_bytes,
+                room: Arc::new(taffrail::capture::Room::new(self.room_bytes)),
                 headers: self.headers.into(),
             },
             queue: Arc::clone(&queue),
             recorder: recorders.remove(0),
             tracing: self.tracing,
+            pulse: taffrail::pulse::Pulses::default().add("serving", Duration::MAX),
             shutdown: watching,
         };
         let thread = std::thread::spawn(move || thread.run());
@@ -203,7 +212,7 @@ impl Sidecar {
     pub(crate) fn collect(mut self) -> Record {
         self.thread.join().unwrap().unwrap();
         let mut exchanges = Vec::new();
-        self.queue.drain(&mut exchanges, usize::MAX);
+        self.queue.drain(&mut exchanges, usize::MAX, usize::MAX);
         Record {
             exchanges: exchanges.into_iter().map(|exchange| *exchange).collect(),
             totals: self.queue.counters().totals(),
