@@ -1,29 +1,36 @@
 //! Builds the stages from a checked configuration, owns every thread, and ends them in order.
 //!
-//! Three kinds of threads, and nothing shared between them but the capture queue and published
-//! snapshots: serving threads, each a runtime of its own; analysis threads, at lower priority; and one
-//! control thread, whose runtime drives the admin address, the exporters and the clock's ticks.
+//! Four kinds of threads, and nothing shared between them but the capture queue and published
+//! snapshots: serving threads, each a runtime of its own; analysis threads, at lower priority; one
+//! control thread, whose runtime drives the admin address, the exporters and the clock's ticks; and
+//! one that takes over a changed configuration while the others go on.
 //!
 //! Shutdown goes with the flow: readiness falls, listeners stay open for `drain.delay`, exchanges end
 //! within `drain.timeout`, then the queue is drained, the archive closed, and exports flushed.
 
 mod control;
 mod exports;
+mod live;
 mod readiness;
+mod reload;
 mod settings;
+mod watcher;
 
-use crate::capture::{Counters, Limits, Queue, RouteTable, SampleRate};
-use crate::config::{Archive, BaselineSource, Config};
-use crate::drift::{Baseline, Monitor, Reference, Tumbling};
+use crate::capture::{Counters, Limits, Queue, RouteTable};
+use crate::config::{Archive, Cause, Config, Outcome, Problem, Problems, Standing};
+use crate::drift::{Monitor, Reference, Tumbling};
 use crate::labels::Joiner;
-use crate::pipeline::{CpuBudget, Hub, MakeDecode, Snapshot, Watch, Worker, every_dialect};
+use crate::pipeline::{CpuBudget, Hub, Snapshot, Watch, Worker};
 use crate::proxy::tls::Tls;
-use crate::{admin, archive, capture, drift, export, latency, proxy, tap};
+use crate::{admin, archive, capture, drift, export, latency, proxy};
 use arc_swap::ArcSwap;
 use control::Control;
 use exports::Exports;
 use jiff::Timestamp;
+use live::Live;
 use readiness::Readiness;
+use reload::{Asked, Reloads};
+use settings::Analysis;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -32,7 +39,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// What keeps the sidecar from starting. Each names the key to change.
 #[derive(Debug, Error)]
@@ -65,6 +72,29 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
+impl StartError {
+    /// Empty where it is of no key.
+    fn key(&self) -> &'static str {
+        match self {
+            Self::Listen { key, .. } | Self::Pointer { key, .. } => key,
+            Self::ReadBaseline { .. } | Self::Baseline { .. } => "baseline",
+            Self::ReadSignature { .. } | Self::Signature { .. } => "model.signature",
+            Self::Routes(_) => "routes",
+            Self::Otlp(_) => "export.otlp",
+            Self::ApplicationInsights(_) => "export.application_insights",
+            Self::Token(_) => "export.azure",
+            Self::Tls(_) | Self::Archive(_) | Self::Thread(_) => "",
+        }
+    }
+
+    /// As a problem of the configuration, with the place of the key.
+    fn problem(&self, config: &Config) -> Problem {
+        let text = control::chain(self);
+        let bare = text.strip_prefix(self.key()).unwrap_or(&text);
+        config.problem(self.key(), bare.trim_start_matches(": "))
+    }
+}
+
 /// Exchanges that the admin address can show, to those who may see payloads.
 const RECENT_EXCHANGES: NonZeroUsize = NonZeroUsize::new(200).unwrap();
 const RECENT_BYTES: usize = 4 << 20;
@@ -76,6 +106,8 @@ pub struct Shared {
     pub latency: Arc<ArcSwap<latency::Snapshot>>,
     pub routes: Arc<RouteTable>,
     pub queue: Arc<Queue>,
+    /// How the configuration in force came about.
+    pub standing: Arc<ArcSwap<Standing>>,
 }
 
 /// A sidecar at work.
@@ -83,8 +115,10 @@ pub struct Running {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub shared: Shared,
-    drain: crate::config::Drain,
+    config: Arc<ArcSwap<Config>>,
     readiness: Arc<Readiness>,
+    reloads: Reloads,
+    reloading: Threads,
     serving: Threads,
     analysis: Threads,
     control: Threads,
@@ -147,20 +181,19 @@ impl Sockets {
 /// Every stage, built and joined to its neighbours; no thread runs yet, so an error leaves nothing.
 struct Stages {
     shared: Shared,
-    rate: Arc<SampleRate>,
     recorders: Vec<latency::Recorder>,
     hub: Arc<Hub>,
-    decode: MakeDecode,
     readiness: Arc<Readiness>,
     control: Control,
     gates: Gates,
+    live: Live,
+    reloads: (Reloads, Asked),
 }
 
 /// What all serving threads let connections in and out by.
 struct Gates {
     acceptor: Option<proxy::tls::Acceptor>,
     connector: Option<proxy::tls::Connector>,
-    connections: Arc<proxy::Connections>,
 }
 
 impl Stages {
@@ -172,12 +205,14 @@ impl Stages {
         let queue = Arc::new(Queue::new(limits, Arc::new(Counters::default())));
         let threads = sockets.listeners.len();
         let (recorders, collector) = latency::recorders(threads, Arc::clone(&routes));
-        let decode = every_dialect(settings::decode(&config.model)?);
-        let watch = new_watch(config, started_at)?;
+        let Analysis { decode, reference } =
+            Analysis::read(config).map_err(|mut faults| faults.swap_remove(0))?;
+        let watch = new_watch(config, reference, started_at);
         let analysis = Arc::new(ArcSwap::from_pointee(watch.snapshot()));
-        let shared = Shared { analysis, latency: Arc::default(), routes, queue };
+        let standing = Arc::new(ArcSwap::from_pointee(Standing::new(config.hash(), started_at)));
+        let shared = Shared { analysis, latency: Arc::default(), routes, queue, standing };
 
-        let exports = Exports::new(config, sockets.listen, started_at, &shared)?;
+        let (exports, launched) = Exports::new(config, sockets.listen, started_at, &shared)?;
         let recent = Arc::new(admin::Recent::new(RECENT_EXCHANGES, RECENT_BYTES));
         let outlets = exports.outlets(Arc::clone(&recent), open_archive(&config.archive)?);
         let counters = shared.queue.counters();
@@ -185,23 +220,29 @@ impl Stages {
         let hub = Arc::new(hub);
 
         let Tls { acceptor, connector, reloader } = tls(config)?;
+        let live = Live::new(config, decode, &shared, &hub, &exports);
         let readiness = Arc::new(Readiness::new(started_at));
-        let listen = sockets.listen;
-        let page = control::Page { listen, started_at, recent, readiness: Arc::clone(&readiness) };
-        let tls = control::Upkeep { reloader, connector: connector.clone() };
-        let control = Control::new(config, &shared, page, exports, collector, &hub, tls);
-        let gates = Gates {
-            acceptor,
-            connector,
-            connections: Arc::new(proxy::Connections::new(config.client.max_connections)),
+        let (reloads, asked) = Reloads::new();
+        let page = control::Page {
+            listen: sockets.listen,
+            started_at,
+            recent,
+            readiness: Arc::clone(&readiness),
+            shown: live.shown.clone(),
+            reloads: reloads.clone(),
         };
-        let rate = Arc::new(SampleRate::new(capture.sample));
-        Ok(Self { shared, rate, recorders, hub, decode, readiness, control, gates })
+        let serving = live.serving.subscribe();
+        let upkeep = control::Upkeep { reloader, connector: connector.clone(), serving };
+        let exports = (exports, launched);
+        let control = Control::new(config, &shared, page, exports, collector, &hub, upkeep);
+        let gates = Gates { acceptor, connector };
+        let reloads = (reloads, asked);
+        Ok(Self { shared, recorders, hub, readiness, control, gates, live, reloads })
     }
 
     /// Downstream first, so that nothing is handed on before there is somebody to take it.
     fn start(self, config: &Config, sockets: Sockets) -> Result<Running, StartError> {
-        let Self { shared, rate, recorders, hub, decode, readiness, control, gates } = self;
+        let Self { shared, recorders, hub, readiness, control, gates, live, reloads } = self;
         let Sockets { listeners, listen, admin, admin_address } = sockets;
         let (control_stop, stopped) = watch::channel(false);
         let control = vec![spawn("control", move || control.run(admin, stopped))?];
@@ -209,9 +250,9 @@ impl Stages {
         let analysis_stop = Arc::new(AtomicBool::new(false));
         let mut analysis = Threads::new();
         if config.capture.enabled {
-            let capture = &config.capture;
-            let budget = CpuBudget::new(Arc::clone(&rate), capture.sample, capture.cpu_budget);
-            let worker = Worker::new(Arc::clone(&shared.queue), Arc::clone(&hub), decode, budget);
+            let budget = CpuBudget::new(Arc::clone(&live.rate));
+            let tuning = Arc::clone(&live.tuning);
+            let worker = Worker::new(Arc::clone(&shared.queue), Arc::clone(&hub), tuning, budget);
             let stop = Arc::clone(&analysis_stop);
             analysis.push(spawn("analysis", move || worker.run(&stop))?);
         }
@@ -220,20 +261,23 @@ impl Stages {
         let mut serving = Threads::new();
         for (index, (listener, recorder)) in listeners.into_iter().zip(recorders).enumerate() {
             let own = (listener, recorder);
-            let thread = serving_thread(config, &shared, &rate, &gates, own, phase.clone());
+            let thread = serving_thread(&shared, &live, &gates, own, phase.clone());
             serving.push(spawn(&format!("serving-{index}"), move || {
                 if let Err(error) = thread.run() {
                     tracing::error!(%error, "a serving thread could not start");
                 }
             })?);
         }
-        let (drain, admin) = (config.drain, admin_address);
+        let (config, (reloads, asked)) = (Arc::clone(&live.config), reloads);
+        let reloading = vec![spawn("reload", move || asked.serve(&live))?];
         Ok(Running {
             listen,
-            admin,
+            admin: admin_address,
             shared,
-            drain,
+            config,
             readiness,
+            reloads,
+            reloading,
             serving,
             analysis,
             control,
@@ -246,47 +290,48 @@ impl Stages {
 }
 
 fn serving_thread(
-    config: &Config,
     shared: &Shared,
-    rate: &Arc<SampleRate>,
+    live: &Live,
     gates: &Gates,
     (listener, recorder): (TcpListener, latency::Recorder),
     shutdown: watch::Receiver<proxy::Shutdown>,
 ) -> proxy::Thread {
-    let tap = tap::Settings {
-        enabled: config.capture.enabled,
-        sample: Arc::clone(rate),
-        max_body_bytes: config.capture.max_body_bytes,
-        headers: config.capture.headers.as_slice().into(),
-    };
     proxy::Thread {
         listener,
-        client: config.client,
-        upstream: config.upstream.clone(),
+        live: live.serving.subscribe(),
         acceptor: gates.acceptor.clone(),
         connector: gates.connector.clone(),
-        connections: Arc::clone(&gates.connections),
+        connections: Arc::clone(&live.connections),
         routes: Arc::clone(&shared.routes),
-        tap,
         queue: Arc::clone(&shared.queue),
         recorder,
-        tracing: settings::tracing(config),
         shutdown,
     }
 }
 
 impl Running {
+    /// Reads the configuration anew, and takes over what can be while the process runs. Comes back at
+    /// once; what came of it is logged, exported and published. `None` if too much is asked for
+    /// already.
+    pub fn reload(&self, cause: Cause) -> Option<oneshot::Receiver<Outcome>> {
+        self.reloads.ask(cause)
+    }
+
     /// Drains and ends every thread, in the order of the flow. Blocks for as long as that takes.
     pub fn shutdown(self) -> Drained {
         self.readiness.start_draining();
+        // What is in force now is what the drain goes by; a reload under way may still end.
+        self.reloads.stop();
+        let drain = self.config.load().drain;
         self.traffic.send_replace(proxy::Shutdown::Draining);
-        std::thread::sleep(self.drain.delay);
-        let deadline = Instant::now() + self.drain.timeout;
+        std::thread::sleep(drain.delay);
+        let deadline = Instant::now() + drain.timeout;
         self.traffic.send_replace(proxy::Shutdown::Closing { deadline });
         let mut clean = join(self.serving);
         let in_time = Instant::now() < deadline;
         self.analysis_stop.store(true, Ordering::Release);
         clean &= join(self.analysis);
+        clean &= join(self.reloading);
         self.hub.close_archive();
         self.control_stop.send_replace(true);
         clean &= join(self.control);
@@ -294,30 +339,24 @@ impl Running {
     }
 }
 
+/// Everything that a start, or a reload, would find wrong with what the configuration names.
+pub fn check(config: &Config) -> Result<(), Problems> {
+    let problems: Vec<_> =
+        settings::faults(config).iter().map(|fault| fault.problem(config)).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems.into_iter().collect()) }
+}
+
 /// TLS for the serving threads, and the reloader for the control thread.
 fn tls(config: &Config) -> Result<Tls, StartError> {
     Ok(proxy::tls::load(config.tls.as_ref(), config.upstream.tls.as_ref())?)
 }
 
-fn new_watch(config: &Config, now: Timestamp) -> Result<Watch, StartError> {
-    let monitor = Monitor::new(settings::drift(config), reference(&config.baseline)?);
+fn new_watch(config: &Config, reference: Reference, now: Timestamp) -> Watch {
+    let monitor = Monitor::new(settings::drift(config), reference);
     let tumbling = Tumbling::new(&config.windows, now);
     let joiner = Joiner::new(settings::labels(config));
     let name = config.model.name.as_str().into();
-    Ok(Watch::new(name, config.model.version.as_str().into(), monitor, tumbling, joiner))
-}
-
-fn reference(source: &BaselineSource) -> Result<Reference, StartError> {
-    match source {
-        BaselineSource::Learn { rows } => Ok(Reference::Learn { rows: *rows }),
-        BaselineSource::File(path) => {
-            let bytes = std::fs::read(path)
-                .map_err(|source| StartError::ReadBaseline { path: path.clone(), source })?;
-            let baseline = Baseline::from_json(&bytes)
-                .map_err(|source| StartError::Baseline { path: path.clone(), source })?;
-            Ok(Reference::Baseline(Arc::new(baseline)))
-        }
-    }
+    Watch::new(name, config.model.version.as_str().into(), monitor, tumbling, joiner)
 }
 
 fn open_archive(archive: &Archive) -> Result<Option<archive::Writer>, StartError> {

@@ -23,5 +23,5 @@ pub use recent::{Recent, Recorded};
 pub use router::{router, serve};
 pub use state::{
     ExporterState, ExporterStates, LabelsAccepted, LabelsRefused, LabelsSink, MetricsText,
-    Readiness, ReadinessProbe, RejectedLabel, Reload, Setting, State,
+    Readiness, ReadinessProbe, RejectedLabel, Reload, Reloading, Setting, State,
 };

@@ -1,8 +1,9 @@
 //! Everything the admin address knows at one moment, loaded once, so that a page agrees with itself.
 
 use super::history::Slot;
-use super::state::{ExporterState, Readiness, State};
+use super::state::{ExporterState, Readiness, Setting, State};
 use crate::capture::Totals;
+use crate::config::Standing;
 use crate::drift::{FeatureReport, Verdict, WindowReport};
 use crate::sketch::Role;
 use crate::{latency, pipeline};
@@ -17,6 +18,8 @@ pub(super) struct Moment<'a> {
     pub(super) capture: Totals,
     pub(super) readiness: Readiness,
     pub(super) exporters: Vec<ExporterState>,
+    pub(super) settings: Arc<Vec<Setting>>,
+    pub(super) standing: Arc<Standing>,
     /// Seconds that [`Self::slots`] may span; they grow with the age of the process.
     pub(super) span_seconds: usize,
     pub(super) slots: Vec<Slot>,
@@ -37,6 +40,8 @@ impl<'a> Moment<'a> {
             capture: state.queue.counters().totals(),
             readiness: (state.readiness)(),
             exporters: (state.exporters)(),
+            settings: state.settings.load_full(),
+            standing: state.standing.load_full(),
             span_seconds,
             slots: state.history.slots(span_seconds, span_seconds / SLOTS),
         }

@@ -4,7 +4,7 @@
 
 use super::checked::{
     Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Features, Labels, Model,
-    PayloadProtocol, Pointers, Secret, Upstream, UpstreamProtocol,
+    PayloadProtocol, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
 };
 use super::export;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
@@ -43,6 +43,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let archive = archive(reader, &data_dir);
     let export = export::export(reader, &data_dir);
     let drain = drain(reader);
+    let watch = reader.switch("reload.watch");
     Some(Config {
         listen: listen?,
         threads: threads?,
@@ -61,8 +62,10 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         archive: archive?,
         export: export?,
         drain: drain?,
+        reload: Reload { watch: watch? },
         data_dir,
         effective: Vec::new(),
+        said: super::Said::default(),
     })
 }
 

@@ -31,8 +31,10 @@ pub struct Config {
     pub archive: Archive,
     pub export: Export,
     pub drain: Drain,
+    pub reload: Reload,
     pub data_dir: PathBuf,
     pub(super) effective: Vec<super::Effective>,
+    pub(super) said: super::Said,
 }
 
 impl Config {
@@ -387,6 +389,12 @@ pub enum TraceSampler {
     Ratio(f64),
     /// The caller's decision if there is one, else the ratio.
     ParentBased(f64),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Reload {
+    /// Files that changed are taken over by themselves.
+    pub watch: bool,
 }
 
 #[derive(Debug, Clone, Copy)]

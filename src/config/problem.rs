@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, and where it was said.
 
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -32,6 +33,21 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// Whether it says the same in every process that has the same file.
+    pub(super) const fn is_shared(&self) -> bool {
+        matches!(self, Self::Default | Self::File { .. })
+    }
+
+    /// The line of the file, where it is one.
+    pub const fn line(&self) -> Option<u64> {
+        match self {
+            Self::File { line, .. } => *line,
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -53,6 +69,18 @@ pub struct Problem {
     pub message: String,
 }
 
+/// `{"key", "message", "source", "line"}`; what is not known is null.
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Problem", 4)?;
+        fields.serialize_field("key", &Some(&self.key).filter(|key| !key.is_empty()))?;
+        fields.serialize_field("message", &self.message)?;
+        fields.serialize_field("source", &self.origin.to_string())?;
+        fields.serialize_field("line", &self.origin.line())?;
+        fields.end()
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.origin != Origin::Default {
@@ -68,6 +96,12 @@ impl fmt::Display for Problem {
 /// Everything that is wrong, in the order of the file. Never empty.
 #[derive(Debug, Clone, thiserror::Error)]
 pub struct Problems(pub(super) Vec<Problem>);
+
+impl FromIterator<Problem> for Problems {
+    fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
+        Self::in_order(problems.into_iter().collect())
+    }
+}
 
 impl Problems {
     /// Those of the file by line; others keep their order.

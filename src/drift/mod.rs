@@ -19,7 +19,7 @@ mod watch;
 mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
-pub use monitor::Monitor;
+pub use monitor::{Monitor, Referred};
 pub use report::{Bin, Distances, FeatureReport, FeatureView, Quality, Verdict, WindowReport};
 pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
 pub use tumbling::{Tumbling, WindowSpan};

@@ -4,12 +4,15 @@ use super::names::Metric;
 use crate::distribution::Distribution;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 /// All points of one metric.
 #[derive(Debug, Clone)]
 pub struct Family {
     pub metric: &'static Metric,
     pub points: Vec<Point>,
+    /// When its sums began to be counted; `None` with the process.
+    pub since: Option<SystemTime>,
 }
 
 #[derive(Debug, Clone)]
@@ -24,20 +27,20 @@ pub type Attribute = (&'static str, Cow<'static, str>);
 #[derive(Debug, Clone)]
 pub enum Value {
     Gauge(f64),
-    /// Monotonic, since the process started.
+    /// Monotonic, see [`Family::since`].
     Counter(u64),
-    /// Since the process started.
+    /// A sum too.
     Histogram(Box<Distribution>),
 }
 
 impl Family {
     pub fn new(metric: &'static Metric) -> Self {
-        Self { metric, points: Vec::new() }
+        Self { metric, points: Vec::new(), since: None }
     }
 
     /// A family of one point without attributes.
     pub fn single(metric: &'static Metric, value: Value) -> Self {
-        Self { metric, points: vec![Point { attributes: Vec::new(), value }] }
+        Self { metric, points: vec![Point { attributes: Vec::new(), value }], since: None }
     }
 
     pub fn gauge(metric: &'static Metric, value: f64) -> Self {

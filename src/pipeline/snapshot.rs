@@ -3,6 +3,7 @@
 use crate::archive;
 use crate::drift::{FeatureView, ReferenceState, WindowReport};
 use crate::labels;
+use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ pub struct Snapshot {
     pub reference: ReferenceState,
     /// Every watched feature, inputs first, in the order first seen.
     pub features: Vec<FeatureView>,
+    /// When their rows began to be counted: with the baseline in use, or `None` with the process.
+    pub counted_since: Option<Timestamp>,
     /// Features that were seen but are over `features.max`, and so not watched.
     pub features_over_limit: u64,
     /// Closed windows of every length, oldest first, bounded.

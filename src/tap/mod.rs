@@ -21,16 +21,16 @@ use crate::capture::{Fault, Queue, RouteId, RouteTable, Timing};
 use crate::latency::{Observation, Outcome, Recorder};
 use http::{Method, StatusCode};
 use identity::RequestIds;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// What every exchange of one serving thread shares.
 pub struct Tap {
-    settings: Settings,
+    settings: RefCell<Settings>,
     routes: Arc<RouteTable>,
     queue: Arc<Queue>,
     recorder: RefCell<Recorder>,
-    tracing: Tracing,
+    tracing: Cell<Tracing>,
     ids: RequestIds,
 }
 
@@ -43,7 +43,14 @@ impl Tap {
         tracing: Tracing,
     ) -> Self {
         let recorder = RefCell::new(recorder);
+        let (settings, tracing) = (RefCell::new(settings), Cell::new(tracing));
         Self { settings, routes, queue, recorder, tracing, ids: RequestIds::default() }
+    }
+
+    /// For exchanges that begin from now on.
+    pub fn follow(&self, settings: Settings, tracing: Tracing) {
+        self.settings.replace(settings);
+        self.tracing.set(tracing);
     }
 
     /// Hands latency over to the collector; for about once a second.

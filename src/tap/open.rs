@@ -26,6 +26,8 @@ pub struct OpenExchange {
     route: RouteId,
     method: Method,
     id: RequestId,
+    /// Kept of each body. As of its beginning: a limit that rose half-way would leave a gap.
+    max_body_bytes: usize,
     progress: RefCell<Progress>,
 }
 
@@ -57,7 +59,7 @@ impl Tap {
     pub fn open<B>(self: &Rc<Self>, request: &mut Request<B>) -> Rc<OpenExchange> {
         let started = Instant::now();
         let id = self.ids.identify(request.headers_mut());
-        let trace = self.tracing.continue_in(request.headers_mut());
+        let trace = self.tracing.get().continue_in(request.headers_mut());
         let route = self.routes.classify(request.uri().path());
         let kept = self.sample(request, &id, route, trace);
         self.recorder.borrow().request_started();
@@ -67,6 +69,7 @@ impl Tap {
             route,
             method: request.method().clone(),
             id,
+            max_body_bytes: self.settings.borrow().max_body_bytes,
             progress: RefCell::new(Progress { kept, ..Progress::default() }),
         })
     }
@@ -78,10 +81,11 @@ impl Tap {
         route: RouteId,
         trace: Option<Trace>,
     ) -> Option<Box<Exchange>> {
-        if !self.settings.enabled {
+        let settings = self.settings.borrow();
+        if !settings.enabled {
             return None;
         }
-        let Some(sample_rate) = self.settings.sample.draw() else {
+        let Some(sample_rate) = settings.sample.draw() else {
             self.queue.counters().sampled_out.fetch_add(1, Relaxed);
             return None;
         };
@@ -105,7 +109,7 @@ impl Tap {
         Message {
             content_type: headers.get(header::CONTENT_TYPE).map(unpinned),
             content_encoding: headers.get(header::CONTENT_ENCODING).map(unpinned),
-            headers: self.settings.kept_headers(headers),
+            headers: self.settings.borrow().kept_headers(headers),
             body: CapturedBody::default(),
         }
     }
@@ -157,13 +161,14 @@ impl OpenExchange {
     }
 
     pub(super) fn saw(&self, side: Side, data: &Bytes) {
+        let max_body_bytes = self.max_body_bytes;
         let progress = &mut *self.progress.borrow_mut();
         progress.flow(side).bytes += data.len() as u64;
         if progress.is_tunnel {
             return;
         }
         if let Some(kept) = &mut progress.kept {
-            keep(body_of(kept, side), data, self.tap.settings.max_body_bytes);
+            keep(body_of(kept, side), data, max_body_bytes);
         }
     }
 

@@ -15,14 +15,14 @@ use taffrail::pipeline;
 use taffrail::sketch::Role;
 use tokio::sync::oneshot;
 
-struct Served {
+pub(crate) struct Served {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Served {
-    fn new(state: State) -> Self {
+    pub(crate) fn new(state: State) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -35,11 +35,11 @@ impl Served {
         Self { address, stop: Some(stop), thread: Some(thread) }
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], b"")
     }
 
-    fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
+    pub(crate) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
         self.send("POST", path, &[("content-type", content_type)], body)
     }
 
@@ -50,7 +50,13 @@ impl Served {
         stream
     }
 
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let length = format!("content-length: {}\r\n", body.len());
         let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
         let headers = headers.chain([length]);
@@ -75,10 +81,10 @@ impl Drop for Served {
 }
 
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
@@ -93,7 +99,7 @@ impl Answer {
         lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         serde_json::from_str(&self.body).unwrap()
     }
@@ -268,7 +274,7 @@ fn payloads_are_for_callers_with_the_token() {
 
 #[test]
 fn without_a_configured_token_payloads_are_for_nobody() {
-    let served = Served::new(State { token: None, ..busy() });
+    let served = Served::new(State { token: Arc::default(), ..busy() });
     let path = "/api/v1/exchanges/0199b7c2-7a1e-7c3d-9f00-000000000004";
     let answer = served.send("GET", path, &[("authorization", "Bearer ")], b"");
     assert_eq!(answer.status, 403);
@@ -334,15 +340,6 @@ fn another_site_cannot_post_through_a_browser() {
         let answer = served.send("POST", path, &[("sec-fetch-site", "cross-site")], b"{}");
         assert_eq!((answer.status, &answer.json()["error"]), (403, &json!("cross_site")), "{path}");
     }
-}
-
-#[test]
-fn reload_says_when_it_is_not_supported() {
-    let answer = Served::new(fresh()).post("/api/v1/reload", "application/json", b"");
-    assert_eq!((answer.status, &answer.json()["error"]), (501, &json!("reload_not_supported")));
-    let refused = State { reload: Some(Arc::new(|| Err("drift.min_rows: 0".into()))), ..fresh() };
-    let answer = Served::new(refused).post("/api/v1/reload", "application/json", b"");
-    assert_eq!((answer.status, &answer.json()["message"]), (422, &json!("drift.min_rows: 0")));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "builders of tests may fail as tests do")]
 
 mod admin;
+mod admin_reload;
 mod admin_state;
 mod app;
 mod app_lifecycle;
@@ -18,5 +19,6 @@ mod export;
 mod ingestion;
 mod layering;
 mod proxy;
+mod reload;
 mod soak;
 mod support;

@@ -115,7 +115,7 @@ pub(super) async fn list(
         Refusal::new(StatusCode::BAD_REQUEST, "bad_query", rejection.body_text())
     })?;
     if filter.payloads {
-        token::require(state.token.as_ref(), &headers)?;
+        token::require(state.token.load().as_deref(), &headers)?;
     }
     let limit = filter.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     let entries = state.recent.newest(limit, |entry| accepts(&filter, entry));
@@ -134,7 +134,7 @@ pub(super) async fn one(
     headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
-    token::require(state.token.as_ref(), &headers)?;
+    token::require(state.token.load().as_deref(), &headers)?;
     let found = id.ok().and_then(|Path(id)| state.recent.find(&id));
     let entry = found.ok_or_else(|| {
         let message = "This exchange is not among the last ones; the archive may have it.";

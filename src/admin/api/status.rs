@@ -5,6 +5,7 @@ use crate::admin::moment::Moment;
 use crate::admin::state::{ExporterState, Readiness, Setting, State};
 use crate::archive::State as ArchiveState;
 use crate::capture::Totals;
+use crate::config::Standing;
 use crate::drift::ReferenceState;
 use crate::drift::Verdict;
 use crate::labels::{LabelWindow, Performance};
@@ -34,6 +35,8 @@ struct Status<'a> {
     archive: Option<&'a ArchiveState>,
     exporters: &'a [ExporterState],
     config: &'a [Setting],
+    /// How the configuration in force came about.
+    reload: &'a Standing,
 }
 
 #[derive(Serialize)]
@@ -134,7 +137,8 @@ fn status_of<'a>(moment: &'a Moment<'a>) -> Status<'a> {
         labels: labels(moment),
         archive: analysis.archive.as_ref(),
         exporters: &moment.exporters,
-        config: &moment.state.settings,
+        config: &moment.settings,
+        reload: &moment.standing,
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn section(moment: &Moment<'_>) -> Markup {
                 }
                 p.note {
                     "Bodies and rows: " code { "GET /api/v1/exchanges/<id>" }
-                    @if moment.state.token.is_some() {
+                    @if moment.state.token.load().is_some() {
                         " with " code { "Authorization: Bearer <admin token>" } "."
                     } @else {
                         " once an admin token is set (" code { "admin.token_file" } ")."

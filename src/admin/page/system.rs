@@ -15,6 +15,7 @@ pub(super) fn section(moment: &Moment<'_>) -> Markup {
                 (capture(moment))
                 (analysis(moment))
                 (archive(moment))
+                (reloads(moment))
             }
             (exporters(moment))
             (config(moment))
@@ -123,6 +124,37 @@ fn archive(moment: &Moment<'_>) -> Markup {
     }
 }
 
+fn reloads(moment: &Moment<'_>) -> Markup {
+    let standing = &moment.standing;
+    let age = moment.now.duration_since(standing.since).as_secs();
+    html! {
+        div {
+            h3 { "Configuration" }
+            dl.list {
+                (figure_line("Hash", &standing.hash))
+                (figure_line("In force for", &figure::age(u64::try_from(age).unwrap_or(0))))
+                (figure_line("Reloads", &figure::count(standing.reloaded)))
+                (loss_line("Rejected", standing.rejected))
+            }
+            @if !standing.restart_required.is_empty() {
+                p.note {
+                    "After a restart: "
+                    @for (place, key) in standing.restart_required.iter().enumerate() {
+                        @if place > 0 { ", " }
+                        code { (key) }
+                    }
+                }
+            }
+            @if let Some(rejection) = &standing.last_rejection {
+                p.trouble { (badge(Tone::Bad, "Rejected")) " at " (rejection.at) ":" }
+                ul {
+                    @for problem in rejection.problems.iter().take(8) { li.why { (problem) } }
+                }
+            }
+        }
+    }
+}
+
 fn exporters(moment: &Moment<'_>) -> Markup {
     html! {
         h3 { "Exporters" }
@@ -171,7 +203,7 @@ fn exporters(moment: &Moment<'_>) -> Markup {
 fn config(moment: &Moment<'_>) -> Markup {
     html! {
         details #config {
-            summary { "Configuration in force (" (moment.state.settings.len()) " keys)" }
+            summary { "Configuration in force (" (moment.settings.len()) " keys)" }
             div.scroll #config-scroll tabindex="0" role="region" aria-label="Configuration" {
                 table {
                     thead {
@@ -182,7 +214,7 @@ fn config(moment: &Moment<'_>) -> Markup {
                         }
                     }
                     tbody {
-                        @for setting in &moment.state.settings {
+                        @for setting in moment.settings.iter() {
                             tr {
                                 th scope="row" { code { (setting.key) } }
                                 td { code { (setting.value) } }

@@ -9,6 +9,7 @@ mod traffic;
 pub(crate) use traffic::method;
 
 use super::{Counters, Family};
+use crate::config::Standing;
 use crate::{capture, latency, pipeline};
 use http::uri::Authority;
 
@@ -21,6 +22,8 @@ pub struct Sources<'a> {
     pub queue: QueueState,
     pub routes: &'a capture::RouteTable,
     pub exporters: &'a Counters,
+    /// How the configuration in force came about.
+    pub config: &'a Standing,
     /// What clients speak, `http` or `https`.
     pub scheme: &'static str,
     /// The model server that calls go to.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::archive::State as ArchiveState;
 use crate::capture::{Fault, Limits, RouteTable, Totals};
+use crate::config;
 use crate::distribution::Distribution;
 use crate::drift::ReferenceState;
 use crate::drift::{Bin, Distances, FeatureReport, FeatureView, Quality, Verdict, WindowReport};
@@ -21,6 +22,7 @@ pub(crate) struct Sample {
     pub(crate) latency: latency::Snapshot,
     routes: RouteTable,
     counters: Counters,
+    standing: config::Standing,
     upstream: Authority,
 }
 
@@ -32,6 +34,7 @@ impl Sample {
             latency: latency_of(&routes),
             routes,
             counters: Counters::default(),
+            standing: config::Standing::new("00ff".into(), jiff::Timestamp::UNIX_EPOCH),
             upstream: Authority::from_static("127.0.0.1:8080"),
         }
     }
@@ -49,6 +52,7 @@ impl Sample {
             },
             routes: &self.routes,
             exporters: &self.counters,
+            config: &self.standing,
             scheme: "http",
             upstream: &self.upstream,
             upstream_scheme: "http",
@@ -150,6 +154,7 @@ fn snapshot() -> Snapshot {
         model_version: "1".into(),
         reference: ReferenceState::Learning { rows: 9, needed: 36 },
         features: vec![view],
+        counted_since: None,
         features_over_limit: 2,
         windows: [
             window("5m", 50, Verdict::Stable),
