@@ -1,8 +1,9 @@
 //! Builds the stages from a checked configuration, owns every thread, and ends them in order.
 //!
-//! Three kinds of threads, and nothing shared between them but the capture queue and published
-//! snapshots: serving threads, each a runtime of its own; analysis threads, at lower priority; and one
-//! control thread, whose runtime drives the admin address, the exporters and the clock's ticks.
+//! Four kinds of threads, and nothing shared between them but the capture queue and published
+//! snapshots: serving threads, each a runtime of its own; analysis threads, at lower priority; one
+//! control thread, whose runtime drives the admin address, the exporters and the clock's ticks; and
+//! one that takes over a changed configuration while the others go on.
 //!
 //! Shutdown goes with the flow: readiness falls, listeners stay open for `drain.delay`, exchanges end
 //! within `drain.timeout`, then the queue is drained, the archive closed, and exports flushed.
@@ -10,17 +11,20 @@
 mod control;
 mod draining;
 mod exports;
+mod live;
 mod readiness;
+mod reload;
 mod settings;
+mod watcher;
 
-use crate::capture::{Counters, Limits, Queue, Room, RouteTable, SampleRate};
-use crate::config::{BaselineSource, Config};
-use crate::drift::{Baseline, Monitor, Reference, Tumbling};
+use crate::capture::{Counters, Limits, Queue, Room, RouteTable};
+use crate::config::{Cause, Config, Outcome, Problem, Problems, Standing};
+use crate::drift::{Monitor, Reference, Tumbling};
 use crate::labels::Joiner;
-use crate::pipeline::{CpuBudget, Hub, MakeDecode, Snapshot, Watch, Worker, every_dialect};
+use crate::pipeline::{CpuBudget, Hub, Snapshot, Watch, Worker};
 use crate::proxy::tls::Tls;
 use crate::pulse::{Pulse, Pulses};
-use crate::{admin, archive, capture, drift, export, latency, proxy, tap};
+use crate::{admin, archive, capture, drift, export, latency, proxy};
 use arc_swap::ArcSwap;
 pub(crate) use control::reachable;
 
@@ -28,7 +32,10 @@ use control::Control;
 use draining::Draining;
 use exports::Exports;
 use jiff::Timestamp;
+use live::Live;
 use readiness::Readiness;
+use reload::{Asked, Reloads};
+use settings::Analysis;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -37,7 +44,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// What keeps the sidecar from starting. Each names the key to change.
 #[derive(Debug, Error)]
@@ -74,6 +81,29 @@ pub enum StartError {
 const PATIENCE: Duration = Duration::from_secs(30);
 /// One large exchange, or the end of a window of many features, may take seconds of a busy core.
 const ANALYSIS_PATIENCE: Duration = Duration::from_secs(60);
+impl StartError {
+    /// Empty where it is of no key.
+    fn key(&self) -> &'static str {
+        match self {
+            Self::Listen { key, .. } | Self::Pointer { key, .. } => key,
+            Self::ReadBaseline { .. } | Self::Baseline { .. } => "baseline",
+            Self::ReadSignature { .. } | Self::Signature { .. } => "model.signature",
+            Self::Routes(_) => "routes",
+            Self::Otlp(_) => "export.otlp",
+            Self::ApplicationInsights(_) => "export.application_insights",
+            Self::Token(_) => "export.azure",
+            Self::Tls(_) | Self::Archive(_) | Self::Thread(_) => "",
+        }
+    }
+
+    /// As a problem of the configuration, with the place of the key.
+    fn problem(&self, config: &Config) -> Problem {
+        let text = control::chain(self);
+        let bare = text.strip_prefix(self.key()).unwrap_or(&text);
+        config.problem(self.key(), bare.trim_start_matches(": "))
+    }
+}
+
 /// Exchanges that the admin address can show, to those who may see payloads.
 const RECENT_EXCHANGES: NonZeroUsize = NonZeroUsize::new(200).unwrap();
 
@@ -84,6 +114,8 @@ pub struct Shared {
     pub latency: Arc<ArcSwap<latency::Snapshot>>,
     pub routes: Arc<RouteTable>,
     pub queue: Arc<Queue>,
+    /// How the configuration in force came about.
+    pub standing: Arc<ArcSwap<Standing>>,
 }
 
 /// A sidecar at work.
@@ -91,8 +123,10 @@ pub struct Running {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub shared: Shared,
-    drain: crate::config::Drain,
+    config: Arc<ArcSwap<Config>>,
     draining: Draining,
+    reloads: Reloads,
+    reloading: Threads,
     serving: Threads,
     analysis: Threads,
     control: Threads,
@@ -154,13 +188,13 @@ impl Sockets {
 /// Every stage, built and joined to its neighbours; no thread runs yet, so an error leaves nothing.
 struct Stages {
     shared: Shared,
-    rate: Arc<SampleRate>,
     recorders: Vec<latency::Recorder>,
     hub: Arc<Hub>,
-    decode: MakeDecode,
     draining: Draining,
     control: Control,
     gates: Gates,
+    live: Live,
+    reloads: (Reloads, Asked),
     vitals: Vitals,
 }
 
@@ -187,7 +221,6 @@ fn serving_name(index: usize) -> String {
 struct Gates {
     acceptor: Option<proxy::tls::Acceptor>,
     connector: Option<proxy::tls::Connector>,
-    connections: Arc<proxy::Connections>,
     room: Arc<Room>,
 }
 
@@ -200,12 +233,14 @@ impl Stages {
         let queue = Arc::new(Queue::new(limits, Arc::new(Counters::default())));
         let threads = sockets.listeners.len();
         let (recorders, collector) = latency::recorders(threads, Arc::clone(&routes));
-        let decode = every_dialect(settings::decode(&config.model)?);
-        let watch = new_watch(config, started_at)?;
+        let Analysis { decode, reference } =
+            Analysis::read(config).map_err(|mut faults| faults.swap_remove(0))?;
+        let watch = new_watch(config, reference, started_at);
         let analysis = Arc::new(ArcSwap::from_pointee(watch.snapshot()));
-        let shared = Shared { analysis, latency: Arc::default(), routes, queue };
+        let standing = Arc::new(ArcSwap::from_pointee(Standing::new(config.hash(), started_at)));
+        let shared = Shared { analysis, latency: Arc::default(), routes, queue, standing };
 
-        let exports = Exports::new(config, sockets.listen, started_at, &shared)?;
+        let (exports, launched) = Exports::new(config, sockets.listen, started_at, &shared)?;
         let recent =
             Arc::new(admin::Recent::new(RECENT_EXCHANGES, config.memory.bounds.recent_bytes));
         let outlets = exports.outlets(Arc::clone(&recent), open_archive(config)?);
@@ -214,30 +249,36 @@ impl Stages {
         let hub = Arc::new(hub);
 
         let Tls { acceptor, connector, reloader } = tls(config)?;
+        let live = Live::new(config, decode, &shared, &hub, &exports);
         let readiness = Arc::new(Readiness::new(started_at));
         let traffic = watch::Sender::new(proxy::Shutdown::Serving);
         let draining = Draining { readiness, traffic };
-        let listen = sockets.listen;
         let mut pulses = Pulses::default();
         let pulse = pulses.add("control", PATIENCE);
         let vitals = Vitals::new(&mut pulses, threads, capture.enabled);
-        let (stop, pulses) = (draining.clone(), Arc::new(pulses));
-        let page = control::Page { listen, started_at, recent, draining: stop, pulses };
-        let tls = control::Upkeep { reloader, connector: connector.clone(), pulse };
-        let control = Control::new(config, &shared, page, exports, collector, &hub, tls);
-        let gates = Gates {
-            acceptor,
-            connector,
-            connections: Arc::new(proxy::Connections::new(config.client.max_connections)),
-            room: Arc::new(Room::new(config.memory.bounds.open_bytes)),
+        let (reloads, asked) = Reloads::new();
+        let page = control::Page {
+            listen: sockets.listen,
+            started_at,
+            recent,
+            draining: draining.clone(),
+            pulses: Arc::new(pulses),
+            shown: live.shown.clone(),
+            reloads: reloads.clone(),
         };
-        let rate = Arc::new(SampleRate::new(capture.sample));
-        Ok(Self { shared, rate, recorders, hub, decode, draining, control, gates, vitals })
+        let serving = live.serving.subscribe();
+        let upkeep = control::Upkeep { reloader, connector: connector.clone(), serving, pulse };
+        let exports = (exports, launched);
+        let control = Control::new(config, &shared, page, exports, collector, &hub, upkeep);
+        let room = Arc::new(Room::new(config.memory.bounds.open_bytes));
+        let gates = Gates { acceptor, connector, room };
+        let reloads = (reloads, asked);
+        Ok(Self { shared, recorders, hub, draining, control, gates, live, reloads, vitals })
     }
 
     /// Downstream first, so that nothing is handed on before there is somebody to take it.
     fn start(self, config: &Config, sockets: Sockets) -> Result<Running, StartError> {
-        let Self { shared, rate, recorders, hub, decode, draining, control, gates, vitals } = self;
+        let Self { shared, recorders, hub, draining, control, gates, live, reloads, vitals } = self;
         let Sockets { listeners, listen, admin, admin_address } = sockets;
         let (control_stop, stopped) = watch::channel(false);
         let control = vec![spawn("control", move || control.run(admin, stopped))?];
@@ -245,16 +286,11 @@ impl Stages {
         let analysis_stop = Arc::new(AtomicBool::new(false));
         let mut analysis = Threads::new();
         if let Some(pulse) = vitals.analysis {
-            let capture = &config.capture;
-            let budget = CpuBudget::new(Arc::clone(&rate), capture.sample, capture.cpu_budget);
-            let worker = Worker::new(
-                Arc::clone(&shared.queue),
-                Arc::clone(&hub),
-                decode,
-                budget,
-                config.memory.bounds.batch_bytes,
-                pulse,
-            );
+            let budget = CpuBudget::new(Arc::clone(&live.rate));
+            let tuning = Arc::clone(&live.tuning);
+            let batch_bytes = config.memory.bounds.batch_bytes;
+            let queue = Arc::clone(&shared.queue);
+            let worker = Worker::new(queue, Arc::clone(&hub), tuning, budget, batch_bytes, pulse);
             let stop = Arc::clone(&analysis_stop);
             analysis.push(spawn("analysis", move || worker.run(&stop))?);
         }
@@ -265,20 +301,23 @@ impl Stages {
         {
             let own = (listener, recorder, pulse);
             let phase = draining.traffic.subscribe();
-            let thread = serving_thread(config, &shared, &rate, &gates, own, phase);
+            let thread = serving_thread(&shared, &live, &gates, own, phase);
             serving.push(spawn(&serving_name(index), move || {
                 if let Err(error) = thread.run() {
                     tracing::error!(%error, "a serving thread could not start");
                 }
             })?);
         }
-        let (drain, admin) = (config.drain, admin_address);
+        let (config, (reloads, asked)) = (Arc::clone(&live.config), reloads);
+        let reloading = vec![spawn("reload", move || asked.serve(&live))?];
         Ok(Running {
             listen,
-            admin,
+            admin: admin_address,
             shared,
-            drain,
+            config,
             draining,
+            reloads,
+            reloading,
             serving,
             analysis,
             control,
@@ -290,48 +329,49 @@ impl Stages {
 }
 
 fn serving_thread(
-    config: &Config,
     shared: &Shared,
-    rate: &Arc<SampleRate>,
+    live: &Live,
     gates: &Gates,
     (listener, recorder, pulse): (TcpListener, latency::Recorder, Pulse),
     shutdown: watch::Receiver<proxy::Shutdown>,
 ) -> proxy::Thread {
-    let tap = tap::Settings {
-        enabled: config.capture.enabled,
-        sample: Arc::clone(rate),
-        max_body_bytes: config.capture.max_body_bytes,
-        room: Arc::clone(&gates.room),
-        headers: config.capture.headers.as_slice().into(),
-    };
     proxy::Thread {
         listener,
-        client: config.client,
-        upstream: config.upstream.clone(),
+        live: live.serving.subscribe(),
         acceptor: gates.acceptor.clone(),
         connector: gates.connector.clone(),
-        connections: Arc::clone(&gates.connections),
+        connections: Arc::clone(&live.connections),
         routes: Arc::clone(&shared.routes),
-        tap,
         queue: Arc::clone(&shared.queue),
+        room: Arc::clone(&gates.room),
         recorder,
-        tracing: settings::tracing(config),
         pulse,
         shutdown,
     }
 }
 
 impl Running {
+    /// Reads the configuration anew, and takes over what can be while the process runs. Comes back at
+    /// once; what came of it is logged, exported and published. `None` if too much is asked for
+    /// already.
+    pub fn reload(&self, cause: Cause) -> Option<oneshot::Receiver<Outcome>> {
+        self.reloads.ask(cause)
+    }
+
     /// Drains and ends every thread, in the order of the flow. Blocks for as long as that takes.
     pub fn shutdown(self) -> Drained {
+        // What is in force now is what the drain goes by; a reload under way may still end.
+        self.reloads.stop();
+        let drain = self.config.load().drain;
         self.draining.start();
-        std::thread::sleep(self.drain.delay);
-        let deadline = Instant::now() + self.drain.timeout;
+        std::thread::sleep(drain.delay);
+        let deadline = Instant::now() + drain.timeout;
         self.draining.traffic.send_replace(proxy::Shutdown::Closing { deadline });
         let mut clean = join(self.serving);
         let in_time = Instant::now() < deadline;
         self.analysis_stop.store(true, Ordering::Release);
         clean &= join(self.analysis);
+        clean &= join(self.reloading);
         self.hub.close_archive();
         self.control_stop.send_replace(true);
         clean &= join(self.control);
@@ -339,32 +379,25 @@ impl Running {
     }
 }
 
+/// Everything that a start, or a reload, would find wrong with what the configuration names.
+pub fn check(config: &Config) -> Result<(), Problems> {
+    let problems: Vec<_> =
+        settings::faults(config).iter().map(|fault| fault.problem(config)).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems.into_iter().collect()) }
+}
+
 /// TLS for the serving threads, and the reloader for the control thread.
 fn tls(config: &Config) -> Result<Tls, StartError> {
     Ok(proxy::tls::load(config.tls.as_ref(), config.upstream.tls.as_ref())?)
 }
 
-fn new_watch(config: &Config, now: Timestamp) -> Result<Watch, StartError> {
-    let monitor = Monitor::new(settings::drift(config), reference(&config.baseline)?);
+fn new_watch(config: &Config, reference: Reference, now: Timestamp) -> Watch {
+    let monitor = Monitor::new(settings::drift(config), reference);
     let tumbling = Tumbling::new(&config.windows, now);
     let joiner = Joiner::new(settings::labels(config));
     let name = config.model.name.as_str().into();
-    let kept_verdicts = config.memory.bounds.kept_verdicts;
     let version = config.model.version.as_str().into();
-    Ok(Watch::new(name, version, monitor, tumbling, joiner, kept_verdicts))
-}
-
-fn reference(source: &BaselineSource) -> Result<Reference, StartError> {
-    match source {
-        BaselineSource::Learn { rows } => Ok(Reference::Learn { rows: *rows }),
-        BaselineSource::File(path) => {
-            let bytes = std::fs::read(path)
-                .map_err(|source| StartError::ReadBaseline { path: path.clone(), source })?;
-            let baseline = Baseline::from_json(&bytes)
-                .map_err(|source| StartError::Baseline { path: path.clone(), source })?;
-            Ok(Reference::Baseline(Arc::new(baseline)))
-        }
-    }
+    Watch::new(name, version, monitor, tumbling, joiner, config.memory.bounds.kept_verdicts)
 }
 
 fn open_archive(config: &Config) -> Result<Option<archive::Writer>, StartError> {

@@ -29,5 +29,6 @@ pub use recent::{Recent, Recorded};
 pub use router::{router, serve};
 pub use state::{
     ExporterState, ExporterStates, LabelsAccepted, LabelsRefused, LabelsSink, LivenessProbe,
-    MetricsText, Readiness, ReadinessProbe, RejectedLabel, Reload, Setting, StartDrain, State,
+    MetricsText, Readiness, ReadinessProbe, RejectedLabel, Reload, Reloading, Setting, StartDrain,
+    State,
 };

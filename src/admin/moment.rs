@@ -1,8 +1,9 @@
 //! Everything the admin address knows at one moment, loaded once, so that a page agrees with itself.
 
 use super::history::{Heat, Range, Slot, Stretch};
-use super::state::{ExporterState, Readiness, State};
+use super::state::{ExporterState, Readiness, Setting, State};
 use crate::capture::Totals;
+use crate::config::Standing;
 use crate::drift::{FeatureReport, FeatureView, Verdict, WindowReport};
 use crate::sketch::Role;
 use crate::{latency, pipeline};
@@ -17,6 +18,8 @@ pub(super) struct Moment<'a> {
     pub(super) capture: Totals,
     pub(super) readiness: Readiness,
     pub(super) exporters: Vec<ExporterState>,
+    pub(super) settings: Arc<Vec<Setting>>,
+    pub(super) standing: Arc<Standing>,
     pub(super) range: Range,
     /// Seconds that [`Self::slots`] may span. Of ten minutes, they grow with the age of the process.
     pub(super) span_seconds: usize,
@@ -51,6 +54,8 @@ impl<'a> Moment<'a> {
             capture: state.queue.counters().totals(),
             readiness: (state.readiness)(),
             exporters: (state.exporters)(),
+            settings: state.settings.load_full(),
+            standing: state.standing.load_full(),
             range,
             span_seconds,
             places: if range == Range::TenMinutes { SLOTS } else { span_seconds / range.step() },

@@ -79,7 +79,8 @@ pub(super) async fn exchanges(
     visit: Visit,
 ) -> Response {
     let moment = Moment::now(&state);
-    let access = token::require_token_or_session(state.token.as_ref(), &sessions, &headers);
+    let access =
+        token::require_token_or_session(state.token.load().as_deref(), &sessions, &headers);
     let filter = Filter::read(&visit.parameters);
     let page = page::exchanges_page(&visit, &moment, filter.as_ref(), access.is_ok());
     answer(&visit, &moment, &page)
@@ -94,10 +95,11 @@ pub(super) async fn exchange(
 ) -> Response {
     let moment = Moment::now(&state);
     let id = id.ok().map(|Path(id)| id).unwrap_or_default();
-    let access = token::require_token_or_session(state.token.as_ref(), &sessions, &headers);
+    let access =
+        token::require_token_or_session(state.token.load().as_deref(), &sessions, &headers);
     if let Err(refusal) = access {
         let to = format!("exchanges/{}", super::visit::encoded(&id));
-        let page = page::login_page(&visit, &to, refusal.message(), state.token.is_some());
+        let page = page::login_page(&visit, &to, refusal.message(), state.token.load().is_some());
         return answer(&visit, &moment, &page);
     }
     match state.recent.find(&id) {
@@ -136,9 +138,9 @@ pub(super) async fn login(
     };
     let to = if is_ours(&login.to) { &*login.to } else { "exchanges" };
     let again = |why: &str| {
-        answer(&visit, &moment, &page::login_page(&visit, to, why, state.token.is_some()))
+        answer(&visit, &moment, &page::login_page(&visit, to, why, state.token.load().is_some()))
     };
-    if !token::is_token(state.token.as_ref(), &login.token) {
+    if !token::is_token(state.token.load().as_deref(), &login.token) {
         return again("That is not the admin token.");
     }
     match sessions.open(Instant::now()) {

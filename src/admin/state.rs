@@ -3,13 +3,14 @@
 use super::history::History;
 use super::recent::Recent;
 use crate::capture::{Queue, RouteTable};
-use crate::config::{MemoryPlan, Secret};
+use crate::config::{MemoryPlan, Outcome, Secret, Standing};
 use crate::pulse::Stalled;
 use crate::{latency, pipeline};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::pin::Pin;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -27,14 +28,15 @@ pub struct State {
     pub metrics: MetricsText,
     pub labels: LabelsSink,
     pub drain: StartDrain,
-    /// `None` answers `POST /api/v1/reload` with 501.
-    pub reload: Option<Reload>,
+    pub reload: Reload,
     pub exporters: ExporterStates,
     /// The configuration in force; secrets are already hidden.
-    pub settings: Vec<Setting>,
+    pub settings: Arc<ArcSwap<Vec<Setting>>>,
+    /// How that came about.
+    pub standing: Arc<ArcSwap<Standing>>,
     pub memory: MemoryPlan,
     /// Without one, payloads are shown to nobody.
-    pub token: Option<Secret>,
+    pub token: Arc<ArcSwapOption<Secret>>,
     /// Where clients send their requests, as a URL that works from this host.
     pub traffic_url: String,
     pub upstream_url: String,
@@ -57,8 +59,10 @@ pub type LabelsSink =
 /// From now on no new traffic should come here.
 pub type StartDrain = Arc<dyn Fn() + Send + Sync>;
 
-/// Puts a changed configuration in force; on an error the old one stays, and the text says why.
-pub type Reload = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// Puts a changed configuration in force, or says what is wrong with it; `None` from a process that is
+/// ending, or has more to reload than it can remember.
+pub type Reload = Arc<dyn Fn() -> Reloading + Send + Sync>;
+pub type Reloading = Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
 
 pub type ExporterStates = Arc<dyn Fn() -> Vec<ExporterState> + Send + Sync>;
 

@@ -1,26 +1,26 @@
 //! The control thread: one runtime for the admin address, the exporters, and the ticks that publish
 //! latency, reload certificates and probe the upstream. Nothing here is on the path of a request.
 
-use super::Shared;
 use super::draining::Draining;
-use super::exports::{Exporters, Exports};
+use super::exports::{Exports, Generation};
 use super::readiness::Readiness;
-use crate::admin::{self, ExporterState, History, LabelsAccepted, LabelsRefused, RejectedLabel};
-use crate::config::{self, Config};
-use crate::export::prometheus::{self, Format};
-use crate::export::{self, Events, ExporterName, Loss};
+use super::reload::Reloads;
+use super::{Shared, settings};
+use crate::admin::{self, History, LabelsAccepted, LabelsRefused, RejectedLabel};
+use crate::config::{self, Cause, Config};
 use crate::labels;
 use crate::latency::Collector;
 use crate::pipeline::Hub;
 use crate::proxy;
 use crate::proxy::tls::{Connector, Reloader};
 use crate::pulse::{Pulse, Pulses};
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 const TICK: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ const DISK_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct Control {
     state: Arc<admin::State>,
-    exporters: Exporters,
+    exporting: Exporting,
     ticker: Ticker,
     prober: Prober,
 }
@@ -46,12 +46,35 @@ pub(super) struct Page {
     pub(super) recent: Arc<admin::Recent>,
     pub(super) draining: Draining,
     pub(super) pulses: Arc<Pulses>,
+    pub(super) shown: Shown,
+    pub(super) reloads: Reloads,
+}
+
+/// What the page shows of the configuration, and whom it lets see payloads.
+#[derive(Clone)]
+pub(super) struct Shown {
+    pub(super) settings: Arc<ArcSwap<Vec<admin::Setting>>>,
+    pub(super) token: Arc<ArcSwapOption<config::Secret>>,
+}
+
+impl Shown {
+    pub(super) fn new(config: &Config) -> Self {
+        let shown = Self { settings: Arc::default(), token: Arc::default() };
+        shown.show(config);
+        shown
+    }
+
+    pub(super) fn show(&self, config: &Config) {
+        self.settings.store(Arc::new(settings::listing(config)));
+        self.token.store(config.admin.token.clone().map(Arc::new));
+    }
 }
 
 /// What TLS needs beside the traffic.
 pub(super) struct Upkeep {
     pub(super) reloader: Reloader,
     pub(super) connector: Option<Connector>,
+    pub(super) serving: watch::Receiver<proxy::Live>,
     pub(super) pulse: Pulse,
 }
 
@@ -60,19 +83,19 @@ impl Control {
         config: &Config,
         shared: &Shared,
         page: Page,
-        exports: Exports,
+        (exports, launched): (Arc<Exports>, mpsc::Receiver<Generation>),
         collector: Collector,
         hub: &Arc<Hub>,
-        tls: Upkeep,
+        upkeep: Upkeep,
     ) -> Self {
         let history = Arc::new(History::default());
-        let Upkeep { reloader, connector, pulse } = tls;
+        let Upkeep { reloader, connector, serving, pulse } = upkeep;
         let readiness = Arc::clone(&page.draining.readiness);
-        let prober = Prober { upstream: config.upstream.clone(), connector, readiness };
+        let prober = Prober { serving, connector, readiness };
         let state = Arc::new(state(config, shared, page, &exports, &history, hub));
-        let (shared, events) = (shared.clone(), exports.events);
-        let ticker = Ticker { collector, shared, history, events, reloader, pulse };
-        Self { state, exporters: exports.exporters, ticker, prober }
+        let shared = shared.clone();
+        let ticker = Ticker { collector, shared, history, exports, reloader, pulse };
+        Self { state, exporting: Exporting { launched }, ticker, prober }
     }
 
     /// Until `stop` is true; then exports are flushed.
@@ -89,7 +112,7 @@ impl Control {
     }
 
     async fn drive(self, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let Self { state, exporters, ticker, prober } = self;
+        let Self { state, exporting, ticker, prober } = self;
         let serve = admin::serve(listener, state, stopped(stop.clone()));
         let admin = async {
             tokio::select! {
@@ -111,8 +134,7 @@ impl Control {
                 () = stopped(stop.clone()) => {}
             }
         };
-        // Boxed: it holds the buffers of all exporters, which need not lie on the stack.
-        let exporting = Box::pin(exporters.run(|| stopped(last_tick_done.clone())));
+        let exporting = exporting.run(last_tick_done);
         tokio::join!(admin, ticking, probing, exporting);
     }
 }
@@ -122,12 +144,40 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// Drives every generation of exporters: the one in place, and those before it that still deliver.
+struct Exporting {
+    launched: mpsc::Receiver<Generation>,
+}
+
+impl Exporting {
+    /// Until `over` is true; then until each has delivered what it can.
+    async fn run(self, over: watch::Receiver<bool>) {
+        let Self { mut launched } = self;
+        let mut at_work = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(generation) = launched.recv() => {
+                    at_work.spawn(Box::pin(generation.run(stopped(over.clone()))));
+                }
+                Some(ended) = at_work.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "an exporter failed");
+                    }
+                }
+                () = stopped(over.clone()) => break,
+            }
+        }
+        while at_work.join_next().await.is_some() {}
+    }
+}
+
 /// Publishes latency, samples history, and looks for new certificates, once a second.
 struct Ticker {
     collector: Collector,
     shared: Shared,
     history: Arc<History>,
-    events: Events,
+    exports: Arc<Exports>,
     reloader: Reloader,
     pulse: Pulse,
 }
@@ -157,13 +207,13 @@ impl Ticker {
         self.shared.latency.store(Arc::clone(&latency));
         let captured = self.shared.queue.counters().totals();
         self.history.push(Timestamp::now(), &latency, captured);
-        self.events.offer_reference(&self.shared.analysis.load().reference);
+        self.exports.offer_reference(&self.shared.analysis.load().reference);
         self.reloader.check();
     }
 }
 
 struct Prober {
-    upstream: config::Upstream,
+    serving: watch::Receiver<proxy::Live>,
     connector: Option<Connector>,
     readiness: Arc<Readiness>,
 }
@@ -171,8 +221,9 @@ struct Prober {
 impl Prober {
     async fn run(self) {
         loop {
-            let probe = proxy::upstream::probe(&self.upstream, self.connector.as_ref());
-            let outcome = match timeout(self.upstream.connect_timeout, probe).await {
+            let upstream = self.serving.borrow().upstream.clone();
+            let probe = proxy::upstream::probe(&upstream, self.connector.as_ref());
+            let outcome = match timeout(upstream.connect_timeout, probe).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(chain(&error)),
                 Err(_) => Err("it did not accept a connection in time".to_owned()),
@@ -185,7 +236,7 @@ impl Prober {
 }
 
 /// An error with all that caused it: a reader of `/readyz` sees no log.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -200,15 +251,13 @@ fn state(
     config: &Config,
     shared: &Shared,
     page: Page,
-    exports: &Exports,
+    exports: &Arc<Exports>,
     history: &Arc<History>,
     hub: &Arc<Hub>,
 ) -> admin::State {
-    let Page { listen, started_at, recent, draining, pulses } = page;
+    let Page { listen, started_at, recent, draining, pulses, shown, reloads } = page;
     let readiness = Arc::clone(&draining.readiness);
-    let (families, resource) = (Arc::clone(&exports.families), Arc::clone(&exports.resource));
-    let exporters = Arc::clone(&exports.counters);
-    let has_otlp = exports.exporters.otlp.is_some();
+    let (scraped, told) = (Arc::clone(exports), Arc::clone(exports));
     let labelled = Arc::clone(hub);
     admin::State {
         analysis: Arc::clone(&shared.analysis),
@@ -219,18 +268,18 @@ fn state(
         recent,
         readiness: Arc::new(move || readiness.get()),
         liveness: Arc::new(move || pulses.stalled()),
-        metrics: Arc::new(move |accept| {
-            let format = Format::negotiate(accept);
-            let text = prometheus::encode(&families(), &resource, format);
-            (format.content_type().to_owned(), text)
-        }),
+        metrics: Arc::new(move |accept| scraped.scrape(accept)),
         labels: Arc::new(move |content_type, body| take_labels(&labelled, content_type, body)),
         drain: Arc::new(move || draining.start()),
-        reload: None,
-        exporters: Arc::new(move || exporter_states(&exporters, has_otlp)),
-        settings: settings(config),
+        reload: Arc::new(move || {
+            let answer = reloads.ask(Cause::Request);
+            Box::pin(async move { answer?.await.ok() })
+        }),
+        exporters: Arc::new(move || told.states()),
+        settings: shown.settings,
+        standing: Arc::clone(&shared.standing),
         memory: config.memory.clone(),
-        token: config.admin.token.clone(),
+        token: shown.token,
         traffic_url: format!("{}://{}", config.scheme(), reachable(listen)),
         upstream_url: format!("{}://{}", config.upstream.scheme(), config.upstream.authority),
         started_at,
@@ -247,36 +296,6 @@ pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
         });
     }
     address
-}
-
-fn settings(config: &Config) -> Vec<admin::Setting> {
-    let listing = config.effective().iter();
-    listing
-        .map(|entry| admin::Setting {
-            key: entry.key.to_string(),
-            value: entry.value.clone(),
-            source: entry.source.clone(),
-        })
-        .collect()
-}
-
-/// Losses to a collector are counted whether there is one or not; the page shows those that there are.
-fn exporter_states(counters: &export::Counters, has_otlp: bool) -> Vec<ExporterState> {
-    let state = |(exporter, signal, counts): (
-        export::ExporterName,
-        export::Signal,
-        &export::SignalCounters,
-    )| {
-        ExporterState {
-            name: format!("{} {}", exporter.as_str(), signal.as_str()),
-            sent: counts.sent.load(Relaxed),
-            failed: counts.requests_failed.load(Relaxed),
-            dropped: Loss::ALL.into_iter().map(|loss| counts.lost(loss)).sum(),
-            last_error: counts.last_error(),
-        }
-    };
-    let exporters = counters.iter().filter(|(name, ..)| has_otlp || *name != ExporterName::Otlp);
-    exporters.map(state).collect()
 }
 
 /// Labels that can be read are joined, whatever stands beside them.

@@ -1,10 +1,76 @@
 //! From the checked configuration to what each stage is told; the pure stages know no configuration.
 
 use super::StartError;
-use crate::config::{Archive, Config, Model, PayloadProtocol};
-use crate::{archive, decode, drift, labels, tap};
+use crate::capture::{RouteTable, SampleRate};
+use crate::config::{Archive, BaselineSource, Config, Model, PayloadProtocol};
+use crate::drift::{Baseline, Reference};
+use crate::{admin, archive, decode, drift, labels, proxy, tap};
+use std::sync::Arc;
 
-pub(super) fn decode(model: &Model) -> Result<decode::Settings, StartError> {
+/// What analysis reads from files before it can begin.
+pub(super) struct Analysis {
+    pub(super) decode: decode::Settings,
+    pub(super) reference: Reference,
+}
+
+impl Analysis {
+    /// All that is wrong, and not the first.
+    pub(super) fn read(config: &Config) -> Result<Self, Vec<StartError>> {
+        match (decode(&config.model), reference(&config.baseline)) {
+            (Ok(decode), Ok(reference)) => Ok(Self { decode, reference }),
+            (decode, reference) => Err(decode.err().into_iter().chain(reference.err()).collect()),
+        }
+    }
+}
+
+/// Everything that a start would find wrong with what the keys name; nothing is started.
+pub(super) fn faults(config: &Config) -> Vec<StartError> {
+    let mut faults = Analysis::read(config).err().unwrap_or_default();
+    faults.extend(RouteTable::new(&config.routes).err().map(StartError::from));
+    faults
+}
+
+fn reference(source: &BaselineSource) -> Result<Reference, StartError> {
+    match source {
+        BaselineSource::Learn { rows } => Ok(Reference::Learn { rows: *rows }),
+        BaselineSource::File(path) => {
+            let bytes = std::fs::read(path)
+                .map_err(|source| StartError::ReadBaseline { path: path.clone(), source })?;
+            let baseline = Baseline::from_json(&bytes)
+                .map_err(|source| StartError::Baseline { path: path.clone(), source })?;
+            Ok(Reference::Baseline(Arc::new(baseline)))
+        }
+    }
+}
+
+pub(super) fn serving(config: &Config, rate: &Arc<SampleRate>) -> proxy::Live {
+    let capture = &config.capture;
+    proxy::Live {
+        client: config.client,
+        upstream: config.upstream.clone(),
+        tap: tap::Settings {
+            enabled: capture.enabled,
+            sample: Arc::clone(rate),
+            max_body_bytes: capture.max_body_bytes,
+            headers: capture.headers.as_slice().into(),
+        },
+        tracing: tracing(config),
+    }
+}
+
+/// As the page lists them.
+pub(super) fn listing(config: &Config) -> Vec<admin::Setting> {
+    let listing = config.effective().iter();
+    listing
+        .map(|entry| admin::Setting {
+            key: entry.key.to_string(),
+            value: entry.value.clone(),
+            source: entry.source.clone(),
+        })
+        .collect()
+}
+
+fn decode(model: &Model) -> Result<decode::Settings, StartError> {
     let signature = match &model.signature {
         None => None,
         Some(path) => {
@@ -83,8 +149,17 @@ pub(super) fn archive(config: &Config) -> Option<archive::Settings> {
     }
 }
 
+pub(super) fn archive_bounds(archive: &Archive) -> Option<archive::Bounds> {
+    match *archive {
+        Archive::Off => None,
+        Archive::Local { max_bytes, rotate_bytes, rotate_interval, .. } => {
+            Some(archive::Bounds { max_bytes, rotate_bytes, rotate_interval })
+        }
+    }
+}
+
 /// Spans are made only where somebody takes them; else trace headers pass as they are.
-pub(super) fn tracing(config: &Config) -> tap::Tracing {
+fn tracing(config: &Config) -> tap::Tracing {
     let export = &config.export;
     let otlp = export.otlp.as_ref().filter(|otlp| otlp.traces.is_some());
     let insights = export.application_insights.as_ref().map(|insights| insights.sampler);

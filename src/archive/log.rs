@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::Cells;
 use super::file::OpenFile;
-use super::writer::{Counters, Settings};
+use super::writer::{Bounds, Counters, Settings};
 use super::{ArchiveError, Record, catalogue, chain};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -19,6 +19,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 const FILE_OVERHEAD_BYTES: u64 = 32 * 1024;
 
 pub(super) struct Log {
+    /// As given; those in use are made of them.
+    asked: Settings,
     settings: Settings,
     counters: Arc<Counters>,
     group: RowGroup,
@@ -43,9 +45,9 @@ struct Retry {
 
 impl Log {
     pub(super) fn open(settings: Settings, counters: Arc<Counters>, now: Instant) -> Self {
-        let settings = settings.within_bounds();
         let mut log = Self {
-            settings,
+            settings: settings.clone().within_bounds(),
+            asked: settings,
             counters,
             group: RowGroup::empty(),
             open: None,
@@ -56,6 +58,17 @@ impl Log {
             log.failed(&error, now);
         }
         log
+    }
+
+    /// What is over the new bounds goes at once.
+    pub(super) fn keep_within(&mut self, bounds: Bounds, now: Instant) {
+        self.asked = self.asked.clone().bounded_by(bounds);
+        self.settings = self.asked.clone().within_bounds();
+        self.rotate_if_full(now);
+        let open_bytes = self.open.as_ref().map_or(0, OpenFile::bytes_written);
+        if let Err(error) = self.make_room(open_bytes) {
+            self.failed(&error, now);
+        }
     }
 
     /// Makes the directory, and clears away what killed writers left in it.

@@ -37,7 +37,7 @@ pub use entry::Entry;
 pub use reader::{DecodedExchange, Part, Reader, Records, Summary, holds_exchanges};
 pub use record::{Body, Record};
 pub use verify::{Checked, verify};
-pub use writer::{Settings, State, Writer};
+pub use writer::{Bounds, Settings, State, Writer};
 
 use std::path::PathBuf;
 use thiserror::Error;

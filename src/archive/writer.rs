@@ -42,6 +42,12 @@ impl Settings {
         }
     }
 
+    /// The same within other bounds.
+    pub(super) fn bounded_by(self, bounds: Bounds) -> Self {
+        let Bounds { max_bytes, rotate_bytes, rotate_interval } = bounds;
+        Self { max_bytes, rotate_bytes, rotate_interval, ..self }
+    }
+
     /// Files small enough that deleting whole ones can keep the bound.
     pub(super) fn within_bounds(mut self) -> Self {
         self.rotate_bytes = self.rotate_bytes.min(self.max_bytes / 4);
@@ -49,6 +55,14 @@ impl Settings {
         self.row_group_bytes = usize::try_from(group).unwrap_or(self.row_group_bytes);
         self
     }
+}
+
+/// How much is kept, and how it is cut into files: what may change while files are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub max_bytes: u64,
+    pub rotate_bytes: u64,
+    pub rotate_interval: Duration,
 }
 
 /// Counts since the start, and what the directory holds now.
@@ -132,6 +146,8 @@ impl Counters {
 
 enum Message {
     Entry(Arc<Entry>),
+    /// There are new bounds.
+    Bounded,
     Close,
 }
 
@@ -140,6 +156,8 @@ pub struct Writer {
     sender: SyncSender<Message>,
     queue_bytes: usize,
     counters: Arc<Counters>,
+    /// That the thread has not taken over yet.
+    bounds: Arc<Mutex<Option<Bounds>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -150,12 +168,20 @@ impl Writer {
         let counters = Arc::new(Counters::default());
         let queue_bytes = settings.queue_bytes;
         let (sender, receiver) = sync_channel(settings.queue_items.max(1));
-        let shared = Arc::clone(&counters);
+        let (shared, bounds) = (Arc::clone(&counters), Arc::new(Mutex::new(None)));
+        let new_bounds = Arc::clone(&bounds);
         let thread = std::thread::Builder::new()
             .name("archive".into())
-            .spawn(move || run(settings, &receiver, &shared))
+            .spawn(move || run(settings, &receiver, &shared, &new_bounds))
             .map_err(ArchiveError::Thread)?;
-        Ok(Self { sender, queue_bytes, counters, thread: Mutex::new(Some(thread)) })
+        Ok(Self { sender, queue_bytes, counters, bounds, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Files go on within other bounds; the oldest go at once if there is too much. Never waits.
+    pub fn keep_within(&self, bounds: Bounds) {
+        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner) = Some(bounds);
+        // Where the queue is full the thread is awake, and looks before it takes the next entry.
+        let _ = self.sender.try_send(Message::Bounded);
     }
 
     /// Hands an entry over, or counts it as lost. Never waits.
@@ -199,13 +225,22 @@ impl Drop for Writer {
     }
 }
 
-fn run(settings: Settings, receiver: &Receiver<Message>, counters: &Arc<Counters>) {
+fn run(
+    settings: Settings,
+    receiver: &Receiver<Message>,
+    counters: &Arc<Counters>,
+    new_bounds: &Mutex<Option<Bounds>>,
+) {
     /// A thread with nothing to write sleeps until an entry comes.
     const IDLE: Duration = Duration::from_secs(3600);
     // On Linux this is the thread's own; serving goes first where cores are short.
     let _ = rustix::process::nice(10);
     let mut log = Log::open(settings, Arc::clone(counters), Instant::now());
     loop {
+        let bounds = new_bounds.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(bounds) = bounds {
+            log.keep_within(bounds, Instant::now());
+        }
         let wait = log
             .deadline()
             .map_or(IDLE, |deadline| deadline.saturating_duration_since(Instant::now()));
@@ -214,7 +249,7 @@ fn run(settings: Settings, receiver: &Receiver<Message>, counters: &Arc<Counters
                 counters.queued_bytes.fetch_sub(entry.held_bytes(), Relaxed);
                 log.push(Record::from(&*entry), Instant::now());
             }
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Message::Bounded) | Err(RecvTimeoutError::Timeout) => {}
             Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => break,
         }
         log.tick(Instant::now());

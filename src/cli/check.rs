@@ -3,6 +3,7 @@
 use super::problems;
 use super::settings::Settings;
 use super::style::{Colour, Palette};
+use crate::config::keys::{Key, Reload, find};
 use crate::config::{Config, json_schema};
 use std::process::ExitCode;
 
@@ -42,7 +43,17 @@ fn summary(config: &Config) -> String {
         vec![format!("{head} {} keys are given, {defaults} have their default:", given.len())];
     lines.extend(given.iter().map(|entry| {
         let source = palette.paint(Colour::Dim, &entry.source);
-        format!("  {:key_width$}  {:value_width$}  {source}", entry.key, entry.value)
+        let (key, value) = (entry.key, &entry.value);
+        let reload = match find(key).map(Key::reload) {
+            Some(Reload::Live) => "",
+            _ => "  (restart)",
+        };
+        format!("  {key:key_width$}  {value:value_width$}  {source}{reload}")
     }));
+    if given.iter().any(|entry| find(entry.key).map(Key::reload) == Some(Reload::Restart)) {
+        lines.push(
+            "Keys marked (restart) need one to change; a reload takes over all others.".into(),
+        );
+    }
     lines.join("\n")
 }

@@ -1,6 +1,6 @@
 //! `taffrail demo`: no set-up at all. A model, its traffic and the sidecar between them, in one process.
 
-use super::lifecycle;
+use super::lifecycle::{Hangup, Lifecycle};
 use crate::app::{self, Bound, Running, Shared};
 use crate::config::Config;
 use crate::demo::{self, Model, Numbers, Progress, Replay, Taken};
@@ -40,6 +40,7 @@ pub(super) fn demo(args: &Args) -> anyhow::Result<ExitCode> {
     let (admin, admin_taken) = demo::listen_or_free(args.admin).context("--admin")?;
     let (listen, listen_taken) = free_address(args.listen).context("--listen")?;
     let config = config(&args.data_dir, listen, admin.local_addr()?, model.address())?;
+    let lifecycle = Lifecycle::listen()?;
     let running = app::start(&config, Bound { admin: Some(admin) })?;
 
     let replay = Replay::new(running.listen, running.admin, SEED)?;
@@ -47,7 +48,7 @@ pub(super) fn demo(args: &Args) -> anyhow::Result<ExitCode> {
     let taken = [listen_taken, admin_taken];
     println!("{}", demo::banner(running.admin, running.listen, model.address(), &taken));
     let players = Players::start(model, replay, &progress, &running)?;
-    lifecycle::run_until_signal(running, move || {
+    lifecycle.run_until_signal(running, Hangup::Ends, move || {
         println!("draining…");
         players.stop();
     })

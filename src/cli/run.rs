@@ -1,7 +1,8 @@
 //! `taffrail run`: the sidecar.
 
+use super::lifecycle::{Hangup, Lifecycle};
 use super::settings::Settings;
-use super::{lifecycle, log, problems};
+use super::{log, problems};
 use crate::app::{Bound, Running};
 use crate::config::{BaselineSource, Config};
 use std::process::ExitCode;
@@ -13,6 +14,8 @@ Every setting is also a key of the YAML file and a variable:
   upstream: { response_timeout: 5s }
 Flags win over TAFFRAIL_* variables, over the file, over OTEL_* variables, over defaults.
 Durations are written 200ms, 1s, 5m, 1h, 7d; sizes 64KiB, 1MiB, 1GiB.
+Changed files are taken over while it runs, within some seconds; SIGHUP and POST /api/v1/reload ask
+for that at once. Keys marked [restart] keep the value of the start until the next.
 `taffrail check --config FILE` tells every problem of a configuration.";
 
 #[derive(Debug, clap::Args)]
@@ -28,9 +31,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     problems::warn(&warnings);
     log::start(log::Quiet::No);
+    let lifecycle = Lifecycle::listen()?;
     let running = crate::app::start(&config, Bound::default())?;
     say_where(&config, &running);
-    lifecycle::run_until_signal(running, || ())
+    lifecycle.run_until_signal(running, Hangup::Reloads, || tracing::info!("draining"))
 }
 
 /// What it fitted itself to, so that requests and limits of a container can be set by it.

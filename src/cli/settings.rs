@@ -1,8 +1,7 @@
 //! Every key of the configuration as a flag: one group of headings for `run` and `check`.
 
-use crate::capture::RouteTable;
-use crate::config::keys::{Form, KEYS, Key, Usual};
-use crate::config::{CONFIG_VARIABLE, Config, Origin, Problem, Problems, Sources};
+use crate::config::keys::{Form, KEYS, Key, Reload, Usual};
+use crate::config::{CONFIG_VARIABLE, Config, Problem, Problems, Sources};
 use crate::limits::Limits;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
@@ -28,12 +27,8 @@ impl Settings {
             variables: variables.collect(),
             limits: Limits::of_this_process(),
         })?;
-        // The syntax of a route belongs to the stage that matches it.
-        RouteTable::new(&config.routes).map_err(|error| Problem {
-            origin: Origin::Default,
-            key: "routes".to_owned(),
-            message: error.to_string(),
-        })?;
+        // What is in a file belongs to the stage that uses it, and so does the syntax of a route.
+        crate::app::check(&config)?;
         Ok((config, warnings))
     }
 }
@@ -87,6 +82,9 @@ fn flag(key: &'static Key, order: usize) -> Arg {
     let default = key.default;
     if !default.is_empty() {
         notes.push(format!("[default: {default}]"));
+    }
+    if key.reload() == Reload::Restart {
+        notes.push("[restart]".to_owned());
     }
     let help = [&[key.help.to_owned()], &*notes].concat().join(" ");
     let first = FIRST.iter().position(|name| *name == key.name);

@@ -4,7 +4,7 @@
 
 use super::checked::{
     Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Features, Labels, Model,
-    PayloadProtocol, Pointers, Secret, Upstream, UpstreamProtocol,
+    PayloadProtocol, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
 };
 use super::export;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
@@ -50,6 +50,7 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
     let export = export::export(reader, &pod, &data_dir);
     let drain = drain(reader);
     let memory = memory::fitted(reader, limits, capture.as_ref(), archive.as_ref());
+    let watch = reader.switch("reload.watch");
     Some(Config {
         listen: listen?,
         threads: threads?.unwrap_or_else(|| limits.threads()),
@@ -68,9 +69,11 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
         archive: archive?,
         export: export?,
         drain: drain?,
+        reload: Reload { watch: watch? },
         data_dir,
         memory: memory?,
         effective: Vec::new(),
+        said: super::Said::default(),
     })
 }
 

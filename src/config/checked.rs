@@ -31,10 +31,12 @@ pub struct Config {
     pub archive: Archive,
     pub export: Export,
     pub drain: Drain,
+    pub reload: Reload,
     pub data_dir: PathBuf,
     /// Where memory goes, and the bounds that keep it so.
     pub memory: super::MemoryPlan,
     pub(super) effective: Vec<super::Effective>,
+    pub(super) said: super::Said,
 }
 
 impl Config {
@@ -385,6 +387,12 @@ pub enum TraceSampler {
     Ratio(f64),
     /// The caller's decision if there is one, else the ratio.
     ParentBased(f64),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Reload {
+    /// Files that changed are taken over by themselves.
+    pub watch: bool,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -49,6 +49,14 @@ pub enum Form {
     SecretMap,
 }
 
+/// Whether a changed value is taken over while the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    Live,
+    /// The value of the start stays in force until the next start.
+    Restart,
+}
+
 impl Form {
     pub const fn value_name(self) -> &'static str {
         match self {
@@ -111,6 +119,17 @@ impl Key {
     pub fn group(&self) -> &'static str {
         self.name.rsplit_once('.').map_or("", |(group, _)| group)
     }
+
+    pub fn reload(&self) -> Reload {
+        let is_live = LIVE.iter().any(|live| *live == self.name || is_under(self.name, live));
+        if is_live { Reload::Live } else { Reload::Restart }
+    }
+
+    /// Whether it names a file whose content is taken at a start or a reload. Other files, those of
+    /// certificates and tokens, are looked at by whoever uses them.
+    pub(super) fn is_of_content(&self) -> bool {
+        CONTENT.contains(&self.name)
+    }
 }
 
 fn variable_of(name: &str) -> String {
@@ -164,6 +183,41 @@ pub(super) const SAMPLERS: &[&str] = &[
     "parentbased_always_off",
     "parentbased_traceidratio",
 ];
+
+/// Keys, and groups of keys, that a reload takes over: from each its stage is set or built anew. A
+/// key that is not among them needs a restart, so that a new one promises nothing by itself.
+const LIVE: &[&str] = &[
+    "admin.token_file",
+    "archive.max_bytes",
+    "archive.rotate_bytes",
+    "archive.rotate_interval",
+    "baseline",
+    "capture.cpu_budget",
+    "capture.headers",
+    "capture.max_body_bytes",
+    "capture.sample",
+    "client",
+    "drain",
+    "drift",
+    "export",
+    "features",
+    "labels",
+    "model.feature_names",
+    "model.pointers",
+    "model.protocol",
+    "model.signature",
+    "reload",
+    "upstream.connect_timeout",
+    "upstream.idle_timeout",
+    "upstream.max_connection_age",
+    "upstream.max_idle_connections",
+    "upstream.protocol",
+    "upstream.request_timeout",
+    "upstream.response_timeout",
+    "windows",
+];
+
+const CONTENT: &[&str] = &["admin.token_file", "baseline", "model.signature"];
 
 pub static KEYS: &[Key] = &[
     Key::new("listen", Form::Address, "0.0.0.0:9000", "Where clients connect").usual(),
@@ -267,6 +321,7 @@ pub static KEYS: &[Key] = &[
     Key::new("export.application_insights.max_series", Form::Count, "1000", "Series of metrics in one export, at most; others are counted"),
     Key::new("export.application_insights.buffer_bytes", Form::Size, "256MiB", "On disk, for what waits while Azure is away; over it the oldest goes"),
     Key::new("kubernetes.pod_info", Form::Directory, "/etc/podinfo", "A downward API volume with the pod's labels and annotations"),
+    Key::new("reload.watch", Form::Switch, "on", "Whether changed files, this configuration among them, are taken over by themselves"),
     Key::new("drain.delay", Form::Duration, "0s", "How long new connections are still taken after the signal to stop"),
     Key::new("drain.timeout", Form::Duration, "30s", "How long exchanges in flight may take after that"),
 ];

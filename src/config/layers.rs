@@ -4,7 +4,7 @@
 //! refused here; variables are only warned of, since an orchestrator injects some of its own.
 
 use super::azure;
-use super::keys::{self, Form, KEYS, Key};
+use super::keys::{self, Form, KEYS, Key, Reload};
 use super::later;
 use super::otel;
 use super::problem::{Origin, Problem};
@@ -81,6 +81,22 @@ impl Layers {
             }
         }
         layers
+    }
+
+    /// The same, but for the keys that need a restart: of those, what `start` has.
+    pub(super) fn without_restart(&self, start: &Self) -> Self {
+        let of = |layers: &Self, reload| {
+            let settings = layers.settings.iter();
+            settings.filter(|setting| setting.key.reload() == reload).cloned().collect()
+        };
+        let kept: Vec<_> = of(start, Reload::Restart);
+        let settings = [of(self, Reload::Live), kept].concat();
+        Self {
+            settings,
+            platform: self.platform.clone(),
+            problems: self.problems.clone(),
+            warnings: self.warnings.clone(),
+        }
     }
 
     /// Whether the file could not be read at all.

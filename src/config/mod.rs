@@ -19,6 +19,8 @@ mod pod;
 mod problem;
 mod quantity;
 mod reader;
+mod reload;
+mod report;
 mod schema;
 mod tls;
 mod tree;
@@ -32,13 +34,22 @@ pub use layers::{CONFIG_VARIABLE, Sources};
 pub use memory::{Bounds, MemoryPart, MemoryPlan};
 pub use problem::{Origin, Problem, Problems};
 pub use quantity::{format_duration, parse_duration, parse_size};
+pub use reload::Reread;
+pub(crate) use reload::Said;
+pub use report::{Cause, Change, Outcome, Rejected, Reloaded, Standing};
 pub use schema::json_schema;
 
 impl Config {
     /// Layers the sources and checks every key. What is ignored, or good for
     /// now only, is among the warnings.
     pub fn load(sources: &Sources) -> Result<(Self, Vec<Problem>), Problems> {
-        let layers = layers::Layers::gather(sources);
+        Self::checked(sources, layers::Layers::gather(sources))
+    }
+
+    fn checked(
+        sources: &Sources,
+        layers: layers::Layers,
+    ) -> Result<(Self, Vec<Problem>), Problems> {
         if layers.is_file_lost() {
             // What the file would have said is not known: its keys would all seem missing.
             return Err(Problems::in_order(layers.problems));
@@ -51,6 +62,7 @@ impl Config {
         match config {
             Some(mut config) if problems.is_empty() => {
                 config.effective = effective::listing(&layers);
+                config.said = Said::new(sources, layers);
                 Ok((config, warnings))
             }
             _ => Err(Problems::in_order(problems)),

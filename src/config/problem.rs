@@ -1,5 +1,7 @@
 //! What is wrong with a configuration, and where it was said.
 
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -32,6 +34,21 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// Whether it says the same in every process that has the same file.
+    pub(super) const fn is_shared(&self) -> bool {
+        matches!(self, Self::Default | Self::File { .. })
+    }
+
+    /// The line of the file, where it is one.
+    pub const fn line(&self) -> Option<u64> {
+        match self {
+            Self::File { line, .. } => *line,
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -53,6 +70,25 @@ pub struct Problem {
     pub message: String,
 }
 
+/// A problem as whoever asked for a reload reads it; what is not known is null.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Shown<'a> {
+    key: Option<&'a str>,
+    message: &'a str,
+    /// A file, a flag or a variable.
+    source: String,
+    line: Option<u64>,
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let key = Some(&*self.key).filter(|key| !key.is_empty());
+        let (source, line) = (self.origin.to_string(), self.origin.line());
+        Shown { key, message: &self.message, source, line }.serialize(serializer)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.origin != Origin::Default {
@@ -68,6 +104,12 @@ impl fmt::Display for Problem {
 /// Everything that is wrong, in the order of the file. Never empty.
 #[derive(Debug, Clone, thiserror::Error)]
 pub struct Problems(pub(super) Vec<Problem>);
+
+impl FromIterator<Problem> for Problems {
+    fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
+        Self::in_order(problems.into_iter().collect())
+    }
+}
 
 impl Problems {
     /// Those of the file by line; others keep their order.

@@ -5,6 +5,7 @@ use super::layers::{Layers, Value, from_line};
 use super::problem::{Origin, Problem};
 use super::quantity;
 use http::Uri;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -88,7 +89,7 @@ impl Reader<'_> {
         match parse(&text) {
             Ok(value) => Some(value),
             Err(why) => {
-                self.problem(name, format!("{text:?} {why}"));
+                self.problem(name, format!("{:?} {why}", without_credentials(&text)));
                 None
             }
         }
@@ -207,6 +208,15 @@ impl Reader<'_> {
     /// An `http://` or `https://host[:port][/path]` URL.
     pub(super) fn url_or_tls(&mut self, name: &str) -> Option<Uri> {
         self.read(name, http_url)
+    }
+}
+
+/// What a problem shows of a URL: it is logged and exported.
+fn without_credentials(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
+    match rest.rsplit_once('@') {
+        Some((_, rest)) => Cow::Owned(format!("{scheme}://***@{rest}")),
+        None => Cow::Borrowed(text),
     }
 }
 

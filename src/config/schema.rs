@@ -1,6 +1,6 @@
 //! The JSON Schema of the YAML file, from the table of keys: for editors and for validation in CI.
 
-use super::keys::{Form, Key};
+use super::keys::{Form, Key, Reload};
 use schemars::{Schema, json_schema as schema};
 use serde_json::{Map, Value, json};
 
@@ -70,6 +70,10 @@ fn leaf(key: &Key) -> Value {
         }
     };
     value["description"] = json!(key.help);
+    value["x-reload"] = json!(match key.reload() {
+        Reload::Live => "live",
+        Reload::Restart => "restart",
+    });
     if !key.default.is_empty() {
         value["default"] = json!(key.default);
     }
@@ -92,6 +96,8 @@ mod tests {
             }
             let leaf = if place["anyOf"].is_array() { &place["anyOf"][0] } else { place };
             assert_eq!(leaf["description"], key.help, "{}", key.name);
+            let is_live = leaf["x-reload"] == "live";
+            assert_eq!(is_live, key.reload() == Reload::Live, "{}", key.name);
         }
     }
 }

@@ -21,7 +21,7 @@ mod watch;
 mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
-pub use monitor::Monitor;
+pub use monitor::{Monitor, Referred};
 pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
     WindowReport,

@@ -26,6 +26,14 @@ enum Phase {
     Watching { watch: Box<Watch>, origin: Origin },
 }
 
+/// Whether a reference is another than before.
+#[must_use = "what was said of another reference is true no more"]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Referred {
+    AsBefore,
+    Anew,
+}
+
 /// Where the baseline came from.
 #[derive(Debug, Clone, Copy)]
 enum Origin {
@@ -43,6 +51,50 @@ impl Monitor {
             Reference::Learn { rows } => Phase::learning(&settings, rows),
         };
         Self { settings, phase }
+    }
+
+    /// Goes on with other settings. What is watched before and after keeps its open windows, unless
+    /// their lengths change: then all begin anew. A feature that was not watched begins with none.
+    /// While a baseline is learned, other features to watch begin it anew.
+    pub fn retune(&mut self, settings: Settings) {
+        let features_stay = settings.filter == self.settings.filter
+            && settings.max_features == self.settings.max_features;
+        match &mut self.phase {
+            Phase::Learning { needed, .. } if !features_stay => {
+                self.phase = Phase::learning(&settings, *needed);
+            }
+            Phase::Watching { watch, .. }
+                if !features_stay || settings.windows != self.settings.windows =>
+            {
+                watch.refit(&settings, settings.windows == self.settings.windows);
+            }
+            Phase::Learning { .. } | Phase::Watching { .. } => {}
+        }
+        self.settings = settings;
+    }
+
+    /// Compares with `reference` from now on. A baseline with the content of the one in use changes
+    /// nothing, nor does being told to learn where that was done: then only the rows that are still
+    /// needed may differ.
+    pub fn refer(&mut self, reference: Reference) -> Referred {
+        match (&mut self.phase, &reference) {
+            (Phase::Watching { watch, origin: Origin::Given }, Reference::Baseline(baseline))
+                if watch.baseline().hash() == baseline.hash() =>
+            {
+                Referred::AsBefore
+            }
+            (Phase::Watching { origin: Origin::Learned { .. }, .. }, Reference::Learn { .. }) => {
+                Referred::AsBefore
+            }
+            (Phase::Learning { needed, .. }, Reference::Learn { rows }) => {
+                *needed = *rows;
+                Referred::AsBefore
+            }
+            _ => {
+                *self = Self::new(self.settings.clone(), reference);
+                Referred::Anew
+            }
+        }
     }
 
     /// Counts a payload's rows. While learning they become part of the baseline instead.
@@ -132,7 +184,9 @@ impl Monitor {
         match &self.phase {
             Phase::Learning { builder, .. } => builder.features_over_limit(),
             Phase::Watching { watch, origin: Origin::Given } => watch.over_limit(),
-            Phase::Watching { origin: Origin::Learned { over_limit }, .. } => *over_limit,
+            Phase::Watching { watch, origin: Origin::Learned { over_limit } } => {
+                *over_limit + watch.over_limit()
+            }
         }
     }
 

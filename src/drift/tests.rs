@@ -4,6 +4,7 @@ use crate::sketch::{Kind, Role};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+mod retuned;
 mod weather;
 
 fn column(name: &str, cells: &[Cell<'_>]) -> Column {

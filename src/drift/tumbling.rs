@@ -39,6 +39,13 @@ impl Tumbling {
         Self { open: open.collect() }
     }
 
+    /// Whether both have windows of the same lengths.
+    pub fn has_lengths_of(&self, other: &Self) -> bool {
+        let lengths = |tumbling: &Self| tumbling.open.iter().map(|open| open.length_ns).collect();
+        let (mine, its): (Vec<_>, Vec<_>) = (lengths(self), lengths(other));
+        mine == its
+    }
+
     /// The windows that have ended by `now`, finest first, as (level, start, end); each is given once.
     /// After a pause longer than a window only the one that was open is given: those that
     /// followed it saw no call and so hold no rows.

@@ -75,6 +75,25 @@ impl Watch {
         Self { baseline, watched, index, open_rows, over_limit, extra, closed: 0, opened_at }
     }
 
+    /// Watches what `settings` say now. Rows that were counted stay counted; what is watched on keeps
+    /// its windows too, if they stay.
+    pub(super) fn refit(&mut self, settings: &Settings, windows_stay: bool) {
+        let mut next = Self::new(settings, Arc::clone(&self.baseline));
+        let before = self.watched.drain(..).map(|watched| (watched.feature, watched));
+        let mut before: HashMap<usize, Watched> = before.collect();
+        for watched in &mut next.watched {
+            match before.remove(&watched.feature) {
+                Some(before) if windows_stay => *watched = before,
+                Some(before) => watched.total = before.rows_so_far(),
+                None => {}
+            }
+        }
+        if windows_stay {
+            next.open_rows = std::mem::take(&mut self.open_rows);
+        }
+        *self = next;
+    }
+
     pub(super) fn baseline(&self) -> &Arc<Baseline> {
         &self.baseline
     }
@@ -238,6 +257,12 @@ impl Watched {
         if counts.rows() > 0 {
             kept.push_back(Kept { counts, significant_alone: judged.significant_alone });
         }
+    }
+
+    /// Of closed windows and the open one.
+    fn rows_so_far(&self) -> FeatureCounts {
+        let open = self.windows.first().map(|windows| windows.open.counts());
+        open.iter().fold(self.total.clone(), add)
     }
 
     fn view(&self, feature: &BaselineFeature) -> FeatureView {

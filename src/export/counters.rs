@@ -68,7 +68,7 @@ pub enum Loss {
     Rejected,
     /// The receiver refused the request in a way that no retry mends.
     Refused,
-    /// Not delivered before the process ended.
+    /// Not delivered before the exporter ended: with the process, or replaced by a reload.
     Shutdown,
 }
 
@@ -171,7 +171,49 @@ impl Counters {
     }
 }
 
+impl Counters {
+    pub(super) fn listed(&self) -> &[ExporterName] {
+        &self.listed
+    }
+
+    pub(super) fn forget_errors(&self) {
+        self.by_exporter.iter().flatten().for_each(|counts| counts.set_last_error(None));
+        self.buffer.is_failing.store(false, Relaxed);
+        self.buffer.bytes.store(0, Relaxed);
+        self.buffer.limit_bytes.store(0, Relaxed);
+    }
+
+    /// Adds all that `other` has counted.
+    pub(super) fn add(&self, other: &Self) {
+        for exporter in ExporterName::ALL {
+            for signal in Signal::ALL {
+                self.of(exporter, signal).add(other.of(exporter, signal));
+            }
+        }
+        self.buffer.bytes.fetch_add(other.buffer.bytes.load(Relaxed), Relaxed);
+        self.buffer.limit_bytes.fetch_add(other.buffer.limit_bytes.load(Relaxed), Relaxed);
+        self.buffer.is_failing.fetch_or(other.buffer.is_failing.load(Relaxed), Relaxed);
+    }
+}
+
 impl SignalCounters {
+    fn add(&self, other: &Self) {
+        for (sum, more) in self.counts().into_iter().zip(other.counts()) {
+            sum.fetch_add(more.load(Relaxed), Relaxed);
+        }
+        for (status, items) in other.by_status() {
+            self.refused_with(status, items);
+        }
+        if let Some(error) = other.last_error() {
+            self.set_last_error(Some(error));
+        }
+    }
+
+    fn counts(&self) -> impl IntoIterator<Item = &AtomicU64> {
+        let own = [&self.requests_ok, &self.requests_failed, &self.sent, &self.queued, &self.cut];
+        own.into_iter().chain(&self.lost)
+    }
+
     pub fn lose(&self, loss: Loss, items: u64) {
         self.lost[loss as usize].fetch_add(items, Relaxed);
     }

@@ -2,6 +2,7 @@
 
 use super::batch::{Entry, Outbox};
 use super::names::event;
+use crate::config::{Outcome, Rejected, Reloaded};
 use crate::drift::{ReferenceState, Verdict, WindowReport};
 use crate::pipeline::VerdictChange;
 use opentelemetry::logs::{AnyValue, Severity};
@@ -18,8 +19,11 @@ const MAX_EXAMPLES: usize = 10;
 pub struct Events {
     outboxes: Vec<Outbox<Event>>,
     /// What was last said of the reference, so that only a change is.
-    reference: Arc<Mutex<Option<&'static str>>>,
+    reference: Arc<Mutex<Option<Said>>>,
 }
+
+/// The state of the reference, and its hash where there is one.
+type Said = (&'static str, Option<String>);
 
 impl Events {
     /// Exports nothing and counts nothing.
@@ -29,6 +33,12 @@ impl Events {
 
     pub(in crate::export) fn new(outbox: Outbox<Event>) -> Self {
         Self { outboxes: vec![outbox], reference: Arc::default() }
+    }
+
+    /// Says of the reference only what `before` has not said.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        Self { reference: Arc::clone(&before.reference), ..self }
     }
 
     /// For the receivers of both.
@@ -51,10 +61,27 @@ impl Events {
         if self.outboxes.is_empty() {
             return;
         }
-        let state = reference.as_str();
+        let said = match reference {
+            ReferenceState::Learning { .. } => (reference.as_str(), None),
+            ReferenceState::Learned { hash, .. } | ReferenceState::Given { hash, .. } => {
+                (reference.as_str(), Some(hash.clone()))
+            }
+        };
         let mut last = self.reference.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.replace(state) != Some(state) {
+        if last.as_ref() != Some(&said) {
+            *last = Some(said);
             self.queue(&Event::baseline_changed(reference));
+        }
+    }
+
+    /// Queues `taffrail.config.reloaded` or `taffrail.config.rejected`; nothing for a reload that found
+    /// all as it was.
+    pub fn offer_reload(&self, outcome: &Outcome) {
+        match outcome {
+            _ if self.outboxes.is_empty() => {}
+            Outcome::Reloaded(reloaded) if reloaded.unchanged => {}
+            Outcome::Reloaded(reloaded) => self.queue(&Event::config_reloaded(reloaded)),
+            Outcome::Rejected(rejected) => self.queue(&Event::config_rejected(rejected)),
         }
     }
 
@@ -140,6 +167,55 @@ fn examples(report: &WindowReport) -> Vec<&str> {
         }
     }
     ids
+}
+
+impl Event {
+    fn config_reloaded(reloaded: &Reloaded) -> Self {
+        let keys: Vec<_> = reloaded.changed.iter().map(|change| change.key).collect();
+        let waiting = &reloaded.restart_required;
+        let mut body = match keys.len() {
+            0 => "No key of the configuration can be taken over".to_owned(),
+            _ => format!("The configuration was reloaded: {}", keys.join(", ")),
+        };
+        if !waiting.is_empty() {
+            body.push_str("; after a restart: ");
+            body.push_str(&waiting.join(", "));
+        }
+        let changes = reloaded.changed.iter().map(ToString::to_string);
+        Self {
+            name: event::CONFIG_RELOADED,
+            at: reloaded.at.into(),
+            severity: Severity::Info,
+            body,
+            attributes: vec![
+                (event::CONFIG_CAUSE, text(reloaded.cause.as_str())),
+                (event::CONFIG_HASH, text(&reloaded.hash)),
+                (event::CONFIG_CHANGED, changes.map(AnyValue::from).collect()),
+                (event::CONFIG_RESTART_REQUIRED, waiting.iter().map(|key| text(key)).collect()),
+            ],
+        }
+    }
+
+    fn config_rejected(rejected: &Rejected) -> Self {
+        let problems: Vec<_> = rejected.problems.iter().map(ToString::to_string).collect();
+        let told = problems[..problems.len().min(MAX_NAMES)].iter();
+        let first = problems.first().map_or("", String::as_str);
+        let more = if problems.len() > 1 { "; …" } else { "" };
+        Self {
+            name: event::CONFIG_REJECTED,
+            at: rejected.at.into(),
+            severity: Severity::Error,
+            body: format!(
+                "The configuration was rejected, the one before stays in force: {first}{more}"
+            ),
+            attributes: vec![
+                (event::CONFIG_CAUSE, text(rejected.cause.as_str())),
+                (event::CONFIG_HASH, text(&rejected.hash)),
+                (event::CONFIG_PROBLEMS, told.map(|problem| text(problem)).collect()),
+                (event::CONFIG_PROBLEMS_COUNT, count(problems.len() as u64)),
+            ],
+        }
+    }
 }
 
 fn sentence(report: &WindowReport, before: Verdict, names: &[&str], detected: usize) -> String {

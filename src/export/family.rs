@@ -5,12 +5,15 @@ use super::names::Metric;
 use crate::distribution::Distribution;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 /// All points of one metric.
 #[derive(Debug, Clone)]
 pub struct Family {
     pub metric: &'static Metric,
     pub points: Vec<Point>,
+    /// When its sums began to be counted; `None` with the process.
+    pub since: Option<SystemTime>,
 }
 
 #[derive(Debug, Clone)]
@@ -27,15 +30,15 @@ pub type Attribute = (&'static str, Cow<'static, str>);
 #[derive(Debug, Clone)]
 pub enum Value {
     Gauge(f64),
-    /// Monotonic, since the process started.
+    /// Monotonic, see [`Family::since`].
     Counter(u64),
-    /// Since the process started.
+    /// A sum too.
     Histogram(Box<Distribution>),
 }
 
 impl Family {
     pub fn new(metric: &'static Metric) -> Self {
-        Self { metric, points: Vec::new() }
+        Self { metric, points: Vec::new(), since: None }
     }
 
     /// A family of one point without attributes.
@@ -43,6 +46,7 @@ impl Family {
         Self {
             metric,
             points: vec![Point { attributes: Vec::new(), value, exemplars: Vec::new() }],
+            since: None,
         }
     }
 

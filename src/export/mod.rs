@@ -13,6 +13,7 @@ mod counters;
 mod event;
 mod exemplars;
 mod family;
+mod generations;
 mod http;
 pub mod names;
 pub mod otlp;
@@ -27,6 +28,7 @@ pub use counters::{BufferState, Counters, ExporterName, Loss, Signal, SignalCoun
 pub use event::Events;
 pub use exemplars::{Exemplar, Exemplars};
 pub use family::{Attribute, Family, Point, Value};
+pub use generations::Generations;
 pub use http::{Client, SendError};
 pub use resource::Resource;
 pub use visit::Spans;

@@ -65,9 +65,17 @@ pub mod key {
 pub mod event {
     pub const DRIFT_CHANGED: &str = "taffrail.drift.changed";
     pub const BASELINE_CHANGED: &str = "taffrail.baseline.changed";
+    pub const CONFIG_RELOADED: &str = "taffrail.config.reloaded";
+    pub const CONFIG_REJECTED: &str = "taffrail.config.rejected";
 
     pub const BASELINE_ROWS: &str = "taffrail.baseline.rows";
     pub const BASELINE_STATE: &str = "taffrail.baseline.state";
+    pub const CONFIG_CAUSE: &str = "taffrail.config.cause";
+    pub const CONFIG_CHANGED: &str = "taffrail.config.changed";
+    pub const CONFIG_HASH: &str = "taffrail.config.hash";
+    pub const CONFIG_PROBLEMS: &str = "taffrail.config.problems";
+    pub const CONFIG_PROBLEMS_COUNT: &str = "taffrail.config.problems_count";
+    pub const CONFIG_RESTART_REQUIRED: &str = "taffrail.config.restart_required";
     pub const COVERAGE: &str = "taffrail.window.coverage";
     pub const EXAMPLES: &str = "taffrail.window.examples";
     pub const END: &str = "taffrail.window.end";
@@ -233,6 +241,12 @@ mod table {
         ARCHIVE_EXPIRED_FILES = counter("taffrail.archive.expired_files", "{file}", &[], "Files removed to stay under archive.max_bytes.");
         ARCHIVE_ABANDONED_FILES = counter("taffrail.archive.abandoned_files", "{file}", &[], "Files that a killed process had left unfinished, and with them their exchanges; removed at the start.");
         ARCHIVE_HEALTHY = gauge("taffrail.archive.healthy", "", &[], "0 from a failed write until one succeeds.");
+
+        CONFIG_HASH = gauge("taffrail.config.hash", "", &[key::HASH], "1, with the hash of what the file says that is in force: pods that differ here run with another.");
+        CONFIG_LAST_RELOAD = gauge("taffrail.config.last_reload_timestamp", "s", &[], "When something of the configuration last came into force, in seconds since 1970.");
+        CONFIG_HEALTHY = gauge("taffrail.config.healthy", "", &[], "0 from a rejected configuration until one is taken.");
+        CONFIG_RESTART_REQUIRED = gauge("taffrail.config.restart_required", "{key}", &[], "Keys whose new value waits for a restart.");
+        CONFIG_RELOADS = counter("taffrail.config.reloads", "{reload}", &[key::OUTCOME], "Reloads of the configuration: reloaded, unchanged or rejected.");
 
         EXPORT_REQUESTS = counter("taffrail.export.requests", "{request}", &[key::EXPORTER, key::SIGNAL, key::OUTCOME], "Attempts to hand telemetry over: ok or failed.");
         EXPORT_SENT = counter("taffrail.export.sent", "{item}", EXPORT, "Spans, events and metric points that were accepted.");

@@ -11,14 +11,27 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
     attributes: BTreeMap<String, String>,
+    /// Of this process, where the configuration has no other.
+    instance_id: String,
 }
 
 impl Resource {
     /// The instance id is new with each process, unless the configuration gives one.
     pub fn new(export: &config::Export, model: &config::Model) -> Self {
-        let mut resource = Self { attributes: sdk_attributes() };
+        Self::of_instance(Uuid::now_v7().to_string(), export, model)
+    }
+
+    /// Of the same process, whose configuration has changed.
+    #[must_use]
+    pub fn again(&self, export: &config::Export, model: &config::Model) -> Self {
+        Self::of_instance(self.instance_id.clone(), export, model)
+    }
+
+    fn of_instance(instance_id: String, export: &config::Export, model: &config::Model) -> Self {
+        let mut resource = Self { attributes: sdk_attributes(), instance_id };
         resource.set("service.name", &export.service_name);
-        resource.set("service.instance.id", &Uuid::now_v7().to_string());
+        let instance_id = resource.instance_id.clone();
+        resource.set("service.instance.id", &instance_id);
         resource.set("service.version", env!("CARGO_PKG_VERSION"));
         for (name, value) in &export.resource {
             resource.set(name, value);
@@ -31,7 +44,7 @@ impl Resource {
     #[cfg(test)]
     pub(crate) fn of(attributes: &[(&str, &str)]) -> Self {
         let owned = attributes.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Self { attributes: owned.collect() }
+        Self { attributes: owned.collect(), instance_id: String::new() }
     }
 
     fn set(&mut self, name: &str, value: &str) {

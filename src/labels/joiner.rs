@@ -132,6 +132,15 @@ impl Joiner {
         }
     }
 
+    /// Goes on with other settings. Windows of another length begin anew; what waits is bounded by the
+    /// new settings from the next call on.
+    pub fn retune(&mut self, settings: Settings) {
+        if settings.window != self.settings.window {
+            self.scores.windows = Windows::new(settings.window, settings.max_windows);
+        }
+        self.settings = settings;
+    }
+
     /// Takes the prediction for row `row` of the `rows` of request `id`, made at `at`. A null or NaN is no
     /// prediction. A row that is predicted again, as when a client retries, counts once, as last said.
     pub fn predicted(&mut self, id: &str, row: usize, rows: usize, cell: Cell<'_>, at: Timestamp) {

@@ -13,27 +13,24 @@ const RISE: f64 = 1.25;
 
 pub struct CpuBudget {
     rate: Arc<SampleRate>,
-    /// What the configuration allows at most, in [0, 1].
-    configured: f64,
-    /// Cores.
-    budget: f64,
     measured_at: Instant,
     used: Duration,
 }
 
 impl CpuBudget {
-    pub fn new(rate: Arc<SampleRate>, configured: f64, budget: f64) -> Self {
-        Self { rate, configured, budget, measured_at: Instant::now(), used: Duration::ZERO }
+    pub fn new(rate: Arc<SampleRate>) -> Self {
+        Self { rate, measured_at: Instant::now(), used: Duration::ZERO }
     }
 
-    /// To be called from the thread that is measured.
-    pub fn adjust(&mut self) {
+    /// To be called from the thread that is measured. `configured` is the highest rate there may be,
+    /// in [0, 1]; `budget` is in cores.
+    pub fn adjust(&mut self, configured: f64, budget: f64) {
         let now = Instant::now();
         let used = thread_cpu_time();
         let elapsed = now.duration_since(self.measured_at).as_secs_f64();
         let cores = used.saturating_sub(self.used).as_secs_f64() / elapsed.max(1e-3);
         (self.measured_at, self.used) = (now, used);
-        self.rate.set(next_rate(self.rate.get(), self.configured, cores, self.budget));
+        self.rate.set(next_rate(self.rate.get(), configured, cores, budget));
     }
 }
 
@@ -41,7 +38,9 @@ fn next_rate(rate: f64, configured: f64, cores: f64, budget: f64) -> f64 {
     if cores > budget {
         return (rate * budget / cores).max(LEAST).min(configured);
     }
-    if cores < CALM * budget { (rate * RISE).min(configured) } else { rate }
+    // From 0 it has to rise too, where the configuration has just been changed from that.
+    let rate = if cores < CALM * budget { (rate * RISE).max(LEAST) } else { rate };
+    rate.min(configured)
 }
 
 fn thread_cpu_time() -> Duration {
@@ -72,6 +71,12 @@ mod tests {
     #[test]
     fn near_the_budget_the_rate_stays() {
         assert!((next_rate(0.3, 1.0, 0.19, 0.2) - 0.3).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_rate_over_a_new_configuration_falls_to_it_and_from_zero_it_rises() {
+        assert!((next_rate(1.0, 0.25, 0.19, 0.2) - 0.25).abs() < 1e-12);
+        assert!((next_rate(0.0, 1.0, 0.01, 0.2) - LEAST).abs() < 1e-12);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! snapshot and never the lock. Serving threads know neither.
 
 use super::snapshot::Snapshot;
-use super::watch::{VerdictChange, Watch};
+use super::watch::{Retune, VerdictChange, Watch};
 use crate::archive::{self, Entry};
 use crate::capture::{Counters, RouteTable};
 use arc_swap::ArcSwap;
@@ -71,6 +71,24 @@ impl Hub {
         (self.outlets.on_entry)(&entry);
         if let Some(archive) = &self.outlets.archive {
             archive.offer(entry);
+        }
+    }
+
+    /// Goes on as `retune` says, and publishes what is left of what was known. Waits for a batch.
+    pub fn retune(&self, retune: Retune, now: Timestamp) {
+        let totals = self.counters.totals();
+        let snapshot = {
+            let mut watch = self.watch();
+            watch.retune(retune, now, totals);
+            watch.snapshot()
+        };
+        self.publish(snapshot);
+    }
+
+    /// Other bounds for the archive, if there is one.
+    pub fn bound_archive(&self, bounds: archive::Bounds) {
+        if let Some(archive) = &self.outlets.archive {
+            archive.keep_within(bounds);
         }
     }
 

@@ -39,6 +39,16 @@ impl KeptWindows {
         }
     }
 
+    pub(super) fn retain(&mut self, keeps: impl Fn(&WindowReport) -> bool) {
+        self.windows.retain(|report| keeps(report));
+        self.reports = self.windows.iter().map(|report| report.features.len()).sum();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.windows.clear();
+        self.reports = 0;
+    }
+
     pub(super) fn oldest_first(&self) -> VecDeque<Arc<WindowReport>> {
         self.windows.clone()
     }

@@ -11,8 +11,8 @@ mod worker;
 pub use budget::CpuBudget;
 pub use hub::{Hub, Outlet, Outlets};
 pub use snapshot::{Problem, Snapshot};
-pub use watch::{VerdictChange, Watch};
-pub use worker::{Decode, MakeDecode, Worker, every_dialect};
+pub use watch::{Retune, VerdictChange, Watch};
+pub use worker::{Decode, MakeDecode, Tuning, Worker, every_dialect};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use crate::archive;
 use crate::drift::{FeatureView, ReferenceState, WindowReport};
 use crate::labels;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -16,6 +17,8 @@ pub struct Snapshot {
     pub reference: ReferenceState,
     /// Every watched feature, inputs first, in the order first seen.
     pub features: Vec<FeatureView>,
+    /// When their rows began to be counted: with the baseline in use, or `None` with the process.
+    pub counted_since: Option<Timestamp>,
     /// Features that were seen but are over `features.max`, and so not watched.
     pub features_over_limit: u64,
     /// Features that requests carry and the baseline does not have: counted, not judged.

@@ -79,9 +79,11 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
 }
 
 fn run_to_the_end(queue: &Arc<Queue>, hub: &Arc<Hub>, make_decode: MakeDecode) {
-    let budget = CpuBudget::new(Arc::new(SampleRate::new(1.0)), 1.0, 1.0);
+    let budget = CpuBudget::new(Arc::new(SampleRate::new(1.0)));
+    let tuning = Tuning { decode: make_decode, sample: 1.0, cpu_budget: 1.0 };
+    let tuning = Arc::new(ArcSwap::from_pointee(tuning));
     let pulse = Pulses::default().add("analysis", Duration::MAX);
-    Worker::new(Arc::clone(queue), Arc::clone(hub), make_decode, budget, usize::MAX, pulse)
+    Worker::new(Arc::clone(queue), Arc::clone(hub), tuning, budget, usize::MAX, pulse)
         .run(&AtomicBool::new(true));
 }
 
@@ -136,4 +138,60 @@ fn a_malformed_payload_is_counted_and_handed_on() {
     run_to_the_end(&queue, &hub, every_dialect(decode::Settings::default()));
     assert_eq!(published.load().problems.len(), 1);
     assert_eq!(handed_on.load(Ordering::Relaxed), 1);
+}
+
+/// A watch over `f` against rows around `middle`, and what makes it go on with others.
+fn retune(windows: &[u64], middle: f64) -> Retune {
+    let mut column = crate::decode::Column::new("f");
+    (0..200).for_each(|n| column.push_number(middle + f64::from(n % 10)));
+    let mut rows = crate::decode::Rows::new();
+    rows.push(column);
+    let mut builder = drift::BaselineBuilder::new(drift::BaselineSettings::default());
+    builder.observe(crate::sketch::Role::Input, &rows);
+    let names = windows.iter().map(|seconds| format!("{seconds}s").into());
+    Retune {
+        drift: drift::Settings { windows: names.collect(), ..drift::Settings::default() },
+        windows: windows.iter().map(|seconds| Duration::from_secs(*seconds)).collect(),
+        labels: labels::Settings::default(),
+        reference: drift::Reference::Baseline(Arc::new(builder.finish().unwrap())),
+    }
+}
+
+#[test]
+fn windows_that_begin_anew_cover_what_came_since_and_old_verdicts_go() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let totals =
+        |kept, sampled_out| crate::capture::Totals { kept, sampled_out, ..Default::default() };
+    let Retune { drift, windows, labels, reference } = retune(&[10, 60], 0.0);
+    let mut watch = Watch::new(
+        "risk".into(),
+        "1".into(),
+        drift::Monitor::new(drift, reference),
+        drift::Tumbling::new(&windows, at(0)),
+        labels::Joiner::new(labels),
+        usize::MAX,
+    );
+    watch.advance(at(60), totals(10, 30));
+    let told = |watch: &Watch| {
+        let windows = watch.snapshot().windows;
+        windows
+            .iter()
+            .map(|report| (report.window.to_string(), report.coverage))
+            .collect::<Vec<_>>()
+    };
+    let first = [("10s".to_owned(), 0.25), ("60s".to_owned(), 0.25)];
+    assert_eq!(told(&watch), first);
+    // The same again is no change.
+    watch.retune(retune(&[10, 60], 0.0), at(61), totals(10, 40));
+    assert_eq!(told(&watch), first);
+    // Of other lengths: what was said of those that stay is still true.
+    watch.retune(retune(&[10, 30], 0.0), at(62), totals(10, 40));
+    assert_eq!(told(&watch), first[..1]);
+    watch.advance(at(90), totals(20, 50));
+    assert_eq!(told(&watch)[1..], [("10s".to_owned(), 0.5), ("30s".to_owned(), 0.5)]);
+    // Another baseline: nothing is.
+    watch.retune(retune(&[10, 30], 5.0), at(91), totals(100, 50));
+    assert_eq!(told(&watch), []);
+    watch.advance(at(100), totals(110, 50));
+    assert_eq!(told(&watch), [("10s".to_owned(), 1.0)]);
 }

@@ -7,11 +7,14 @@ use super::kept::KeptWindows;
 use super::snapshot::{Problem, Snapshot};
 use crate::capture::Totals;
 use crate::decode::{Decoded, Rows};
-use crate::drift::{Monitor, ReferenceState, Tumbling, Verdict, WindowReport, WindowSpan};
+use crate::drift::{
+    self, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WindowReport, WindowSpan,
+};
 use crate::labels::{self, Joined, Joiner, Label};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One is kept for each bin of each feature: a longer id of a client's own is no example.
 const MAX_EXAMPLE_ID_BYTES: usize = 128;
@@ -26,6 +29,7 @@ pub struct Watch {
     opened: BTreeMap<usize, Totals>,
     last_verdicts: BTreeMap<Arc<str>, Verdict>,
     windows: KeptWindows,
+    counted_since: Option<Timestamp>,
     decoded_exchanges: u64,
     input_rows: u64,
     output_rows: u64,
@@ -40,6 +44,16 @@ pub struct VerdictChange {
     pub report: Arc<WindowReport>,
     /// What the window was compared with.
     pub reference: ReferenceState,
+}
+
+/// What a watch is to go on with.
+#[derive(Debug, Clone)]
+pub struct Retune {
+    pub drift: drift::Settings,
+    /// Lengths of windows, ascending.
+    pub windows: Vec<Duration>,
+    pub labels: labels::Settings,
+    pub reference: Reference,
 }
 
 impl Watch {
@@ -60,10 +74,35 @@ impl Watch {
             opened: BTreeMap::new(),
             last_verdicts: BTreeMap::new(),
             windows: KeptWindows::new(max_verdicts),
+            counted_since: None,
             decoded_exchanges: 0,
             input_rows: 0,
             output_rows: 0,
             problems: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over other settings. With windows of other lengths all windows begin anew, and with another
+    /// baseline what was said of the one before is forgotten too: it is true no more.
+    pub fn retune(&mut self, retune: Retune, now: Timestamp, totals: Totals) {
+        let tumbling = Tumbling::new(&retune.windows, now);
+        let lengths_stay = tumbling.has_lengths_of(&self.tumbling);
+        let names = retune.drift.windows.clone();
+        self.joiner.retune(retune.labels);
+        self.monitor.retune(retune.drift);
+        let reference = self.monitor.refer(retune.reference);
+        if !lengths_stay {
+            self.tumbling = tumbling;
+            self.windows.retain(|report| names.contains(&report.window));
+            self.last_verdicts.retain(|window, _| names.contains(window));
+        }
+        if reference == Referred::Anew {
+            self.windows.clear();
+            self.last_verdicts.clear();
+            self.counted_since = Some(now);
+        }
+        if !lengths_stay || reference == Referred::Anew {
+            self.opened = (0..names.len()).map(|level| (level, totals)).collect();
         }
     }
 
@@ -135,6 +174,7 @@ impl Watch {
             model_version: Arc::clone(&self.model_version),
             reference: self.monitor.reference_state(),
             features: self.monitor.views(),
+            counted_since: self.counted_since,
             features_over_limit: self.monitor.features_over_limit(),
             extra_features: self.monitor.extra_features(),
             windows: self.windows.oldest_first(),

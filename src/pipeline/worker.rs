@@ -10,6 +10,7 @@ use crate::archive::Entry;
 use crate::capture::{CapturedBody, Exchange, Message, Queue};
 use crate::decode::{self, Decoded, Decoder, Dialect, Part, Payload};
 use crate::pulse::Pulse;
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use jiff::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +25,16 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// Reads one exchange's payloads. Made anew after a panic, so no half-changed state is used again.
 pub type Decode = Box<dyn FnMut(&Payload<'_>, &mut Decoded) + Send>;
-pub type MakeDecode = Box<dyn Fn() -> Decode + Send>;
+pub type MakeDecode = Box<dyn Fn() -> Decode + Send + Sync>;
+
+/// What a worker goes by, and follows from one batch to the next; swapped whole.
+pub struct Tuning {
+    pub decode: MakeDecode,
+    /// The highest share of exchanges to keep, in [0, 1].
+    pub sample: f64,
+    /// Cores.
+    pub cpu_budget: f64,
+}
 
 /// The decoders of [`crate::decode`].
 pub fn every_dialect(settings: decode::Settings) -> MakeDecode {
@@ -37,7 +47,8 @@ pub fn every_dialect(settings: decode::Settings) -> MakeDecode {
 pub struct Worker {
     queue: Arc<Queue>,
     hub: Arc<Hub>,
-    make_decode: MakeDecode,
+    tuning: Arc<ArcSwap<Tuning>>,
+    tuned_by: Arc<Tuning>,
     decode: Decode,
     budget: CpuBudget,
     /// Payload that is decoded at a time; one exchange may be more.
@@ -55,13 +66,14 @@ impl Worker {
     pub fn new(
         queue: Arc<Queue>,
         hub: Arc<Hub>,
-        make_decode: MakeDecode,
+        tuning: Arc<ArcSwap<Tuning>>,
         budget: CpuBudget,
         batch_bytes: usize,
         pulse: Pulse,
     ) -> Self {
-        let (decode, last_tick) = (make_decode(), Instant::now());
-        Self { queue, hub, make_decode, decode, budget, batch_bytes, pulse, last_tick }
+        let tuned_by = tuning.load_full();
+        let (decode, last_tick) = ((tuned_by.decode)(), Instant::now());
+        Self { queue, hub, tuning, tuned_by, decode, budget, batch_bytes, pulse, last_tick }
     }
 
     /// Until `stop` is set and the queue is empty.
@@ -78,14 +90,23 @@ impl Worker {
                 }
                 self.queue.wait(NAP);
             }
+            self.follow();
             self.work_through(&mut batch);
             if self.last_tick.elapsed() >= TICK {
                 self.last_tick = Instant::now();
-                self.budget.adjust();
+                self.budget.adjust(self.tuned_by.sample, self.tuned_by.cpu_budget);
                 self.hub.tick(Timestamp::now());
             }
         }
         self.hub.tick(Timestamp::now());
+    }
+
+    fn follow(&mut self) {
+        let tuning = self.tuning.load();
+        if !Arc::ptr_eq(&tuning, &self.tuned_by) {
+            self.tuned_by = Arc::clone(&tuning);
+            self.decode = (tuning.decode)();
+        }
     }
 
     #[expect(clippy::vec_box, reason = "the queue hands over boxes, which go on as they are")]
@@ -115,7 +136,7 @@ impl Worker {
             decode_exchange(&mut self.decode, &exchange, &mut decoded);
         }));
         if outcome.is_err() {
-            self.decode = (self.make_decode)();
+            self.decode = (self.tuned_by.decode)();
             self.hub.watch().count_problem("decoder_panic");
             decoded = Decoded::default();
         }

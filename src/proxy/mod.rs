@@ -27,4 +27,4 @@ pub mod upstream;
 
 pub use bind::bind;
 pub use limit::Connections;
-pub use thread::{Shutdown, Thread};
+pub use thread::{Live, Shutdown, Thread};

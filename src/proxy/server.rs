@@ -8,6 +8,7 @@ use super::io::Io;
 use super::limit::Place;
 use super::reply;
 use super::service::exchanges;
+use super::thread::Live;
 use super::tls::{self, Accepted, Acceptor, TlsError};
 use super::upstream::Upstream;
 use crate::capture::Fault;
@@ -15,6 +16,7 @@ use crate::config;
 use crate::tap::Tap;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
+use std::cell::{Cell, RefCell};
 use std::future::{Future as _, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
@@ -33,8 +35,9 @@ pub(super) struct Server {
     pub(super) upstream: Rc<Upstream>,
     pub(super) tap: Rc<Tap>,
     pub(super) drain: Rc<Drain>,
-    http1: Settings,
-    http2: h2::Server,
+    /// Of connections that begin now; one under way keeps those it began with.
+    http1: Cell<Settings>,
+    http2: RefCell<Rc<h2::Server>>,
     acceptor: Option<Acceptor>,
 }
 
@@ -46,13 +49,17 @@ impl Server {
         tap: Rc<Tap>,
         drain: Rc<Drain>,
     ) -> Self {
-        let limits = h1::Limits { fields: client.max_headers, bytes: client.max_header_bytes };
-        let http1 = Settings {
-            limits,
-            header_timeout: client.header_timeout,
-            idle_timeout: client.idle_timeout,
-        };
-        Self { upstream, tap, drain, http1, http2: h2::Server::new(client), acceptor }
+        let http1 = Cell::new(settings(client));
+        let http2 = RefCell::new(Rc::new(h2::Server::new(client)));
+        Self { upstream, tap, drain, http1, http2, acceptor }
+    }
+
+    /// Takes over what may change while the thread serves.
+    pub(super) fn follow(&self, live: &Live) {
+        self.http1.set(settings(&live.client));
+        self.http2.replace(Rc::new(h2::Server::new(&live.client)));
+        self.upstream.follow(&live.upstream);
+        self.tap.follow(live.tap.clone(), live.tracing);
     }
 
     /// Serves exchanges until the client leaves or the drain ends the connection.
@@ -75,12 +82,14 @@ impl Server {
                 let service = ServiceBuilder::new()
                     .map_request(|request: Request<ClientBody>| request.map(Asked::Http1))
                     .service(exchanges(Rc::clone(&self)));
-                h1::serve(io, input, service, refuse, &self.http1, &member).await;
+                let settings = self.http1.get();
+                h1::serve(io, input, service, refuse, &settings, &member).await;
             }
             Some(Protocol::Http2) => {
                 let service = exchanges(Rc::clone(&self));
+                let http2 = Rc::clone(&self.http2.borrow());
                 // Boxed, as connections of HTTP/1 would else carry room for it.
-                Box::pin(self.http2.serve(io, input, service, refuse, &member)).await;
+                Box::pin(http2.serve(io, input, service, refuse, &member)).await;
             }
         }
     }
@@ -91,7 +100,7 @@ impl Server {
             return Some((Io::from(stream), tls::Protocol::Unsaid));
         };
         // Boxed, as connections without it would else carry room for it.
-        let mut shaking = Box::pin(acceptor.accept(stream, self.http1.header_timeout));
+        let mut shaking = Box::pin(acceptor.accept(stream, self.http1.get().header_timeout));
         let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
             Poll::Pending if member.is_closing() => Poll::Ready(None),
             polled => polled.map(Some),
@@ -136,7 +145,7 @@ impl Server {
 
     /// `None` if the client leaves, or waits for too long, before it can be told.
     async fn protocol(&self, io: &Io, input: &mut BytesMut, member: &Member) -> Option<Protocol> {
-        member.arm(self.http1.header_timeout);
+        member.arm(self.http1.get().header_timeout);
         let told = poll_fn(|cx| {
             loop {
                 let known = input.len().min(PREFACE.len());
@@ -166,6 +175,14 @@ impl Server {
         let told = told.await;
         member.disarm();
         told
+    }
+}
+
+fn settings(client: &config::Client) -> Settings {
+    Settings {
+        limits: h1::Limits { fields: client.max_headers, bytes: client.max_header_bytes },
+        header_timeout: client.header_timeout,
+        idle_timeout: client.idle_timeout,
     }
 }
 

@@ -5,7 +5,7 @@ use super::limit::Connections;
 use super::server::Server;
 use super::tls::{Acceptor, Connector};
 use super::upstream::Upstream;
-use crate::capture::{Queue, RouteTable};
+use crate::capture::{Queue, Room, RouteTable};
 use crate::config;
 use crate::latency::Recorder;
 use crate::pulse::Pulse;
@@ -37,11 +37,22 @@ pub enum Shutdown {
     },
 }
 
+/// What a serving thread goes by, and follows while it serves. Of `upstream` only what does not say
+/// where that is: the connections there stay.
+#[derive(Debug, Clone)]
+pub struct Live {
+    pub client: config::Client,
+    pub upstream: config::Upstream,
+    pub tap: Settings,
+    pub tracing: Tracing,
+}
+
 /// All that one serving thread is made of.
 pub struct Thread {
     pub listener: std::net::TcpListener,
-    pub client: config::Client,
-    pub upstream: config::Upstream,
+    /// A change holds for exchanges that begin after it, and of `client` for connections that do. A
+    /// sender that is gone changes nothing any more.
+    pub live: watch::Receiver<Live>,
     /// Where clients speak TLS.
     pub acceptor: Option<Acceptor>,
     /// Where the upstream speaks TLS.
@@ -49,10 +60,10 @@ pub struct Thread {
     /// Shared by all threads of the process.
     pub connections: Arc<Connections>,
     pub routes: Arc<RouteTable>,
-    pub tap: Settings,
     pub queue: Arc<Queue>,
+    /// Shared by all threads of the process.
+    pub room: Arc<Room>,
     pub recorder: Recorder,
-    pub tracing: Tracing,
     pub pulse: Pulse,
     /// A sender that is gone before it said `Closing` counts as closing at once.
     pub shutdown: watch::Receiver<Shutdown>,
@@ -65,26 +76,29 @@ impl Thread {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default())?;
-        let Self { listener, client, upstream, acceptor, connector, connections, .. } = self;
-        let Self { routes, tap, queue, recorder, tracing, pulse, shutdown, .. } = self;
-        let tap = Rc::new(Tap::new(tap, routes, queue, recorder, tracing));
+        let Self { listener, mut live, acceptor, connector, connections, .. } = self;
+        let Self { routes, queue, room, recorder, pulse, shutdown, .. } = self;
+        let Live { client, upstream, tap, tracing } = live.borrow_and_update().clone();
+        let tap = Rc::new(Tap::new(tap, routes, queue, room, recorder, tracing));
         let upstream = Rc::new(Upstream::new(upstream, connector));
         let server = Server::new(&client, acceptor, upstream, tap, Rc::new(Drain::new()));
-        runtime.block_on(run(Rc::new(server), listener, connections, pulse, shutdown))
+        let doors = (listener, connections, pulse);
+        runtime.block_on(run(Rc::new(server), doors, live, shutdown))
     }
 }
 
 async fn run(
     server: Rc<Server>,
-    listener: std::net::TcpListener,
-    connections: Arc<Connections>,
-    pulse: Pulse,
+    (listener, connections, pulse): (std::net::TcpListener, Arc<Connections>, Pulse),
+    live: watch::Receiver<Live>,
     mut shutdown: watch::Receiver<Shutdown>,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    let accepting = tokio::task::spawn_local(accept(Rc::clone(&server), listener, connections));
+    let accepting = accept(Rc::clone(&server), listener, connections, live.clone());
+    let accepting = tokio::task::spawn_local(accepting);
     let ticking = tokio::task::spawn_local(tick(Rc::clone(&server), pulse));
+    let following = tokio::task::spawn_local(follow(Rc::clone(&server), live));
     let mut deadline = drain(&server, &mut shutdown).await;
     accepting.abort();
     // The listening socket is closed once the task is gone, and only then do new clients go elsewhere.
@@ -98,6 +112,7 @@ async fn run(
         }
     }
     ticking.abort();
+    following.abort();
     Ok(())
 }
 
@@ -126,11 +141,20 @@ async fn closing(shutdown: &mut watch::Receiver<Shutdown>) -> Instant {
     std::future::pending().await
 }
 
-async fn accept(server: Rc<Server>, listener: TcpListener, connections: Arc<Connections>) {
+async fn accept(
+    server: Rc<Server>,
+    listener: TcpListener,
+    connections: Arc<Connections>,
+    mut live: watch::Receiver<Live>,
+) {
     let refusals = Arc::new(Connections::new(MOST_REFUSALS));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                // Whoever connects after a change was told of may count on it.
+                if live.has_changed().unwrap_or(false) {
+                    server.follow(&live.borrow_and_update());
+                }
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,
@@ -155,6 +179,12 @@ async fn accept(server: Rc<Server>, listener: TcpListener, connections: Arc<Conn
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+async fn follow(server: Rc<Server>, mut live: watch::Receiver<Live>) {
+    while live.changed().await.is_ok() {
+        server.follow(&live.borrow_and_update());
     }
 }
 

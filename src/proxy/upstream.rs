@@ -29,7 +29,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 pub(super) struct Upstream {
-    config: config::Upstream,
+    authority: Authority,
+    base_path: PathAndQuery,
+    terms: Cell<Terms>,
     address: Address,
     connector: Option<Connector>,
     host: HeaderValue,
@@ -40,6 +42,30 @@ pub(super) struct Upstream {
     shared: RefCell<Option<Shared>>,
     /// Held while that connection is being made, so that a burst makes one.
     connecting: Mutex<()>,
+}
+
+/// What may change while the thread serves; each exchange reads it where it needs it.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    protocol: config::UpstreamProtocol,
+    connect_timeout: Duration,
+    response_timeout: Option<Duration>,
+    request_timeout: Option<Duration>,
+    idle_timeout: Duration,
+    max_connection_age: Option<Duration>,
+}
+
+impl Terms {
+    fn of(config: &config::Upstream) -> Self {
+        Self {
+            protocol: config.protocol,
+            connect_timeout: config.connect_timeout,
+            response_timeout: config.response_timeout,
+            request_timeout: config.request_timeout,
+            idle_timeout: config.idle_timeout,
+            max_connection_age: config.max_connection_age,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,26 +107,32 @@ impl<E: Into<UpstreamError>> From<E> for NoAnswer {
 impl Upstream {
     pub(super) fn new(config: config::Upstream, connector: Option<Connector>) -> Self {
         let host = HeaderValue::from_str(config.authority.as_str());
-        let limits = pool::Limits {
-            connections: config.max_idle_connections,
-            idle: config.idle_timeout,
-            age: config.max_connection_age,
-        };
         Self {
             address: Address::of(&config.authority),
             connector,
             // An authority is made of characters that a header may carry.
             host: host.unwrap_or_else(|_| HeaderValue::from_static("upstream")),
-            pool: Rc::new(Pool::new(limits)),
+            pool: Rc::new(Pool::new(pool::Limits::of(&config))),
             learned: Cell::new(Learned::Nothing),
             shared: RefCell::new(None),
             connecting: Mutex::new(()),
-            config,
+            terms: Cell::new(Terms::of(&config)),
+            authority: config.authority,
+            base_path: config.base_path,
         }
     }
 
+    /// Takes over what may change. Where the upstream is stays as it was.
+    pub(super) fn follow(&self, config: &config::Upstream) {
+        let terms = Terms::of(config);
+        if self.terms.replace(terms).protocol != terms.protocol {
+            self.learned.set(Learned::Nothing);
+        }
+        self.pool.limit_to(pool::Limits::of(config));
+    }
+
     pub(super) fn authority(&self) -> &Authority {
-        &self.config.authority
+        &self.authority
     }
 
     pub(super) fn host(&self) -> &HeaderValue {
@@ -108,11 +140,11 @@ impl Upstream {
     }
 
     pub(super) fn base_path(&self) -> &PathAndQuery {
-        &self.config.base_path
+        &self.base_path
     }
 
     pub(super) fn request_timeout(&self) -> Option<Duration> {
-        self.config.request_timeout
+        self.terms.get().request_timeout
     }
 
     pub(super) fn scheme(&self) -> Scheme {
@@ -120,7 +152,7 @@ impl Upstream {
     }
 
     pub(super) fn protocol_for(&self, came_over: Version) -> Protocol {
-        match (self.config.protocol, self.learned.get()) {
+        match (self.terms.get().protocol, self.learned.get()) {
             (config::UpstreamProtocol::H2c, _) => Protocol::Http2,
             (config::UpstreamProtocol::Auto, Learned::Only(protocol)) => protocol,
             (config::UpstreamProtocol::Auto, _) if came_over == Version::HTTP_2 => Protocol::Http2,
@@ -133,11 +165,11 @@ impl Upstream {
     /// Lets go of connections that were idle for too long, or are too old; for about once a second.
     pub(super) fn tick(&self, now: Instant) {
         self.pool.tick(now);
-        let config = &self.config;
+        let terms = self.terms.get();
         let is_over = |shared: &mut Shared| {
             let since = |then| now.saturating_duration_since(then);
-            since(shared.used) >= config.idle_timeout
-                || config.max_connection_age.is_some_and(|age| since(shared.opened) >= age)
+            since(shared.used) >= terms.idle_timeout
+                || terms.max_connection_age.is_some_and(|age| since(shared.opened) >= age)
         };
         // Streams that are open on it end as they would; then hyper closes it.
         drop(self.shared.borrow_mut().take_if(is_over));
@@ -317,22 +349,22 @@ impl Upstream {
     }
 
     fn is_learning(&self) -> bool {
-        self.config.protocol == config::UpstreamProtocol::Auto
+        self.terms.get().protocol == config::UpstreamProtocol::Auto
     }
 
     fn way(&self) -> Way<'_> {
-        let limit = self.config.connect_timeout;
+        let limit = self.terms.get().connect_timeout;
         Way { address: &self.address, connector: self.connector.as_ref(), limit }
     }
 
     async fn within_connect<T>(&self, done: impl Future<Output = T>) -> Result<T, UpstreamError> {
-        let limit = self.config.connect_timeout;
+        let limit = self.terms.get().connect_timeout;
         let done = tokio::time::timeout(limit, done).await;
         done.map_err(|_| UpstreamError::ConnectTimeout(limit))
     }
 
     async fn within_limit<T>(&self, sent: impl Future<Output = T>) -> Result<T, UpstreamError> {
-        match self.config.response_timeout {
+        match self.terms.get().response_timeout {
             None => Ok(sent.await),
             Some(limit) => tokio::time::timeout(limit, sent)
                 .await

@@ -17,20 +17,22 @@ pub use open::OpenExchange;
 pub use sample::Settings;
 pub use trace::Tracing;
 
-use crate::capture::{Fault, Queue, RouteId, RouteTable, Timing};
+use crate::capture::{Fault, Queue, Room, RouteId, RouteTable, Timing};
 use crate::latency::{Observation, Outcome, Recorder};
 use http::{Method, StatusCode};
 use identity::RequestIds;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// What every exchange of one serving thread shares.
 pub struct Tap {
-    settings: Settings,
+    settings: RefCell<Settings>,
     routes: Arc<RouteTable>,
     queue: Arc<Queue>,
+    /// For bodies of all exchanges under way; one for which there is none is counted, not kept.
+    room: Arc<Room>,
     recorder: RefCell<Recorder>,
-    tracing: Tracing,
+    tracing: Cell<Tracing>,
     ids: RequestIds,
 }
 
@@ -39,11 +41,19 @@ impl Tap {
         settings: Settings,
         routes: Arc<RouteTable>,
         queue: Arc<Queue>,
+        room: Arc<Room>,
         recorder: Recorder,
         tracing: Tracing,
     ) -> Self {
         let recorder = RefCell::new(recorder);
-        Self { settings, routes, queue, recorder, tracing, ids: RequestIds::default() }
+        let (settings, tracing) = (RefCell::new(settings), Cell::new(tracing));
+        Self { settings, routes, queue, room, recorder, tracing, ids: RequestIds::default() }
+    }
+
+    /// For exchanges that begin from now on.
+    pub fn follow(&self, settings: Settings, tracing: Tracing) {
+        self.settings.replace(settings);
+        self.tracing.set(tracing);
     }
 
     /// Hands latency over to the collector; for about once a second.

@@ -4,9 +4,9 @@
 use super::identity::X_REQUEST_ID;
 use super::sample::unpinned;
 use super::trace::passing;
-use super::{Settings, Side, Tap};
+use super::{Side, Tap};
 use crate::capture::{
-    BodyEnd, CapturedBody, Exchange, Fault, Message, RequestId, RouteId, Timing, Trace,
+    BodyEnd, CapturedBody, Exchange, Fault, Message, RequestId, Room, RouteId, Timing, Trace,
 };
 use crate::latency::{Observation, Outcome};
 use bytes::Bytes;
@@ -27,6 +27,8 @@ pub struct OpenExchange {
     route: RouteId,
     method: Method,
     id: RequestId,
+    /// Kept of each body. As of its beginning: a limit that rose half-way would leave a gap.
+    max_body_bytes: usize,
     progress: RefCell<Progress>,
 }
 
@@ -64,7 +66,7 @@ impl Tap {
     pub fn open<B>(self: &Rc<Self>, request: &mut Request<B>) -> Rc<OpenExchange> {
         let started = Instant::now();
         let id = self.ids.identify(request.headers_mut());
-        let trace = self.tracing.continue_in(request.headers_mut());
+        let trace = self.tracing.get().continue_in(request.headers_mut());
         let route = self.routes.classify(request.uri().path());
         let kept = self.sample(request, &id, route, trace);
         self.recorder.borrow().request_started();
@@ -74,6 +76,7 @@ impl Tap {
             route,
             method: request.method().clone(),
             id,
+            max_body_bytes: self.settings.borrow().max_body_bytes,
             progress: RefCell::new(Progress {
                 request: Flow { announced: announced(request.headers()), ..Flow::default() },
                 kept,
@@ -89,10 +92,11 @@ impl Tap {
         route: RouteId,
         trace: Option<Trace>,
     ) -> Option<Box<Exchange>> {
-        if !self.settings.enabled {
+        let settings = self.settings.borrow();
+        if !settings.enabled {
             return None;
         }
-        let Some(sample_rate) = self.settings.sample.draw() else {
+        let Some(sample_rate) = settings.sample.draw() else {
             self.queue.counters().sampled_out.fetch_add(1, Relaxed);
             return None;
         };
@@ -116,7 +120,7 @@ impl Tap {
         Message {
             content_type: headers.get(header::CONTENT_TYPE).map(unpinned),
             content_encoding: headers.get(header::CONTENT_ENCODING).map(unpinned),
-            headers: self.settings.kept_headers(headers),
+            headers: self.settings.borrow().kept_headers(headers),
             body: CapturedBody::default(),
         }
     }
@@ -169,13 +173,14 @@ impl OpenExchange {
     }
 
     pub(super) fn saw(&self, side: Side, data: &Bytes) {
+        let max_body_bytes = self.max_body_bytes;
         let progress = &mut *self.progress.borrow_mut();
         let is_tunnel = progress.is_tunnel;
         let Progress { kept, request, response, .. } = progress;
         let flow = if side == Side::Request { request } else { response };
         flow.bytes += data.len() as u64;
         if let Some(kept) = kept.as_mut().filter(|_| !is_tunnel) {
-            flow.keep(body_of(kept, side), data, &self.tap.settings);
+            flow.keep(body_of(kept, side), data, max_body_bytes, &self.tap.room);
         }
     }
 
@@ -191,19 +196,19 @@ impl OpenExchange {
 impl Flow {
     /// Keeps a frame for which there is room; else lets go of the whole body, since a part of it would
     /// tell a decoder nothing.
-    fn keep(&mut self, body: &mut CapturedBody, data: &Bytes, settings: &Settings) {
+    fn keep(&mut self, body: &mut CapturedBody, data: &Bytes, max_body_bytes: usize, room: &Room) {
         let wanted = (body.kept_bytes() + data.len()).max(self.announced);
-        let wanted = wanted.min(settings.max_body_bytes);
+        let wanted = wanted.min(max_body_bytes);
         if wanted > self.taken && !self.is_left_out {
-            self.is_left_out = !settings.room.take(wanted - self.taken);
+            self.is_left_out = !room.take(wanted - self.taken);
             if self.is_left_out {
                 body.forget();
-                settings.room.give_back(std::mem::take(&mut self.taken));
+                room.give_back(std::mem::take(&mut self.taken));
             } else {
                 self.taken = wanted;
             }
         }
-        keep(body, data, if self.is_left_out { 0 } else { settings.max_body_bytes });
+        keep(body, data, if self.is_left_out { 0 } else { max_body_bytes });
     }
 }
 
@@ -254,7 +259,7 @@ impl Drop for OpenExchange {
                 response_bytes: progress.response.bytes,
             });
         }
-        self.tap.settings.room.give_back(progress.request.taken + progress.response.taken);
+        self.tap.room.give_back(progress.request.taken + progress.response.taken);
         let Some(mut kept) = progress.kept.take() else { return };
         if progress.request.is_left_out || progress.response.is_left_out {
             self.tap.queue.counters().dropped_bytes.fetch_add(1, Relaxed);

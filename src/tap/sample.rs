@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
 
-use crate::capture::{Headers, Room, SampleRate};
+use crate::capture::{Headers, SampleRate};
 
 /// Credentials, which no configuration can make us keep.
 const NEVER_KEPT: [HeaderName; 4] =
@@ -15,8 +15,6 @@ pub struct Settings {
     pub sample: Arc<SampleRate>,
     /// Of each body; what is beyond is counted, not kept.
     pub max_body_bytes: usize,
-    /// Of all exchanges under way; a body for which there is none is counted, not kept.
-    pub room: Arc<Room>,
     /// Headers kept beside the payload. Credentials among them are ignored.
     pub headers: Arc<[HeaderName]>,
 }
@@ -55,8 +53,7 @@ mod tests {
         }
         let asked = NEVER_KEPT.into_iter().chain([HeaderName::from_static("x-tenant")]).collect();
         let sample = Arc::new(SampleRate::new(1.0));
-        let room = Arc::new(Room::new(0));
-        let settings = Settings { enabled: true, sample, max_body_bytes: 0, room, headers: asked };
+        let settings = Settings { enabled: true, sample, max_body_bytes: 0, headers: asked };
         let kept = settings.kept_headers(&headers);
         assert_eq!(kept.len(), 1);
         assert_eq!(kept[0].0, "x-tenant");

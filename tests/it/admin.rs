@@ -271,7 +271,7 @@ fn payloads_are_for_callers_with_the_token() {
 
 #[test]
 fn without_a_configured_token_payloads_are_for_nobody() {
-    let served = Served::new(State { token: None, ..busy() });
+    let served = Served::new(State { token: Arc::default(), ..busy() });
     let path = "/api/v1/exchanges/0199b7c2-7a1e-7c3d-9f00-000000000004";
     let answer = served.send("GET", path, &[("authorization", "Bearer ")], b"");
     assert_eq!(answer.status, 403);
@@ -353,15 +353,6 @@ fn another_site_cannot_post_through_a_browser() {
         let answer = served.send("POST", path, &[("sec-fetch-site", "cross-site")], b"{}");
         assert_eq!((answer.status, &answer.json()["error"]), (403, &json!("cross_site")), "{path}");
     }
-}
-
-#[test]
-fn reload_says_when_it_is_not_supported() {
-    let answer = Served::new(fresh()).post("/api/v1/reload", "application/json", b"");
-    assert_eq!((answer.status, &answer.json()["error"]), (501, &json!("reload_not_supported")));
-    let refused = State { reload: Some(Arc::new(|| Err("drift.min_rows: 0".into()))), ..fresh() };
-    let answer = Served::new(refused).post("/api/v1/reload", "application/json", b"");
-    assert_eq!((answer.status, &answer.json()["message"]), (422, &json!("drift.min_rows: 0")));
 }
 
 #[test]

@@ -304,7 +304,7 @@ fn the_token_is_taken_from_our_own_form_only_and_leads_to_our_own_pages_only() {
 
 #[test]
 fn without_a_configured_token_no_page_takes_one() {
-    let served = Served::new(State { token: None, ..busy() });
+    let served = Served::new(State { token: Arc::default(), ..busy() });
     shows(&served.get(ONE), 403, &["admin.token_file"]);
     shows(&served.get("/exchanges"), 200, &["No admin token is configured"]);
     let answer = served.post("/login", "application/x-www-form-urlencoded", b"token=");

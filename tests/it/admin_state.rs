@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::{HeaderValue, Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use std::num::NonZeroUsize;
@@ -12,7 +12,7 @@ use taffrail::admin::{History, LabelsAccepted, Readiness, Recent, Recorded, Sett
 use taffrail::capture::{
     Counters, Exchange, Limits, Message, Queue, RequestId, RouteTable, Timing, Trace,
 };
-use taffrail::config::{Config, Secret};
+use taffrail::config::{Config, Secret, Standing};
 use taffrail::decode::{Cell, Column, Rows};
 use taffrail::distribution::Distribution;
 use taffrail::drift::{
@@ -35,6 +35,7 @@ pub(crate) fn fresh() -> State {
         model_version: "3".into(),
         reference: taffrail::drift::ReferenceState::Learning { rows: 1234, needed: 5000 },
         features: Vec::new(),
+        counted_since: None,
         features_over_limit: 0,
         extra_features: 0,
         windows: [].into(),
@@ -63,16 +64,20 @@ pub(crate) fn fresh() -> State {
         }),
         labels: Arc::new(|_, _| Ok(LabelsAccepted { accepted: 1, rejected: Vec::new() })),
         drain: Arc::new(|| ()),
-        reload: None,
+        reload: Arc::new(|| Box::pin(std::future::ready(None))),
         exporters: Arc::new(Vec::new),
-        settings: vec![
+        settings: Arc::new(ArcSwap::from_pointee(vec![
             setting("listen", "0.0.0.0:9000", "default"),
             setting("upstream.url", "http://127.0.0.1:8080", "--upstream"),
             setting("drift.min_rows", "50", "taffrail.yaml:14"),
             setting("export.otlp.headers", "***", "OTEL_EXPORTER_OTLP_HEADERS"),
-        ],
+        ])),
+        standing: Arc::new(ArcSwap::from_pointee(Standing::new(
+            "5d0c7f4e21ab9368".into(),
+            Timestamp::now() - SignedDuration::from_mins(7),
+        ))),
         memory: Config::from_pairs(&[("upstream.url", "http://127.0.0.1:8080")]).unwrap().memory,
-        token: None,
+        token: Arc::default(),
         traffic_url: "http://127.0.0.1:9000".into(),
         upstream_url: "http://127.0.0.1:8080".into(),
         started_at: Timestamp::now() - SignedDuration::from_mins(7),
@@ -82,7 +87,7 @@ pub(crate) fn fresh() -> State {
 
 /// In the middle of a busy winter.
 pub(crate) fn busy() -> State {
-    let state = State { token: Some(Secret::new(TOKEN)), ..fresh() };
+    let state = State { token: token(TOKEN), ..fresh() };
     let mut snapshot = pipeline::Snapshot::clone(&state.analysis.load());
     snapshot.reference =
         taffrail::drift::ReferenceState::Given { rows: 920, hash: "9f31c2a47be0d5518c".into() };
@@ -106,6 +111,10 @@ pub(crate) fn busy() -> State {
     traffic(&state);
     (0..30).for_each(|n| state.recent.push(Arc::new(exchange(n))));
     state
+}
+
+pub(crate) fn token(text: &str) -> Arc<ArcSwapOption<Secret>> {
+    Arc::new(ArcSwapOption::from_pointee(Secret::new(text)))
 }
 
 fn setting(key: &str, value: &str, source: &str) -> Setting {

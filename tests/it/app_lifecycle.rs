@@ -61,8 +61,27 @@ impl Process {
     }
 
     fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// Of the configuration, once `holds`.
+    fn standing_when(&self, holds: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let since = Instant::now();
+        loop {
+            let mut client = Raw::connect(self.admin);
+            let asked = "GET /api/v1/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            let answer = response(client.say(asked)).unwrap();
+            let status: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            if holds(&status["reload"]) {
+                return status["reload"].clone();
+            }
+            assert!(since.elapsed() < PATIENCE, "{status:#}");
+        }
     }
 
     fn exit_code(mut self) -> Option<i32> {
@@ -316,4 +335,30 @@ fn what_is_left_at_the_deadline_is_cut_and_recorded() {
     assert_eq!(process.exit_code(), Some(0));
     drop(release);
     assert_eq!(recorded(data.path()), 4);
+}
+
+#[test]
+fn a_hangup_reloads_and_ends_nothing() {
+    let witness = Witness::answering(|_| OK.to_vec());
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("taffrail.yaml");
+    let says = |text: &str| std::fs::write(&file, format!("reload.watch: off\n{text}\n")).unwrap();
+    says("drift.min_rows: 60");
+    let url = format!("http://{}", witness.address);
+    let process =
+        Process::start(data.path(), &[("upstream", url.as_str()), ("config", text(&file))]);
+    let mut client = Raw::connect(process.listen);
+    let mut asks = || response(client.say("GET / HTTP/1.1\r\nHost: m\r\n\r\n")).unwrap().status();
+    assert_eq!(asks(), 200);
+    says("drift.min_rows: 70");
+    process.signal("-HUP");
+    process.standing_when(|standing| standing["reloaded"] == 1);
+    says("drift.min_rows: 0");
+    process.signal("-HUP");
+    let standing = process.standing_when(|standing| standing["rejected"] == 1);
+    assert_eq!(standing["last_rejection"]["cause"], "signal");
+    // The connection of before serves on.
+    assert_eq!(asks(), 200);
+    process.terminate();
+    assert_eq!(process.exit_code(), Some(0));
 }

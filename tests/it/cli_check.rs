@@ -1,6 +1,7 @@
 //! `taffrail check`: a configuration a case, with what is said of it beside.
 
 use crate::cli_support::{fixture, taffrail, taffrail_with};
+use taffrail::config::keys::{KEYS, Reload};
 
 #[test]
 fn every_faulty_config_is_told_in_full() {
@@ -30,8 +31,38 @@ fn a_good_config_is_summed_up_with_its_lines() {
     let version = run.stdout.lines().find(|line| line.contains("model.version")).unwrap();
     assert_eq!(
         version.split_whitespace().collect::<Vec<_>>(),
-        ["model.version", "3.10", "good.yaml:4"]
+        ["model.version", "3.10", "good.yaml:4", "(restart)"]
     );
+}
+
+#[test]
+fn what_needs_a_restart_is_marked() {
+    let run = taffrail(&fixture("config"), &["check", "--config", "good.yaml"]);
+    let line = |key: &str| {
+        run.stdout.lines().find(|line| line.trim_start().starts_with(key)).unwrap().to_owned()
+    };
+    assert!(line("listen").ends_with("(restart)"), "{run:?}");
+    assert!(!line("drift.min_rows").contains("restart"), "{run:?}");
+    let help = taffrail_with(&[], &["run", "--help"]).stdout;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("Serving threads, one runtime each [default:"), "{help}");
+    assert_eq!(help.matches("[restart]").count(), restarts() + 1);
+}
+
+fn restarts() -> usize {
+    KEYS.iter().filter(|key| key.reload() == Reload::Restart).count()
+}
+
+#[test]
+fn what_is_in_the_files_that_keys_name_is_checked_too() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("baseline.json"), "{}").unwrap();
+    std::fs::write(directory.path().join("taffrail.yaml"), "\nbaseline: baseline.json\n").unwrap();
+    let arguments = ["check", "--upstream", "http://127.0.0.1:1", "--config", "taffrail.yaml"];
+    let run = taffrail(directory.path(), &arguments);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let told = "taffrail.yaml:2: baseline: baseline.json is not a usable baseline";
+    assert!(run.stderr.contains(told), "{run:?}");
 }
 
 #[test]
@@ -56,8 +87,8 @@ fn variables_name_the_file_and_win_over_it() {
         let line = run.stdout.lines().find(|line| line.trim_start().starts_with(key)).unwrap();
         line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(source("listen"), ["127.0.0.1:2", "--listen"]);
-    assert_eq!(source("admin.address"), ["127.0.0.1:1", "TAFFRAIL_ADMIN"]);
+    assert_eq!(source("listen"), ["127.0.0.1:2", "--listen", "(restart)"]);
+    assert_eq!(source("admin.address"), ["127.0.0.1:1", "TAFFRAIL_ADMIN", "(restart)"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod admin;
 mod admin_openapi;
 mod admin_pages;
+mod admin_reload;
 mod admin_state;
 mod app;
 mod app_lifecycle;
@@ -21,5 +22,6 @@ mod export;
 mod ingestion;
 mod layering;
 mod proxy;
+mod reload;
 mod soak;
 mod support;

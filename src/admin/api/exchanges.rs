@@ -167,7 +167,7 @@ pub(super) async fn list(
     parameters.only(&filter::PARAMETERS.map(|(name, _)| name))?;
     let filter = Filter::read(&parameters)?;
     if filter.needs_token() {
-        token::require_token_or_session(state.token.as_ref(), &sessions, &headers)?;
+        token::require_token_or_session(state.token.load().as_deref(), &sessions, &headers)?;
     }
     let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
     let entries = state.recent.newest(limit, |entry| filter.accepts(entry));
@@ -187,7 +187,7 @@ pub(super) async fn one(
     headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Full>, Refusal> {
-    token::require_token_or_session(state.token.as_ref(), &sessions, &headers)?;
+    token::require_token_or_session(state.token.load().as_deref(), &sessions, &headers)?;
     let found = id.ok().and_then(|Path(id)| state.recent.find(&id));
     let entry = found.ok_or_else(|| {
         let message = "This exchange is not among the last ones; the archive may have it.";

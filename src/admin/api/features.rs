@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// The answer to `GET /api/v1/features`.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Features<'a> {
+pub(super) struct Watched<'a> {
     features: &'a [FeatureView],
     /// Seen, but over `features.max`, and so not watched.
     features_over_limit: u64,
@@ -75,7 +75,7 @@ pub(super) async fn features(
     let features_over_limit = analysis.features_over_limit;
     let features_not_in_baseline = analysis.extra_features;
     let features = &analysis.features;
-    Ok(Json(Features { features, features_over_limit, features_not_in_baseline }).into_response())
+    Ok(Json(Watched { features, features_over_limit, features_not_in_baseline }).into_response())
 }
 
 /// Of several features of one name the input, unless `role` says otherwise.

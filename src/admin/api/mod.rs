@@ -13,6 +13,7 @@ use super::peer::Peer;
 use super::refusal::Refusal;
 use super::state::{LabelsRefused, State};
 use super::token;
+use crate::config::{Outcome, Problem, Rejected};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Request, State as Handle};
@@ -20,6 +21,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Serialize;
 use std::sync::Arc;
 
 /// The largest body that `POST /api/v1/labels` takes.
@@ -114,26 +116,49 @@ async fn drain(
     Ok(Json((state.readiness)()).into_response())
 }
 
+/// Takes the configuration over as it is now: 200 with what is new and what waits for a restart, 422
+/// with every problem if it was rejected, 503 from a process that is ending. Where an admin token is
+/// configured, the one in force is needed.
 async fn reload(
     Handle(state): Handle<Arc<State>>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     refuse_cross_site(&headers)?;
-    if state.token.is_some() {
-        token::require(state.token.as_ref(), &headers)?;
+    if let Some(token) = state.token.load_full() {
+        token::require(Some(&token), &headers)?;
     }
-    let Some(reload) = &state.reload else {
-        return Err(Refusal::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "reload_not_supported",
-            "This version does not reload its configuration: restart the process instead. \
-             Requests in flight are drained.",
-        ));
-    };
-    reload().map_err(|why| {
-        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "configuration_refused", why)
-    })?;
-    Ok(Json(serde_json::json!({ "reloaded": true })).into_response())
+    match (state.reload)().await {
+        Some(Outcome::Reloaded(reloaded)) => Ok(Json(reloaded).into_response()),
+        Some(Outcome::Rejected(rejected)) => {
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(Refused::of(&rejected))).into_response())
+        }
+        None => Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "The process is ending, or reloads are asked for faster than they are done.",
+        )),
+    }
+}
+
+/// A refusal that has the problems one by one too.
+#[derive(Serialize)]
+struct Refused<'a> {
+    error: &'static str,
+    message: String,
+    /// Of the configuration that stays in force.
+    hash: &'a str,
+    problems: Vec<&'a Problem>,
+}
+
+impl<'a> Refused<'a> {
+    fn of(rejected: &'a Rejected) -> Self {
+        Self {
+            error: "configuration_refused",
+            message: rejected.problems.to_string(),
+            hash: &rejected.hash,
+            problems: rejected.problems.iter().collect(),
+        }
+    }
 }
 
 /// A page of another site must not change what is known of the model through a visitor's browser.

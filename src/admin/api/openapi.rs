@@ -2,13 +2,14 @@
 //! that are answered.
 
 use super::exchanges::{Full, Listed};
-use super::features::{Drift, Feature, Features};
+use super::features::{Drift, Feature, Watched};
 use super::latency::Latency;
 use super::status::{Labels, Status};
 use super::system::System;
 use crate::admin::filter;
 use crate::admin::refusal::Refusal;
 use crate::admin::state::{LabelsAccepted, Readiness};
+use crate::config::Reloaded;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use schemars::generate::SchemaSettings;
@@ -149,7 +150,7 @@ fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
     operations.extend(features(schemas));
     operations.extend(exchanges(schemas));
     operations.extend(changes(schemas));
-    operations.push(reload());
+    operations.push(reload(schemas));
     operations.push(Operation {
         path: "/api/v1/openapi.json",
         method: "get",
@@ -215,7 +216,7 @@ fn features(schemas: &mut SchemaGenerator) -> [Operation; 3] {
         vec![name, role, window.clone()],
     );
     [
-        read::<Features<'_>>(
+        read::<Watched<'_>>(
             schemas,
             "/api/v1/features",
             "features",
@@ -314,21 +315,17 @@ fn changes(schemas: &mut SchemaGenerator) -> [Operation; 2] {
     ]
 }
 
-fn reload() -> Operation {
+fn reload(schemas: &mut SchemaGenerator) -> Operation {
+    let summary = "Puts a changed configuration in force.";
     Operation {
-        path: "/api/v1/reload",
         method: "post",
-        id: "reload",
-        summary: "Puts a changed configuration in force.",
-        parameters: Vec::new(),
-        answer: json!({ "type": "object" }),
         errors: &[
             ("401", "The admin token is configured, and missing or wrong."),
             ("403", "A browser sent it on behalf of another site."),
-            ("422", "The configuration is refused; the one before stays."),
-            ("501", "This process cannot reload."),
+            ("422", "The configuration is refused, with its `problems`; the one before stays."),
+            ("503", "The process is ending, or has more reloads to do than it remembers."),
         ],
         needs_token: Token::Sometimes,
-        body: None,
+        ..read::<Reloaded>(schemas, "/api/v1/reload", "reload", summary, vec![])
     }
 }

@@ -5,7 +5,7 @@ use crate::admin::moment::Moment;
 use crate::admin::state::{ExporterState, Readiness, Setting, State};
 use crate::archive::State as ArchiveState;
 use crate::capture::Totals;
-use crate::config::MemoryPlan;
+use crate::config::{MemoryPlan, Standing};
 use crate::drift::ReferenceState;
 use crate::drift::Verdict;
 use crate::labels::{LabelWindow, Performance};
@@ -37,6 +37,8 @@ pub(super) struct Status<'a> {
     exporters: &'a [ExporterState],
     memory: &'a MemoryPlan,
     config: &'a [Setting],
+    /// How the configuration in force came about.
+    reload: &'a Standing,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -134,7 +136,8 @@ fn status_of<'a>(moment: &'a Moment<'a>) -> Status<'a> {
         archive: analysis.archive.as_ref(),
         exporters: &moment.exporters,
         memory: &moment.state.memory,
-        config: &moment.state.settings,
+        config: &moment.settings,
+        reload: &moment.standing,
     }
 }
 

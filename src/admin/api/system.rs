@@ -65,7 +65,7 @@ pub(super) async fn system(
         decoded: decoded(&moment),
         archive: moment.analysis.archive.as_ref(),
         exporters: &moment.exporters,
-        config: &moment.state.settings,
+        config: &moment.settings,
     };
     Ok(Json(answer).into_response())
 }

@@ -50,7 +50,7 @@ fn access(visit: &Visit, moment: &Moment<'_>, may_see_payloads: bool) -> Markup 
                     span { "Payloads are shown in this session." }
                     button type="submit" { "Sign out" }
                 }
-            } @else if moment.state.token.is_some() {
+            } @else if moment.state.token.load().is_some() {
                 (login::form(visit, "exchanges"))
             } @else {
                 (login::no_token())

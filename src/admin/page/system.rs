@@ -26,6 +26,7 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Page {
                 (capture(moment))
                 (analysis(moment))
                 (archive(moment))
+                (reloads(moment))
             }
         }
         (exporters(visit, moment))
@@ -136,6 +137,37 @@ fn archive(moment: &Moment<'_>) -> Markup {
     }
 }
 
+fn reloads(moment: &Moment<'_>) -> Markup {
+    let standing = &moment.standing;
+    let age = moment.now.duration_since(standing.since).as_secs();
+    html! {
+        div {
+            h3 { "Configuration" }
+            dl.list {
+                (figure_line("Hash", &standing.hash))
+                (figure_line("In force for", &figure::age(u64::try_from(age).unwrap_or(0))))
+                (figure_line("Reloads", &figure::count(standing.reloaded)))
+                (loss_line("Rejected", standing.rejected))
+            }
+            @if !standing.restart_required.is_empty() {
+                p.note {
+                    "After a restart: "
+                    @for (place, key) in standing.restart_required.iter().enumerate() {
+                        @if place > 0 { ", " }
+                        code { (key) }
+                    }
+                }
+            }
+            @if let Some(rejection) = &standing.last_rejection {
+                p.trouble { (badge(Tone::Bad, "Rejected")) " at " (rejection.at) ":" }
+                ul {
+                    @for problem in rejection.problems.iter().take(8) { li.why { (problem) } }
+                }
+            }
+        }
+    }
+}
+
 fn exporters(visit: &Visit, moment: &Moment<'_>) -> Markup {
     html! {
         section.panel #exporters aria-labelledby="exporters-title" {
@@ -190,7 +222,7 @@ fn exporters_table(moment: &Moment<'_>) -> Markup {
 
 /// What somebody has set comes first; the rest is a click away.
 fn config(moment: &Moment<'_>) -> Markup {
-    let all = &moment.state.settings;
+    let all = &moment.settings;
     let (defaults, set): (Vec<_>, Vec<_>) =
         all.iter().partition(|setting| setting.source == "default");
     html! {

@@ -240,6 +240,32 @@ fn files_are_closed_at_their_size_and_the_oldest_deleted_over_the_bound() {
     assert!(ids.is_sorted() && ids.len() < 2000);
 }
 
+/// Files stay as small as the bounds of their time say, and the oldest go once there is too much.
+#[test]
+fn other_bounds_hold_for_files_that_are_there_and_that_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings =
+        Settings { rotate_interval: LONG, max_bytes: 1 << 30, ..settings(directory.path()) };
+    let writer = Writer::open(settings).unwrap();
+    let until = |holds: &dyn Fn(&State) -> bool| {
+        let since = Instant::now();
+        while !holds(&writer.state()) {
+            assert!(since.elapsed() < Duration::from_secs(20), "{:?}", writer.state());
+            std::thread::yield_now();
+        }
+    };
+    (0..10).for_each(|n| writer.offer(Arc::new(entry(n))));
+    assert_eq!(writer.state().files, 0);
+    let rotate_interval = Duration::from_millis(1);
+    let bounds = Bounds { max_bytes: 1 << 30, rotate_bytes: 1 << 20, rotate_interval };
+    writer.keep_within(bounds);
+    until(&|state| state.exchanges == 10 && state.files == 1);
+    writer.keep_within(Bounds { max_bytes: 1, ..bounds });
+    until(&|state| state.expired_files == 1 && state.files == 0);
+    writer.close();
+    assert_eq!((writer.state().exchanges, writer.state().lost_exchanges), (10, 0));
+}
+
 #[test]
 fn what_a_killed_writer_left_is_removed_and_what_a_live_one_holds_is_not() {
     let directory = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use crate::export::names::{self, Metric, key};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -54,10 +54,24 @@ impl Pusher {
 
 type Series = (&'static str, Vec<Attribute>);
 
+/// The sums that were said, and whose turn it is to say more: handed from an exporter to the one that
+/// replaces it, which begins once the other has let go of the disk.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+    said: Arc<Mutex<HashMap<Series, Value>>>,
+}
+
+impl Ledger {
+    fn said(&self) -> MutexGuard<'_, HashMap<Series, Value>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Remembers the sums that were said, to say only what was added.
 pub(super) struct Deltas {
     max_series: usize,
-    said: HashMap<Series, Value>,
+    ledger: Ledger,
 }
 
 #[derive(Serialize)]
@@ -95,7 +109,12 @@ impl Aggregate {
 
 impl Deltas {
     pub(super) fn new(max_series: usize) -> Self {
-        Self { max_series, said: HashMap::new() }
+        Self { max_series, ledger: Ledger::default() }
+    }
+
+    /// Goes on from what another has said.
+    pub(super) fn after(self, ledger: Ledger) -> Self {
+        Self { ledger, ..self }
     }
 
     pub(super) fn press(
@@ -126,7 +145,7 @@ impl Deltas {
                 series += 1;
                 pressing.push(|cutter| item(name, &attributes, aggregate, at, press, cutter));
                 if !matches!(value, Value::Gauge(_)) {
-                    self.said.insert((name, attributes), value);
+                    self.ledger.said().insert((name, attributes), value);
                 }
             }
         }
@@ -141,9 +160,10 @@ impl Deltas {
         value: &Value,
     ) -> Option<Aggregate> {
         let one = |value| Some(Aggregate { value, count: 1, min: None, max: None });
+        let all = self.ledger.said();
         let said = match value {
             Value::Gauge(value) => return one(*value),
-            _ => self.said.get(&(name, attributes.to_vec())),
+            _ => all.get(&(name, attributes.to_vec())),
         };
         match (value, said) {
             (Value::Counter(now), said) => {

@@ -33,6 +33,7 @@ use chunk::Press;
 use envelope::Speaker;
 use happenings::Happenings;
 use ingestion::Ingestion;
+pub use metrics::Ledger;
 use metrics::{Deltas, Pusher};
 use sender::Sender;
 use std::net::SocketAddr;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub application_insights: config::ApplicationInsights,
     /// Given where the connection string wants one.
     pub token: Option<Arc<AzureToken>>,
+    /// Shared with the exporter that this one replaces, if there is one.
+    pub ledger: Ledger,
     /// Who this process is among its like: the pod.
     pub instance: String,
     pub listen: SocketAddr,
@@ -77,6 +80,7 @@ impl Settings {
         Self {
             application_insights,
             token: None,
+            ledger: Ledger::default(),
             instance,
             listen,
             scheme: "http",
@@ -103,6 +107,7 @@ pub struct Exporter {
     store: Arc<Store>,
     stop: watch::Sender<bool>,
     flush_timeout: Duration,
+    ledger: Ledger,
 }
 
 impl Exporter {
@@ -121,7 +126,7 @@ impl Exporter {
         let press = Arc::new(Press { speaker, counters: Arc::clone(counters) });
         let metrics = Pusher {
             collect: Box::new(collect),
-            deltas: Deltas::new(insights.max_series),
+            deltas: Deltas::new(insights.max_series).after(settings.ledger.clone()),
             press: Arc::clone(&press),
             store: Arc::clone(&store),
             interval: insights.interval,
@@ -143,14 +148,18 @@ impl Exporter {
         let sender = Sender::new(ingestion, Arc::clone(&store), too());
         let (stop, _) = watch::channel(false);
         let flush_timeout = settings.flush_timeout;
-        let exporter = Self { metrics, calls, happenings, sender, store, stop, flush_timeout };
+        let ledger = settings.ledger.clone();
+        let exporter =
+            Self { metrics, calls, happenings, sender, store, stop, flush_timeout, ledger };
         Ok((exporter, Spans::new(spans), Events::new(events)))
     }
 
     /// Exports until `shutdown` is ready, then what is left, within `flush_timeout`. What is still
     /// undelivered then goes to disk, for the next process; what cannot is counted as lost.
+    /// Begins once the exporter that it replaces has ended: only one can have the disk.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { metrics, calls, happenings, sender, store, stop, flush_timeout } = self;
+        let Self { metrics, calls, happenings, sender, store, stop, flush_timeout, ledger } = self;
+        let _turn = ledger.turn.lock().await;
         let stopping = || stop.subscribe();
         let (fed, all_fed) = watch::channel(false);
         let feeding = async {

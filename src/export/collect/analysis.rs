@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
-    let mut families = bins(&snapshot.features);
+    let mut families = bins(snapshot);
     families.push(Family::gauge(&names::FEATURES_OVER_LIMIT, snapshot.features_over_limit as f64));
     families.extend(baseline(&snapshot.reference));
     families.extend(quality(&snapshot.features));
@@ -33,10 +33,11 @@ fn feature(name: &str, role: Role) -> Vec<Attribute> {
 
 /// Live rows and the baseline's shares under the same keys, bin by bin, empty ones too: whoever
 /// joins the two in a query would otherwise lose the bins that matter most.
-fn bins(features: &[FeatureView]) -> Vec<Family> {
+fn bins(snapshot: &Snapshot) -> Vec<Family> {
     let mut rows = Family::new(&names::FEATURE_ROWS);
+    rows.since = snapshot.counted_since.map(Into::into);
     let mut shares = Family::new(&names::BASELINE_SHARE);
-    for view in features {
+    for view in &snapshot.features {
         for bin in &view.bins {
             let mut attributes = feature(&view.feature, view.role);
             attributes.push((key::BIN, text(&*bin.label)));

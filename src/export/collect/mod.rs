@@ -9,6 +9,7 @@ mod traffic;
 pub(crate) use traffic::method;
 
 use super::{Counters, Exemplars, Family};
+use crate::config::Standing;
 use crate::{capture, latency, pipeline};
 use http::uri::Authority;
 
@@ -22,6 +23,8 @@ pub struct Sources<'a> {
     pub routes: &'a capture::RouteTable,
     pub exporters: &'a Counters,
     pub exemplars: &'a Exemplars,
+    /// How the configuration in force came about.
+    pub config: &'a Standing,
     /// What clients speak, `http` or `https`.
     pub scheme: &'static str,
     /// The model server that calls go to.

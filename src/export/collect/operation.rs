@@ -2,6 +2,7 @@
 
 use super::Sources;
 use crate::archive::State as ArchiveState;
+use crate::config::Standing;
 use crate::export::counters::ExporterName;
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
@@ -16,6 +17,7 @@ pub(super) fn families(sources: &Sources<'_>) -> Vec<Family> {
     families.extend(queue(sources));
     families.extend(decode(sources));
     families.extend(sources.snapshot.archive.iter().flat_map(archive));
+    families.extend(config(sources.config));
     families.extend(exporters(sources));
     families.extend(buffered(sources));
     families
@@ -74,6 +76,28 @@ fn archive(state: &ArchiveState) -> [Family; 6] {
         Family::count(&names::ARCHIVE_EXPIRED_FILES, state.expired_files),
         Family::count(&names::ARCHIVE_ABANDONED_FILES, state.abandoned_files),
         Family::gauge(&names::ARCHIVE_HEALTHY, healthy),
+    ]
+}
+
+fn config(standing: &Standing) -> [Family; 5] {
+    let mut hash = Family::new(&names::CONFIG_HASH);
+    hash.push(vec![(key::HASH, text(standing.hash.as_str()))], Value::Gauge(1.0));
+    let mut reloads = Family::new(&names::CONFIG_RELOADS);
+    let outcomes = [
+        ("reloaded", standing.reloaded),
+        ("unchanged", standing.unchanged),
+        ("rejected", standing.rejected),
+    ];
+    for (outcome, count) in outcomes {
+        reloads.push(vec![named(key::OUTCOME, outcome)], Value::Counter(count));
+    }
+    let is_healthy = standing.last_rejection.is_none();
+    [
+        hash,
+        Family::gauge(&names::CONFIG_LAST_RELOAD, standing.since.as_millisecond() as f64 / 1e3),
+        Family::gauge(&names::CONFIG_HEALTHY, f64::from(u8::from(is_healthy))),
+        Family::gauge(&names::CONFIG_RESTART_REQUIRED, standing.restart_required.len() as f64),
+        reloads,
     ]
 }
 

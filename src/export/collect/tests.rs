@@ -1,6 +1,7 @@
 use super::*;
 use crate::archive::State as ArchiveState;
 use crate::capture::{Fault, Limits, RouteTable, Totals};
+use crate::config;
 use crate::distribution::Distribution;
 use crate::drift::ReferenceState;
 use crate::drift::{
@@ -24,6 +25,7 @@ pub(crate) struct Sample {
     routes: RouteTable,
     counters: Counters,
     pub(crate) exemplars: Exemplars,
+    standing: config::Standing,
     upstream: Authority,
 }
 
@@ -36,6 +38,7 @@ impl Sample {
             routes,
             counters: Counters::default(),
             exemplars: Exemplars::default(),
+            standing: config::Standing::new("00ff".into(), jiff::Timestamp::UNIX_EPOCH),
             upstream: Authority::from_static("127.0.0.1:8080"),
         }
     }
@@ -54,6 +57,7 @@ impl Sample {
             routes: &self.routes,
             exporters: &self.counters,
             exemplars: &self.exemplars,
+            config: &self.standing,
             scheme: "http",
             upstream: &self.upstream,
             upstream_scheme: "http",
@@ -158,6 +162,7 @@ fn snapshot() -> Snapshot {
         model_version: "1".into(),
         reference: ReferenceState::Learning { rows: 9, needed: 36 },
         features: vec![view],
+        counted_since: None,
         features_over_limit: 2,
         extra_features: 0,
         windows: [

@@ -24,14 +24,37 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
 use prost::Message;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Asks the process for everything it knows.
 pub(super) type Collect = Box<dyn FnMut() -> Vec<Family> + Send>;
+
+/// What was last acknowledged, handed from an exporter to the one that replaces it, so that a delta is
+/// sent once, whichever of them sends it. One pushes at a time, in the order they were made.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    acknowledged: Arc<Mutex<Acknowledged>>,
+}
+
+#[derive(Debug, Default)]
+struct Acknowledged {
+    sums: HashMap<Series, Value>,
+    /// `None` before the first.
+    at: Option<SystemTime>,
+    /// Exemplars from before it were told, whatever the temporality.
+    told_until: Option<SystemTime>,
+}
+
+impl Ledger {
+    fn acknowledged(&self) -> MutexGuard<'_, Acknowledged> {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 pub(super) struct Pusher {
     collect: Collect,
@@ -59,8 +82,10 @@ impl Pusher {
         Self { collect, encoder, delivery, interval }
     }
 
-    /// Pushes on each interval and, told to stop, once more.
+    /// Pushes on each interval and, told to stop, once more; begins when it is its turn.
     pub(super) async fn run(mut self, mut stopping: watch::Receiver<bool>) {
+        let turn = Arc::clone(&self.encoder.ledger.turn);
+        let _turn = turn.lock().await;
         let mut next = Instant::now() + self.interval;
         let mut backoff = Backoff::default();
         loop {
@@ -69,7 +94,7 @@ impl Pusher {
                 _ = stopping.wait_for(|stop| *stop) => {}
             }
             let last = *stopping.borrow();
-            match self.push().await {
+            match self.push(last).await {
                 Pushed::Done if last => return,
                 // There is no next one.
                 Pushed::Refused(points) if last => {
@@ -87,7 +112,7 @@ impl Pusher {
         }
     }
 
-    async fn push(&mut self) -> Pushed {
+    async fn push(&mut self, last: bool) -> Pushed {
         let (families, at) = ((self.collect)(), SystemTime::now());
         let request = self.encoder.encode(&families, at);
         let points = count_points(&families);
@@ -97,7 +122,7 @@ impl Pusher {
         let pushed = match self.delivery.attempt(&message).await {
             Attempt::Accepted { rejected } => {
                 counts.sent.fetch_add(points.saturating_sub(rejected), Relaxed);
-                self.encoder.acknowledge(families, at);
+                self.encoder.acknowledge(families, at, last);
                 Pushed::Done
             }
             Attempt::Refused => Pushed::Refused(points),
@@ -120,9 +145,7 @@ pub(super) struct Encoder {
     model: Vec<KeyValue>,
     temporality: Temporality,
     started_at: SystemTime,
-    /// What the collector has: the state it last acknowledged, and when that was.
-    acknowledged: HashMap<Series, Value>,
-    acknowledged_at: SystemTime,
+    ledger: Ledger,
 }
 
 impl Encoder {
@@ -137,9 +160,13 @@ impl Encoder {
             model: resource.model().iter().map(|(key, value)| key_value(key, value)).collect(),
             temporality,
             started_at,
-            acknowledged: HashMap::new(),
-            acknowledged_at: started_at,
+            ledger: Ledger::default(),
         }
+    }
+
+    /// Goes on from what another has sent.
+    pub(super) fn after(self, ledger: Ledger) -> Self {
+        Self { ledger, ..self }
     }
 
     pub(super) fn encode(
@@ -160,18 +187,21 @@ impl Encoder {
         ExportMetricsServiceRequest { resource_metrics: vec![of_resource] }
     }
 
-    /// The collector has `families` now. Only deltas need to remember all of it.
-    pub(super) fn acknowledge(&mut self, families: Vec<Family>, at: SystemTime) {
-        self.acknowledged_at = at;
-        if self.temporality == Temporality::Cumulative {
+    /// The collector has `families` now. Only deltas need to remember all of it, and who comes after
+    /// the `last` push.
+    pub(super) fn acknowledge(&mut self, families: Vec<Family>, at: SystemTime, last: bool) {
+        let mut acknowledged = self.ledger.acknowledged();
+        acknowledged.told_until = Some(at);
+        if self.temporality == Temporality::Cumulative && !last {
             return;
         }
-        self.acknowledged.clear();
+        acknowledged.at = Some(at);
+        acknowledged.sums.clear();
         for family in families {
             let name = family.metric.name;
             let points = family.points.into_iter();
             let sums = points.filter(|point| !matches!(point.value, Value::Gauge(_)));
-            self.acknowledged.extend(sums.map(|point| ((name, point.attributes), point.value)));
+            acknowledged.sums.extend(sums.map(|point| ((name, point.attributes), point.value)));
         }
     }
 
@@ -187,7 +217,7 @@ impl Encoder {
                 is_monotonic: false,
             }),
             Kind::Counter => metric::Data::Sum(Sum {
-                data_points: self.numbers(family, Some(self.start()), at),
+                data_points: self.numbers(family, Some(self.start(family)), at),
                 aggregation_temporality: self.aggregation().into(),
                 is_monotonic: true,
             }),
@@ -205,11 +235,12 @@ impl Encoder {
         }
     }
 
-    fn start(&self) -> SystemTime {
-        match self.temporality {
+    fn start(&self, family: &Family) -> SystemTime {
+        let start = match self.temporality {
             Temporality::Cumulative => self.started_at,
-            Temporality::Delta => self.acknowledged_at,
-        }
+            Temporality::Delta => self.ledger.acknowledged().at.unwrap_or(self.started_at),
+        };
+        family.since.map_or(start, |since| since.max(start))
     }
 
     fn aggregation(&self) -> AggregationTemporality {
@@ -250,7 +281,7 @@ impl Encoder {
             let Value::Histogram(values) = self.pending(family, point) else { return None };
             (values.count() > 0).then(|| ExponentialHistogramDataPoint {
                 attributes: self.attributes(point),
-                start_time_unix_nano: nanos(self.start()),
+                start_time_unix_nano: nanos(self.start(family)),
                 time_unix_nano: nanos(at),
                 exemplars: self.exemplars(point),
                 ..exponential::point(&values)
@@ -261,11 +292,15 @@ impl Encoder {
 
     /// What the collector does not have yet, or everything if it wants that each time.
     fn pending(&self, family: &Family, point: &Point) -> Value {
-        if self.temporality == Temporality::Cumulative || self.acknowledged.is_empty() {
+        let acknowledged = self.ledger.acknowledged();
+        // What was counted before is another sum.
+        let began_after = acknowledged.at.zip(family.since).is_some_and(|(at, since)| since > at);
+        let has_nothing = acknowledged.sums.is_empty() || began_after;
+        if self.temporality == Temporality::Cumulative || has_nothing {
             return point.value.clone();
         }
         let series = (family.metric.name, point.attributes.clone());
-        match (&point.value, self.acknowledged.get(&series)) {
+        match (&point.value, acknowledged.sums.get(&series)) {
             // A sum that fell was started anew, so all of it is new.
             (Value::Counter(now), Some(Value::Counter(then))) => {
                 Value::Counter(now.checked_sub(*then).unwrap_or(*now))
@@ -279,7 +314,8 @@ impl Encoder {
 
     /// Those that the collector has not seen.
     fn exemplars(&self, point: &Point) -> Vec<Exemplar> {
-        let is_new = |exemplar: &&export::Exemplar| exemplar.at > self.acknowledged_at;
+        let told_until = self.ledger.acknowledged().told_until.unwrap_or(self.started_at);
+        let is_new = |exemplar: &&export::Exemplar| exemplar.at > told_until;
         point.exemplars.iter().filter(is_new).map(exemplar).collect()
     }
 

@@ -17,6 +17,8 @@ mod probe;
 mod spans;
 mod transport;
 
+pub use metrics::Ledger;
+
 pub use super::event::Events;
 pub use super::visit::Spans;
 pub use probe::{Outcome, Probed, probe};
@@ -35,8 +37,8 @@ use metrics::{Collect, Encoder, Pusher};
 use spans::SpanSink;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -58,6 +60,8 @@ pub struct Settings {
     pub upstream: config::Upstream,
     /// The start of every cumulative sum.
     pub started_at: SystemTime,
+    /// Shared with the exporter that this one replaces, if there is one.
+    pub ledger: Ledger,
     /// Exchanges whose spans may wait; the newest beyond that are dropped and counted.
     pub span_queue: NonZeroUsize,
     pub event_queue: NonZeroUsize,
@@ -77,6 +81,7 @@ impl Settings {
             scheme: "http",
             upstream,
             started_at: SystemTime::now(),
+            ledger: Ledger::default(),
             span_queue: QUEUE,
             event_queue: QUEUE,
             batch_delay: Duration::from_secs(1),
@@ -124,6 +129,16 @@ impl Exporter {
     /// Exports until `shutdown` is ready, then what is left, within `flush_timeout`. What is still
     /// undelivered at the end is counted as lost.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        self.run_until(async {
+            shutdown.await;
+            Ending::OfAll
+        })
+        .await;
+    }
+
+    /// The same; points that are undelivered when another exporter comes after this one are that
+    /// one's to deliver, and not lost.
+    pub async fn run_until(self, ending: impl Future<Output = Ending>) {
         let Self { metrics, traces, logs, counters, stop, flush_timeout } = self;
         let stopping = || stop.subscribe();
         let workers = async {
@@ -133,8 +148,9 @@ impl Exporter {
                 ended(logs.map(|logs| logs.run(stopping()))),
             );
         };
+        let ended_by = OnceLock::new();
         let deadline = async {
-            shutdown.await;
+            let _ = ended_by.set(ending.await);
             stop.send_replace(true);
             tokio::time::sleep(flush_timeout).await;
         };
@@ -142,8 +158,16 @@ impl Exporter {
             () = async { tokio::join!(workers, stopped(stopping())); } => {}
             () = deadline => {}
         }
-        count_undelivered(&counters);
+        count_undelivered(&counters, ended_by.into_inner().unwrap_or(Ending::OfAll));
     }
+}
+
+/// Why an exporter ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    OfAll,
+    /// Another one has been set in its place.
+    Replaced,
 }
 
 async fn ended(worker: Option<impl Future<Output = ()>>) {
@@ -156,10 +180,13 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-fn count_undelivered(counters: &Counters) {
+fn count_undelivered(counters: &Counters, ending: Ending) {
     for signal in Signal::ALL {
         let counts = counters.otlp(signal);
         let undelivered = counts.queued.swap(0, Relaxed);
+        if signal == Signal::Metrics && ending == Ending::Replaced {
+            continue;
+        }
         counts.lose(Loss::Shutdown, undelivered);
         if undelivered > 0 {
             let signal = signal.as_str();
@@ -180,7 +207,8 @@ impl Builder<'_> {
     fn metrics(&self, collect: Collect) -> Option<Pusher> {
         let otlp = &self.settings.otlp;
         let delivery = self.delivery(otlp.metrics.as_ref(), Signal::Metrics)?;
-        let encoder = Encoder::new(self.resource, otlp.temporality, self.settings.started_at);
+        let encoder = Encoder::new(self.resource, otlp.temporality, self.settings.started_at)
+            .after(self.settings.ledger.clone());
         Some(Pusher::new(collect, encoder, delivery, otlp.interval))
     }
 

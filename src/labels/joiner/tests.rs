@@ -327,3 +327,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn other_bounds_hold_from_the_next_call_on_and_scores_stay() {
+    let mut joiner = joined([(Cell::Number(1.0), number(1.0)), (Cell::Number(2.0), number(2.0))]);
+    (0..5).for_each(|n| joiner.predicted(&format!("p{n}"), 0, 1, Cell::Number(1.0), at(6)));
+    let settings = Settings { window: Duration::from_secs(10), ..Settings::default() };
+    joiner.retune(Settings { max_pending: NonZeroUsize::MIN, ..settings.clone() });
+    joiner.advance(at(7));
+    // Of seven one is left, and two of those that went had their label.
+    assert_eq!((joiner.report().expired, joiner.report().joined), (4, 2));
+    assert_eq!(joiner.report().windows.len(), 1);
+    joiner.retune(Settings { window: Duration::from_secs(3), ..settings });
+    assert_eq!((joiner.report().windows.len(), joiner.report().joined), (0, 2));
+    assert_eq!(joiner.labelled(label("p4", number(1.0)), at(8)).joined, 1);
+    assert_eq!(joiner.report().joined, 3);
+}

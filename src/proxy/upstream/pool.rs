@@ -1,12 +1,13 @@
 //! Idle HTTP/1 connections of one serving thread, last used first.
 
+use crate::config;
 use crate::proxy::h1::Idle;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 pub(in crate::proxy) struct Pool {
     idle: RefCell<Vec<Rested>>,
-    limits: Limits,
+    limits: Cell<Limits>,
     /// Told about once a second: close enough for these limits, and cheaper than asking.
     now: Cell<Instant>,
 }
@@ -19,6 +20,16 @@ pub(super) struct Limits {
     pub(super) age: Option<Duration>,
 }
 
+impl Limits {
+    pub(super) fn of(config: &config::Upstream) -> Self {
+        Self {
+            connections: config.max_idle_connections,
+            idle: config.idle_timeout,
+            age: config.max_connection_age,
+        }
+    }
+}
+
 struct Rested {
     connection: Idle,
     since: Instant,
@@ -26,7 +37,13 @@ struct Rested {
 
 impl Pool {
     pub(super) fn new(limits: Limits) -> Self {
+        let limits = Cell::new(limits);
         Self { idle: RefCell::default(), limits, now: Cell::new(Instant::now()) }
+    }
+
+    /// For what is put back, and for what rests here already when it is next looked at.
+    pub(super) fn limit_to(&self, limits: Limits) {
+        self.limits.set(limits);
     }
 
     /// The connection used last, which is the least likely to have been closed.
@@ -39,7 +56,7 @@ impl Pool {
 
     pub(in crate::proxy) fn put(&self, connection: Idle) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.limits.connections && !self.is_old(&connection) {
+        if idle.len() < self.limits.get().connections && !self.is_old(&connection) {
             idle.push(Rested { connection, since: self.now.get() });
         }
     }
@@ -47,8 +64,11 @@ impl Pool {
     /// Lets go of what is too old, was idle for too long, or was closed by the upstream.
     pub(super) fn tick(&self, now: Instant) {
         self.now.set(now);
-        self.idle.borrow_mut().retain(|Rested { connection, since }| {
-            now.saturating_duration_since(*since) < self.limits.idle
+        let limits = self.limits.get();
+        let mut idle = self.idle.borrow_mut();
+        idle.truncate(limits.connections);
+        idle.retain(|Rested { connection, since }| {
+            now.saturating_duration_since(*since) < limits.idle
                 && !self.is_old(connection)
                 && !connection.is_stale()
         });
@@ -60,6 +80,6 @@ impl Pool {
 
     fn is_old(&self, connection: &Idle) -> bool {
         let age = self.now.get().saturating_duration_since(connection.opened);
-        self.limits.age.is_some_and(|limit| age >= limit)
+        self.limits.get().age.is_some_and(|limit| age >= limit)
     }
 }

@@ -96,6 +96,11 @@ impl Collector {
         self.arrivals.try_recv().ok()
     }
 
+    /// The next arrival, however long that takes.
+    pub(crate) async fn any(&mut self) -> Option<(Arrival, HeaderMap)> {
+        self.arrivals.recv().await
+    }
+
     pub(crate) async fn metrics(&mut self) -> ExportMetricsServiceRequest {
         loop {
             if let Arrival::Metrics(request) = self.next().await.0 {

@@ -131,6 +131,17 @@ impl Setup {
         Self { tracing, ..self }
     }
 
+    fn live(self) -> proxy::Live {
+        let tap = tap::Settings {
+            enabled: true,
+            sample: Arc::new(taffrail::capture::SampleRate::new(self.sample)),
+            max_body_bytes: self.max_body_bytes,
+            headers: self.headers.into(),
+        };
+        let Self { client, upstream, tracing, .. } = self;
+        proxy::Live { client, upstream, tap, tracing }
+    }
+
     pub(crate) fn start(self) -> Sidecar {
         let one = NonZeroUsize::MIN;
         let listener = proxy::bind(([127, 0, 0, 1], 0).into(), one).unwrap().remove(0);
@@ -144,24 +155,19 @@ impl Setup {
         let queue = Arc::new(Queue::new(limits, Arc::new(Counters::default())));
         let tls = proxy::tls::load(self.tls.as_ref(), self.upstream.tls.as_ref()).unwrap();
         let (shutdown, watching) = watch::channel(Shutdown::Serving);
+        let max_connections = self.client.max_connections;
+        let room = Arc::new(taffrail::capture::Room::new(self.room_bytes));
+        let (_, live) = watch::channel(self.live());
         let thread = proxy::Thread {
             listener,
-            client: self.client,
-            upstream: self.upstream,
+            live,
             acceptor: tls.acceptor,
             connector: tls.connector,
-            connections: Arc::new(proxy::Connections::new(self.client.max_connections)),
+            connections: Arc::new(proxy::Connections::new(max_connections)),
             routes,
-            tap: tap::Settings {
-                enabled: true,
-                sample: Arc::new(taffrail::capture::SampleRate::new(self.sample)),
-                max_body_bytes: self.max_body_bytes,
-                room: Arc::new(taffrail::capture::Room::new(self.room_bytes)),
-                headers: self.headers.into(),
-            },
             queue: Arc::clone(&queue),
+            room,
             recorder: recorders.remove(0),
-            tracing: self.tracing,
             pulse: taffrail::pulse::Pulses::default().add("serving", Duration::MAX),
             shutdown: watching,
         };

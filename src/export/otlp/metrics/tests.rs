@@ -47,7 +47,7 @@ fn read(
 #[test]
 fn cumulative_sums_start_with_the_process() {
     let mut encoder = encoder(Temporality::Cumulative);
-    encoder.acknowledge(families(5, &[1]), at(10));
+    encoder.acknowledge(families(5, &[1]), at(10), false);
     let (value, start, histogram) = read(&encoder, &families(8, &[1, 2]), 20);
     assert_eq!((value, start, histogram[0].count), (8, 0, 2));
 }
@@ -55,7 +55,7 @@ fn cumulative_sums_start_with_the_process() {
 #[test]
 fn a_delta_is_what_came_since_the_last_acknowledged_one() {
     let mut encoder = encoder(Temporality::Delta);
-    encoder.acknowledge(families(5, &[1]), at(10));
+    encoder.acknowledge(families(5, &[1]), at(10), false);
     let (value, start, histogram) = read(&encoder, &families(8, &[1, 2]), 20);
     assert_eq!((value, start, histogram[0].count), (3, 10, 1));
     assert!((histogram[0].sum.unwrap() - 0.002).abs() < 1e-12);
@@ -64,7 +64,7 @@ fn a_delta_is_what_came_since_the_last_acknowledged_one() {
 #[test]
 fn an_undelivered_delta_is_part_of_the_next() {
     let mut encoder = encoder(Temporality::Delta);
-    encoder.acknowledge(families(5, &[1]), at(10));
+    encoder.acknowledge(families(5, &[1]), at(10), false);
     let _undelivered = encoder.encode(&families(8, &[1, 2]), at(20));
     let (value, start, histogram) = read(&encoder, &families(9, &[1, 2, 3]), 30);
     assert_eq!((value, start, histogram[0].count), (4, 10, 2));
@@ -73,7 +73,7 @@ fn an_undelivered_delta_is_part_of_the_next() {
 #[test]
 fn a_quiet_interval_has_no_histogram_point() {
     let mut encoder = encoder(Temporality::Delta);
-    encoder.acknowledge(families(5, &[1]), at(10));
+    encoder.acknowledge(families(5, &[1]), at(10), false);
     let (value, _, histogram) = read(&encoder, &families(5, &[1]), 20);
     assert_eq!((value, histogram.len()), (0, 0));
 }
@@ -81,7 +81,7 @@ fn a_quiet_interval_has_no_histogram_point() {
 #[test]
 fn a_sum_that_fell_was_started_anew() {
     let mut encoder = encoder(Temporality::Delta);
-    encoder.acknowledge(families(5, &[]), at(10));
+    encoder.acknowledge(families(5, &[]), at(10), false);
     assert_eq!(read(&encoder, &families(2, &[]), 20).0, 2);
 }
 
@@ -124,10 +124,45 @@ fn a_point_names_the_exchanges_that_came_since_the_last_push() {
         assert_eq!(exemplar.value, Some(exemplar::Value::AsDouble(0.03)));
         assert_eq!(exemplar.time_unix_nano, 5_030_000_000);
         assert_eq!(exemplar.filtered_attributes[0].key, "taffrail.request.id");
-        encoder.acknowledge(families.clone(), at(10));
+        encoder.acknowledge(families.clone(), at(10), false);
         if temporality == Temporality::Cumulative {
             let (_, _, points) = read(&encoder, &families, 20);
             assert!(points[0].exemplars.is_empty(), "it was told");
         }
     }
+}
+
+#[test]
+fn who_comes_after_goes_on_where_the_other_left_off() {
+    let ledger = Ledger::default();
+    let mut first = encoder(Temporality::Delta).after(ledger.clone());
+    first.acknowledge(families(5, &[1]), at(10), false);
+    let _undelivered = first.encode(&families(8, &[1, 2]), at(20));
+    let mut second = encoder(Temporality::Delta).after(ledger.clone());
+    let (value, start, histogram) = read(&second, &families(9, &[1, 2, 3]), 30);
+    assert_eq!((value, start, histogram[0].count), (4, 10, 2));
+    second.acknowledge(families(9, &[1, 2, 3]), at(30), true);
+    // All of it is in a cumulative sum, whoever sent it before.
+    let mut third = encoder(Temporality::Cumulative).after(ledger.clone());
+    assert_eq!(read(&third, &families(10, &[1, 2, 3]), 40).0, 10);
+    third.acknowledge(families(10, &[1, 2, 3]), at(40), false);
+    third.acknowledge(families(12, &[1, 2, 3]), at(50), true);
+    let fourth = encoder(Temporality::Delta).after(ledger);
+    assert_eq!(read(&fourth, &families(13, &[1, 2, 3]), 60).0, 1);
+}
+
+#[test]
+fn a_sum_that_was_begun_anew_says_since_when_and_owes_nothing_to_the_one_before() {
+    let mut anew = families(9, &[1, 2]);
+    anew[0].since = Some(at(15));
+    let mut delta = encoder(Temporality::Delta);
+    delta.acknowledge(families(5, &[1]), at(10), false);
+    let (value, start, histogram) = read(&delta, &anew, 20);
+    assert_eq!((value, start, histogram[0].count), (9, 15, 1));
+    delta.acknowledge(anew.clone(), at(20), false);
+    anew[0].points[0].value = Value::Counter(11);
+    assert_eq!(read(&delta, &anew, 30).0, 2);
+    let cumulative = encoder(Temporality::Cumulative);
+    let (value, start, _) = read(&cumulative, &anew, 30);
+    assert_eq!((value, start), (11, 15));
 }
