@@ -274,6 +274,16 @@ for size, labels in ((81, {**WARNING, **AZURE}), (79, None)):
 for works, labels in ((0, {**WARNING, **AZURE}), (1, None)):
     found = holds(f"{buffer}_healthy", pod(1, **AZURE), works, 20)
     case("TaffrailExportBufferUnhealthy", f"healthy {works}", [*known(20), found], 15, labels)
+for value, fires in ((0, WARNING), (1, None)):
+    sound = holds("taffrail_config_healthy", pod(1), value, 20)
+    case("TaffrailConfigRejected", f"healthy {value}", [*known(20), sound], 15, fires)
+for second, differs in (("bb", True), ("aa", False)):
+    hashes = [holds("taffrail_config_hash", pod(n, hash=one), 1, 40) for n, one in ((1, "aa"), (2, second))]
+    labels = {**VERSION, "severity": "warning"} if differs else None
+    case("TaffrailConfigMismatch", f"aa and {second}", [*known(40), *hashes], 35, labels)
+for keys in (1, 0):
+    waiting = holds("taffrail_config_restart_required", pod(1), keys, 80)
+    case("TaffrailConfigWaits", f"{keys}", [*known(80), waiting], 75, {**MODEL, "severity": "info"} if keys else None)
 healthy = "taffrail_archive_healthy"
 sick = [*known(20), holds(healthy, pod(1), 0, 20), holds(healthy, pod(2), 1, 20)]
 case("TaffrailArchiveUnhealthy", "one of two", sick, 15, CRITICAL)

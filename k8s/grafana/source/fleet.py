@@ -95,6 +95,14 @@ BASELINES = [
     ),
 ]
 
+CONFIGURATION = [
+    lines("Pods by configuration", "By the hash of what is in force. More than one for long: a file that did not reach every pod, or was rejected by some.", "none", query(f"count by (hash) (taffrail_config_hash{{{POD}}})", "{{hash}}"), stacked=True, size=(8, 8)),
+    states("Configuration health", "rejected from a reload that was refused until one is taken; the configuration before stays in force.", query(f"min by (pod) (taffrail_config_healthy{{{POD}}})", "{{pod}}"), named_values({0: ("rejected", RED), 1: ("in force", GREEN)}), size=(8, 8)),
+    lines("Reloads", "What became of each.", "cps", query(f"sum by (outcome) (rate(taffrail_config_reloads_total{{{POD}}}[$__rate_interval]))", "{{outcome}}"), size=(8, 8)),
+    lines("Keys that wait for a restart", "Changed in the file, and not to be changed in a running sidecar.", "none", query(f"max by (pod) (taffrail_config_restart_required{{{POD}}})", "{{pod}}"), limits=steps((None, GREEN), (1, YELLOW))),
+    lines("Age of the configuration", "Since something of it last came into force.", "s", query(f"time() - max by (pod) (taffrail_config_last_reload_timestamp_seconds{{{POD}}})", "{{pod}}")),
+]
+
 LOSSES = [
     lines("Lost in export, by pod", "Items a second that no receiver will get.", "cps", query(f"sum by (pod, exporter, reason) (rate(taffrail_export_dropped_total{{{POD}}}[$__rate_interval]))", "{{pod}} {{exporter}} {{reason}}")),
     lines("Failed attempts, by pod", "Attempts a second to hand telemetry over that failed.", "cps", query(f'sum by (pod, exporter) (rate(taffrail_export_requests_total{{{POD}, outcome="failed"}}[$__rate_interval]))', "{{pod}} {{exporter}}")),
@@ -114,5 +122,5 @@ DASHBOARD = dashboard(
     "The pods of a model side by side.",
     [JOB, NAMESPACE, MODEL_NAME, VERSION, PODS, WINDOWS],
     verdict_changes(POD),
-    [("Now", NOW), ("Pods", PODS_TABLE), ("Traffic", TRAFFIC), ("Drift and coverage", DRIFT), ("Versions and baselines", BASELINES), ("Losses", LOSSES)],
+    [("Now", NOW), ("Pods", PODS_TABLE), ("Traffic", TRAFFIC), ("Drift and coverage", DRIFT), ("Versions and baselines", BASELINES), ("Configuration", CONFIGURATION), ("Losses", LOSSES)],
 )
