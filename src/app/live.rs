@@ -9,7 +9,7 @@ use super::control::Shown;
 use super::exports::{Exports, Next};
 use super::settings::{self, Analysis};
 use super::{Shared, StartError};
-use crate::capture::SampleRate;
+use crate::capture::{Queue, SampleRate};
 use crate::config::{
     Cause, Config, Outcome, Problem, Problems, Rejected, Reloaded, Reread, Standing,
 };
@@ -29,6 +29,7 @@ pub(super) struct Live {
     pub(super) rate: Arc<SampleRate>,
     pub(super) tuning: Arc<ArcSwap<Tuning>>,
     pub(super) shown: Shown,
+    queue: Arc<Queue>,
     hub: Arc<Hub>,
     exports: Arc<Exports>,
     standing: Arc<ArcSwap<Standing>>,
@@ -65,6 +66,7 @@ impl Live {
             rate,
             tuning: Arc::new(ArcSwap::from_pointee(tuning(config, decode))),
             shown: Shown::new(config),
+            queue: Arc::clone(&shared.queue),
             hub: Arc::clone(hub),
             exports: Arc::clone(exports),
             standing: Arc::clone(&shared.standing),
@@ -96,6 +98,7 @@ impl Live {
             tracing::warn!("{warning}");
         }
         super::check(&at_start).map_err(NotSet::Problems)?;
+        self.fits(&config).map_err(|problem| NotSet::Problems([problem].into_iter().collect()))?;
         let of_exports = changed.iter().any(|change| change.key.starts_with("export."));
         let parts = self.make(&config, of_exports).map_err(|faults| {
             let problem = |fault: &StartError| -> Problem { fault.problem(&config) };
@@ -105,6 +108,17 @@ impl Live {
         self.set(config, parts, at)?;
         let unchanged = changed.is_empty() && restart_required.is_empty();
         Ok(Reloaded { at, cause, hash, changed, restart_required, unchanged })
+    }
+
+    /// The queue has the room that it had at the start, and a whole body must fit.
+    fn fits(&self, config: &Config) -> Result<(), Problem> {
+        let (room, body) = (self.queue.limits().bytes.get(), config.capture.max_body_bytes);
+        if body <= room {
+            return Ok(());
+        }
+        let room = room.div_ceil(1 << 20);
+        let message = format!("is over the {room}MiB of the queue, which only a restart changes");
+        Err(config.problem("capture.max_body_bytes", &message))
     }
 
     fn make(&self, config: &Config, of_exports: bool) -> Result<Parts, Vec<StartError>> {

@@ -72,7 +72,7 @@ impl Finding {
 }
 
 pub(super) fn doctor(args: Args) -> anyhow::Result<ExitCode> {
-    let findings = match args.settings.load() {
+    let findings = match args.settings.load_keys() {
         Ok((config, warnings)) => examine(&config, &warnings)?,
         Err(problems) => problems.iter().map(faulty).collect(),
     };

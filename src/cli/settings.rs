@@ -14,22 +14,27 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Layers file, variables of this process and flags.
+    /// Layers file, variables of this process and flags, and reads the files that keys name.
     pub(super) fn load(self) -> Result<(Config, Vec<Problem>), Problems> {
+        let (config, warnings) = self.load_keys()?;
+        // What is in a file belongs to the stage that uses it, and so does the syntax of a route.
+        crate::app::check(&config)?;
+        Ok((config, warnings))
+    }
+
+    /// As [`Self::load`], with those files left for later.
+    pub(super) fn load_keys(self) -> Result<(Config, Vec<Problem>), Problems> {
         // A variable that is no Unicode is none of ours: keys and values are plain text.
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
         let file = self.file.or_else(|| std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from));
-        let (config, warnings) = Config::load(&Sources {
+        Config::load(&Sources {
             file: file.filter(|path| !path.as_os_str().is_empty()),
             flags: self.flags,
             variables: variables.collect(),
             limits: Limits::of_this_process(),
-        })?;
-        // What is in a file belongs to the stage that uses it, and so does the syntax of a route.
-        crate::app::check(&config)?;
-        Ok((config, warnings))
+        })
     }
 }
 

@@ -82,7 +82,7 @@ fn the_page_and_the_status_tell_how_the_configuration_stands() {
     assert_eq!(status["reload"]["hash"], "5d0c7f4e21ab9368");
     assert_eq!(status["reload"]["rejected"], 1);
     assert_eq!(status["reload"]["last_rejection"]["problems"][0]["key"], "drift.min_rows");
-    let page = served.get("/").body;
+    let page = served.get("/system").body;
     assert!(page.contains("5d0c7f4e21ab9368") && page.contains("Rejected"), "{page}");
     assert!(page.contains("is not a whole number of at least 2"), "{page}");
 }

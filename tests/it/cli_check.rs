@@ -45,7 +45,7 @@ fn what_needs_a_restart_is_marked() {
     assert!(!line("drift.min_rows").contains("restart"), "{run:?}");
     let help = taffrail_with(&[], &["run", "--help"]).stdout;
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("Serving threads, one runtime each [default:"), "{help}");
+    assert!(help.contains("the CPU limit rounded up [default: auto] [restart]"), "{help}");
     assert_eq!(help.matches("[restart]").count(), restarts() + 1);
 }
 

@@ -140,6 +140,8 @@ fn restart_keys(directory: &std::path::Path) -> Vec<(&'static str, String)> {
         ("admin.address", "127.0.0.1:3".into()),
         ("model.name", "income".into()),
         ("model.version", "4".into()),
+        ("model.track", "canary".into()),
+        ("kubernetes.pod_info", text(directory).into()),
         ("capture.enabled", "off".into()),
         ("capture.queue_items", "77".into()),
         ("capture.queue_bytes", "77MiB".into()),
@@ -202,7 +204,7 @@ fn every_key_that_needs_a_restart_says_so_and_stays() {
         parsed(&sidecar.reload())["restart_required"].as_array().unwrap().len(),
         changed.len()
     );
-    assert!(sidecar.get("/").text().contains("After a restart"));
+    assert!(sidecar.get("/system").text().contains("After a restart"));
     // What a restart would take is good.
     assert!(Config::load(&sources).is_ok());
     sidecar.end();
