@@ -188,7 +188,7 @@ fn judge(response: &Response<Bytes>) -> Reply {
         | StatusCode::GATEWAY_TIMEOUT => {
             Answer::Later { retry_after: retry_after(response.headers()), reason }.into()
         }
-        StatusCode::UNAUTHORIZED => Reply::Unauthorized { reason },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Reply::Unauthorized { reason },
         _ => Answer::Refused { reason }.into(),
     }
 }

@@ -168,7 +168,7 @@ async fn a_token_that_is_not_taken_is_replaced_and_the_export_sent_again() {
 #[tokio::test]
 async fn without_rights_an_export_waits_and_is_not_lost() {
     let authority = Authority::saying(&[GRANTED, GRANTED_NEXT]).await;
-    let answers = [Answer::Status(StatusCode::UNAUTHORIZED); 2];
+    let answers = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].map(Answer::Status);
     let mut collector = Collector::answering(&answers).await;
     let settings = with_token(spans_only(&collector), managed(&authority));
     let running = Running::start(&settings, Vec::new);
