@@ -149,6 +149,8 @@ fn a_feature_shows_which_bins_moved_its_quantiles_and_its_verdicts() {
             "Out of bounds",
             "worth acting on",
             "Verdicts of temp_max over 36 windows",
+            "Requests that moved it",
+            "href=\"../exchanges/req%201%2F7\"",
         ],
     );
     shows(

@@ -16,7 +16,8 @@ use taffrail::config::{Config, Secret, Standing};
 use taffrail::decode::{Cell, Column, Rows};
 use taffrail::distribution::Distribution;
 use taffrail::drift::{
-    Bin, Distances, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict, WindowReport,
+    Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
+    WindowReport,
 };
 use taffrail::latency::{Outcome, Phase, PhaseTimes, RequestSeries};
 use taffrail::sketch::{Kind, Role};
@@ -259,6 +260,11 @@ pub(crate) fn window(
     let has_few_rows = n == 0;
     let report = |feature: &str, role, kind, follows_cold: bool| {
         let detected = cold && follows_cold;
+        let example = (kind == Kind::Numeric).then(|| Example {
+            request_id: "req 1/7".into(),
+            row: 2,
+            bin: "(-inf,3.9)".into(),
+        });
         FeatureReport {
             feature: feature.into(),
             role,
@@ -279,7 +285,7 @@ pub(crate) fn window(
             significant: detected,
             detected,
             quality: Quality::default(),
-            examples: Vec::new(),
+            examples: example.filter(|_| detected).into_iter().collect(),
             shape: Shape {
                 shares: vec![0.25; 4].into(),
                 quantiles: (kind == Kind::Numeric).then_some([1.5, 4.0, 7.5, 9.0, 13.0]),

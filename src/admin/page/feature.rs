@@ -2,7 +2,7 @@
 
 use super::shell::{Page, Place};
 use super::trend::{self, Over};
-use super::{badge, bins, health, range, scroll_long};
+use super::{badge, bins, exchanges, health, range, scroll, scroll_long};
 use crate::admin::chart::{Cell, strip};
 use crate::admin::figure;
 use crate::admin::moment::{Moment, feature_verdict, report_of};
@@ -38,6 +38,7 @@ pub(in crate::admin) fn page(
     let content = html! {
         (head(visit, view, last))
         (distribution(view))
+        (examples(visit, &over))
         (over_windows(visit, view, &over, &lengths, length.as_deref(), moment))
         (history(view, &over))
     };
@@ -91,6 +92,44 @@ fn figures(last: Option<&FeatureReport>) -> Markup {
             }
             div { dt { "p" } dd { (last.p_value.map_or_else(|| "–".into(), figure::p_value)) } }
             div { dt { "Rows" } dd { (figure::count(last.rows)) } }
+        }
+    }
+}
+
+/// Requests of the last window that drifted: what it was that moved.
+fn examples(visit: &Visit, over: &Over<'_>) -> Markup {
+    let mut known = over.iter().rev().filter_map(|(window, report)| Some((window, (*report)?)));
+    let Some((window, report)) = known.find(|(_, of)| !of.examples.is_empty()) else {
+        return html! {};
+    };
+    let table = html! {
+        table {
+            caption.unseen { "Requests of a drifting window, by bin" }
+            thead {
+                tr { th scope="col" { "Bin" } th scope="col" { "Request" } th.n scope="col" { "Row" } }
+            }
+            tbody {
+                @for example in &report.examples {
+                    tr {
+                        th scope="row" { code { (example.bin) } }
+                        td.id {
+                            a.id href=(exchanges::exchange_link(&visit.root, &example.request_id)) {
+                                (example.request_id)
+                            }
+                        }
+                        td.n { (example.row) }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        section.panel #examples aria-labelledby="examples-title" {
+            div.head {
+                h2 #examples-title { "Requests that moved it" }
+                span.unit { "the newest in the bins that grew most, " (trend::span(window)) }
+            }
+            (scroll("examples-scroll", "Requests that moved it", &table))
         }
     }
 }
