@@ -39,8 +39,11 @@ fn summary(config: &Config) -> String {
     let value_width = given.iter().map(|entry| entry.value.chars().count()).max().unwrap_or(0);
     let head = palette.paint(Colour::Green, "The configuration is good.");
     let defaults = config.effective().len() - given.len();
-    let mut lines =
-        vec![format!("{head} {} keys are given, {defaults} have their default:", given.len())];
+    let keys = match given.len() {
+        1 => "1 key is".to_owned(),
+        many => format!("{many} keys are"),
+    };
+    let mut lines = vec![format!("{head} {keys} given, {defaults} have their default:")];
     lines.extend(given.iter().map(|entry| {
         let source = palette.paint(Colour::Dim, &entry.source);
         let (key, value) = (entry.key, &entry.value);

@@ -236,7 +236,8 @@ def effective(documents, spec, container, directory):
         cwd=directory,
     )
     assert done.returncode == 0 and not done.stderr, f"taffrail check:\n{done.stdout}{done.stderr}"
-    lines = [re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()[1:]]
+    given = [line for line in done.stdout.splitlines() if line.startswith("  ")]
+    lines = [re.split(r"\s{2,}", line.strip()) for line in given]
     return {line[0]: line[1] for line in lines}
 
 
