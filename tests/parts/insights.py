@@ -1,15 +1,11 @@
 """The tables of an Application Insights resource, filled with what a sidecar sent, as ingestion would do;
 and an engine that runs KQL on them."""
 
-import gzip
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler
 
 import duckdb
 import duckdb_kql
-from conftest import QuietServer, free_port
 
 COMMON = {
     "timestamp": "timestamp",
@@ -51,45 +47,6 @@ INSTEAD = [
     (r"percentilew\((\w+), itemCount, (\d+)\)", r"percentile(\1, \2)"),
     (r"(max|min)if\((\w+), (\w+ == '[\w.]+')\)", r"\1(iff(\3, \2, real(null)))"),
 ]
-
-
-class Ingestion:
-    """The endpoint that items are posted to."""
-
-    def __init__(self):
-        self.items = []
-        ingestion = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if self.headers.get("content-encoding") == "gzip":
-                    body = gzip.decompress(body)
-                items = [json.loads(line) for line in body.splitlines()]
-                ingestion.items.extend(items)
-                told = {"itemsReceived": len(items), "itemsAccepted": len(items), "errors": []}
-                answer = json.dumps(told).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-        self.server = QuietServer(("127.0.0.1", free_port()), Handler)
-        self.connection_string = (
-            "InstrumentationKey=00000000-0000-0000-0000-000000000001;"
-            f"IngestionEndpoint=http://127.0.0.1:{self.server.server_port}/"
-        )
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class Resource:

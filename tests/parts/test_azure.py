@@ -25,7 +25,8 @@ from conftest import (
     write_csv,
 )
 from deployment import Bicep, Template
-from insights import TABLES, Ingestion, Resource
+from ingestion import Ingestion, connection
+from insights import TABLES, Resource
 
 AZURE = ROOT / "k8s/azure"
 MODULES = VENVS / "node/node_modules"
@@ -185,18 +186,17 @@ def sent(tmp_path_factory):
     train = write_csv(directory / "train.csv", gaussian_rows(1000, 0.0, random.Random(1)))
     command = [BINARY, "baseline", "build", "--from", train, "--out", directory / "baseline.json"]
     subprocess.run(command, check=True, timeout=60)
-    endpoint, model = Ingestion(), Model()
-    env = {"APPLICATIONINSIGHTS_CONNECTION_STRING": endpoint.connection_string, "POD_NAME": "weather-0"}
+    endpoint, model = Ingestion(tmp_path_factory.mktemp("track")).start(), Model()
     flags = ["--export-application-insights-interval", "1s", "--windows", "1s", "--archive", "off"]
     flags += ["--baseline", directory / "baseline.json", "--model-name", "weather", "--model-version", "3"]
-    through = Sidecar(directory, model.url, *flags, env={**env, "OTEL_SERVICE_NAME": "weather-sidecar"})
+    through = Sidecar(directory, model.url, *flags, env=connection(endpoint.port))
     try:
         exchanges(through, endpoint)
         through.drain()
     finally:
         through.discard()
         model.close()
-        endpoint.close()
+        endpoint.stop()
     return endpoint.items
 
 
