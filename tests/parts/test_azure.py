@@ -218,7 +218,10 @@ def exchanges(through, endpoint):
     assert posted.status == 200, posted.body
 
     def told():
-        metrics = {one["data"]["baseData"]["metrics"][0]["name"] for one in of(endpoint, "MetricData")}
+        points = [one["data"]["baseData"]["metrics"][0] for one in of(endpoint, "MetricData")]
+        metrics = {point["name"] for point in points if point["name"] != "taffrail.drift.detected"}
+        # The first window may have closed on a few rows only; one that drifts says 1.
+        metrics |= {point["name"] for point in points if point["value"] == 1}
         events = {one["data"]["baseData"]["name"] for one in of(endpoint, "EventData")}
         wanted = {"taffrail.performance.accuracy", "taffrail.drift.detected", "taffrail.quality.null_ratio"}
         return wanted <= metrics and "taffrail.drift.changed" in events
