@@ -49,8 +49,17 @@ impl Delivery {
         self.counters.otlp(self.signal)
     }
 
-    /// Tries for as long as it takes, and counts what became of the items of the message.
-    pub(super) async fn deliver(&self, message: &Bytes, items: u64) {
+    /// Tries for as long as it takes, and counts what became of the items of the message; without one
+    /// they are lost.
+    pub(super) async fn deliver(&self, message: Option<Bytes>, items: u64) {
+        match message {
+            Some(message) => self.try_on(&message, items).await,
+            None => self.counts().lose(Loss::Refused, items),
+        }
+        self.counts().queued.fetch_sub(items, Relaxed);
+    }
+
+    async fn try_on(&self, message: &Bytes, items: u64) {
         let mut backoff = Backoff::default();
         loop {
             match self.attempt(message).await {
@@ -66,7 +75,6 @@ impl Delivery {
                 Attempt::Later { retry_after } => self.pause(&mut backoff, retry_after).await,
             }
         }
-        self.counts().queued.fetch_sub(items, Relaxed);
     }
 
     /// Tries once, and counts how it went.

@@ -1,31 +1,29 @@
 //! What changed, as OTLP log events.
 
+use super::OtlpError;
 use super::delivery::Delivery;
+use super::encoded::LogEncoder;
 use crate::export::batch::Sink;
 use crate::export::event::Event;
+use crate::export::resource::Resource;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
-use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord, SdkLogger, SdkLoggerProvider};
-use prost::Message;
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use std::sync::Arc;
 
 pub(super) struct EventSink {
-    resource: ResourceAttributesWithSchema,
-    scope: InstrumentationScope,
+    encoder: LogEncoder,
     /// Makes records; has no processor, so nothing goes out through it.
     logger: SdkLogger,
     delivery: Arc<Delivery>,
 }
 
 impl EventSink {
-    pub(super) fn new(resource: ResourceAttributesWithSchema, delivery: Arc<Delivery>) -> Self {
+    pub(super) fn new(resource: &Resource, delivery: Arc<Delivery>) -> Result<Self, OtlpError> {
         let version = env!("CARGO_PKG_VERSION");
         let scope = InstrumentationScope::builder(super::SCOPE).with_version(version).build();
         let logger = SdkLoggerProvider::builder().build().logger(super::SCOPE);
-        Self { resource, scope, logger, delivery }
+        Ok(Self { encoder: LogEncoder::new(resource, scope)?, logger, delivery })
     }
 }
 
@@ -35,11 +33,7 @@ impl Sink for EventSink {
     async fn take(&self, batch: Vec<Event>) {
         let items = batch.len() as u64;
         let records: Vec<_> = batch.into_iter().map(|event| record(event, &self.logger)).collect();
-        let scoped: Vec<_> = records.iter().map(|record| (record, &self.scope)).collect();
-        let batch = LogBatch::new(&scoped);
-        let resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
-        let message = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
-        self.delivery.deliver(&message.into(), items).await;
+        self.delivery.deliver(self.encoder.encode(&records).await, items).await;
     }
 }
 

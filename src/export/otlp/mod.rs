@@ -1,14 +1,16 @@
 //! Metrics, spans and events to an OpenTelemetry collector: OTLP over HTTP or gRPC, binary protobuf.
 //!
 //! In: a closure that collects families, exchanges through [`Spans`], verdicts through [`Events`].
-//! Messages are those of `opentelemetry-proto`; the exporters of `opentelemetry-otlp` are not used, as
-//! they take metrics from the SDK's own instruments only, block while they retry, and log what they
-//! lose where we count it. `delivery` hands messages over by `transport`. The promise: producers never
-//! wait; memory stays bounded when the collector is away; what is not delivered is counted, or part of
-//! the next interval.
+//! Spans and events are encoded by the exporters of `opentelemetry-otlp` (see `encoded`); metrics, which
+//! those take only from the SDK's own instruments, are built as messages of `opentelemetry-proto` (see
+//! `metrics`). `delivery` hands all three over by `transport`: the exporters' own delivery would block
+//! while it retries, and log what it loses where we count it. The promise: producers never wait; memory
+//! stays bounded when the collector is away; what is not delivered is counted, or part of the next
+//! interval.
 //! One future runs it all, on whatever runtime drives it: nothing here spawns.
 
 mod delivery;
+mod encoded;
 mod events;
 mod exponential;
 mod grpc;
@@ -17,10 +19,9 @@ mod probe;
 mod spans;
 mod transport;
 
-pub use metrics::Ledger;
-
 pub use super::event::Events;
 pub use super::visit::Spans;
+pub use metrics::Ledger;
 pub use probe::{Outcome, Probed, probe};
 
 use super::azure_token::AzureToken;
@@ -32,8 +33,10 @@ use super::resource::Resource;
 use super::visit::Places;
 use crate::config;
 use delivery::Delivery;
+use encoded::SpanEncoder;
 use events::EventSink;
 use metrics::{Collect, Encoder, Pusher};
+use opentelemetry_otlp::ExporterBuildError;
 use spans::SpanSink;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -94,6 +97,8 @@ impl Settings {
 pub enum OtlpError {
     #[error("export.otlp.tls")]
     Tls(#[source] SendError),
+    #[error("the exporter of {signal} cannot be built")]
+    Build { signal: &'static str, source: ExporterBuildError },
 }
 
 /// What pushes; to be driven by [`Exporter::run`].
@@ -119,8 +124,8 @@ impl Exporter {
         let client = Arc::new(client);
         let builder = Builder { settings, resource, client, counters: &counters, stopping };
         let metrics = builder.metrics(Box::new(collect));
-        let (spans, traces) = builder.traces().unzip();
-        let (events, logs) = builder.logs().unzip();
+        let (spans, traces) = builder.traces()?.unzip();
+        let (events, logs) = builder.logs()?.unzip();
         let (spans, events) = (spans.unwrap_or(Spans::off()), events.unwrap_or_else(Events::off));
         let flush_timeout = settings.flush_timeout;
         Ok((Self { metrics, traces, logs, counters, stop, flush_timeout }, spans, events))
@@ -212,26 +217,30 @@ impl Builder<'_> {
         Some(Pusher::new(collect, encoder, delivery, otlp.interval))
     }
 
-    fn traces(&self) -> Option<(Spans, Batcher<SpanSink>)> {
+    fn traces(&self) -> Result<Option<(Spans, Batcher<SpanSink>)>, OtlpError> {
         let (settings, signal) = (self.settings, Signal::Traces);
-        let delivery = self.delivery(settings.otlp.traces.as_ref(), signal)?;
+        let Some(delivery) = self.delivery(settings.otlp.traces.as_ref(), signal) else {
+            return Ok(None);
+        };
         let (listen, scheme) = (settings.listen, settings.scheme);
         let places = Places { listen, scheme, upstream: settings.upstream.clone() };
-        let sink = SpanSink { resource: (&self.resource.to_sdk()).into(), places, delivery };
+        let sink = SpanSink { encoder: SpanEncoder::new(self.resource)?, places, delivery };
         let counters = Arc::clone(self.counters);
         let (outbox, batcher) =
             queue(settings.span_queue, settings.batch_delay, sink, counters, (EXPORTER, signal));
-        Some((Spans::new(outbox), batcher))
+        Ok(Some((Spans::new(outbox), batcher)))
     }
 
-    fn logs(&self) -> Option<(Events, Batcher<EventSink>)> {
+    fn logs(&self) -> Result<Option<(Events, Batcher<EventSink>)>, OtlpError> {
         let (settings, signal) = (self.settings, Signal::Logs);
-        let delivery = self.delivery(settings.otlp.logs.as_ref(), signal)?;
-        let sink = EventSink::new((&self.resource.to_sdk()).into(), delivery);
+        let Some(delivery) = self.delivery(settings.otlp.logs.as_ref(), signal) else {
+            return Ok(None);
+        };
+        let sink = EventSink::new(self.resource, delivery)?;
         let counters = Arc::clone(self.counters);
         let (outbox, batcher) =
             queue(settings.event_queue, settings.batch_delay, sink, counters, (EXPORTER, signal));
-        Some((Events::new(outbox), batcher))
+        Ok(Some((Events::new(outbox), batcher)))
     }
 
     fn delivery(

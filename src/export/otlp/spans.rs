@@ -2,6 +2,7 @@
 //! CLIENT span for that call, which is what draws caller, sidecar and model as a map.
 
 use super::delivery::Delivery;
+use super::encoded::SpanEncoder;
 use crate::capture::{Fault, Trace};
 use crate::export::batch::{Entry, Sink};
 use crate::export::collect::method;
@@ -10,17 +11,13 @@ use crate::export::visit::{Places, Visit};
 use http::StatusCode;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
-use prost::Message;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 pub(super) struct SpanSink {
-    pub(super) resource: ResourceAttributesWithSchema,
+    pub(super) encoder: SpanEncoder,
     pub(super) places: Places,
     pub(super) delivery: Arc<Delivery>,
 }
@@ -37,9 +34,7 @@ impl Sink for SpanSink {
                 spans.push(self.places.client_span(visit));
             }
         }
-        let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
-        let message = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-        self.delivery.deliver(&message.into(), items).await;
+        self.delivery.deliver(self.encoder.encode(spans).await, items).await;
     }
 }
 
