@@ -14,8 +14,9 @@ use std::num::NonZeroUsize;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// Code, stacks, latency histograms, exporters, buffers of connections: resident without any capture at
-/// saturation, 22 MiB with bodies of 1 MiB (2026-11-27).
+/// Code, stacks, latency histograms, exporters, buffers of connections, of which 10 MiB are anonymous at
+/// saturation by bodies of 1 MiB without any capture (2026-11-27); and 10 MiB for the latencies of a day
+/// that the page draws.
 const BASE_BYTES: u64 = 22 * MIB;
 /// What the plan may use of the limit: the rest is for what the kernel and the allocator hold beside.
 const USABLE: f64 = 0.8;

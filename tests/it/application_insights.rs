@@ -2,9 +2,8 @@
 //! away, over restarts, and on a disk that fails.
 
 use crate::export::azure::{Authority, GRANTED, GRANTED_NEXT, managed};
-use crate::export::support::{change, exchange, growing, resource};
+use crate::export::support::{change, exchange, growing, resource, upstream};
 use crate::ingestion::{Answer, Arrival, Ingestion};
-use http::uri::PathAndQuery;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -37,20 +36,8 @@ fn settings(endpoint: SocketAddr, directory: &Path) -> Settings {
         buffer_bytes: BUFFER,
         sampler: TraceSampler::Ratio(1.0),
     };
-    let upstream = config::Upstream {
-        authority: "model:8080".parse().unwrap(),
-        base_path: PathAndQuery::from_static("/"),
-        tls: None,
-        protocol: config::UpstreamProtocol::Auto,
-        connect_timeout: Duration::from_secs(1),
-        response_timeout: None,
-        request_timeout: None,
-        max_connection_age: None,
-        max_idle_connections: 8,
-        idle_timeout: LONG,
-    };
     let listen = "127.0.0.1:9000".parse().unwrap();
-    let mut settings = Settings::new(insights, "weather-0".into(), listen, upstream);
+    let mut settings = Settings::new(insights, "weather-0".into(), listen, upstream());
     settings.batch_delay = Duration::ZERO;
     settings
 }

@@ -363,6 +363,29 @@ class Upstream:
         self.server.server_close()
 
 
+class FailingUpstream(Upstream):
+    """Remembers who called, and fails when it is asked to."""
+
+    def __init__(self):
+        super().__init__()
+        self.parents = []
+        model, base = self, self.server.RequestHandlerClass
+
+        class Handler(base):
+            def do_POST(self):
+                model.parents.append(self.headers.get("traceparent"))
+                if self.headers.get("x-fail") == "status":
+                    self.body()
+                    self.send_error(503)
+                elif self.headers.get("x-fail") == "break":
+                    self.body()
+                    self.close_connection = True
+                else:
+                    super().do_POST()
+
+        self.server.RequestHandlerClass = Handler
+
+
 @pytest.fixture
 def upstream():
     server = Upstream()

@@ -7,15 +7,7 @@
 const { chromium } = require('playwright-core');
 const fs = require('fs');
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+const FLAGS = require('./chromium.js');
 const DESK = { width: 1280, height: 900 };
 const PHONE = { width: 375, height: 812 };
 const VIEWS = {

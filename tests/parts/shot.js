@@ -2,15 +2,7 @@
 // was seen as JSON, by view. node shot.js URL FOLDER TEXT; playwright-core is found through NODE_PATH.
 const { chromium } = require('playwright-core');
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+const FLAGS = require('./chromium.js');
 const DESK = { width: 1280, height: 900 };
 const VIEWS = {
   light: { viewport: DESK, colorScheme: 'light' },

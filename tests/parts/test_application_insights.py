@@ -10,7 +10,7 @@ import pytest
 from conftest import (
     BINARY,
     INFER,
-    Upstream,
+    FailingUpstream,
     exchange,
     gaussian_rows,
     get_json,
@@ -35,32 +35,9 @@ def ingestion(tmp_path):
     endpoint.stop()
 
 
-class Model(Upstream):
-    """Remembers who called, and fails when it is asked to."""
-
-    def __init__(self):
-        super().__init__()
-        self.parents = []
-        model, base = self, self.server.RequestHandlerClass
-
-        class Handler(base):
-            def do_POST(self):
-                model.parents.append(self.headers.get("traceparent"))
-                if self.headers.get("x-fail") == "status":
-                    self.body()
-                    self.send_error(503)
-                elif self.headers.get("x-fail") == "break":
-                    self.body()
-                    self.close_connection = True
-                else:
-                    super().do_POST()
-
-        self.server.RequestHandlerClass = Handler
-
-
 @pytest.fixture
 def model():
-    server = Model()
+    server = FailingUpstream()
     yield server
     server.close()
 

@@ -17,8 +17,8 @@ from conftest import (
     INFER,
     ROOT,
     VENVS,
+    FailingUpstream,
     Sidecar,
-    Upstream,
     exchange,
     gaussian_rows,
     infer_body,
@@ -156,27 +156,6 @@ def check_model(model, written):
     assert model.deserialize(misspelt).serialize() != misspelt
 
 
-class Model(Upstream):
-    """Fails when it is asked to."""
-
-    def __init__(self):
-        super().__init__()
-        base = self.server.RequestHandlerClass
-
-        class Handler(base):
-            def do_POST(self):
-                if self.headers.get("x-fail") == "status":
-                    self.body()
-                    self.send_error(503)
-                elif self.headers.get("x-fail") == "break":
-                    self.body()
-                    self.close_connection = True
-                else:
-                    super().do_POST()
-
-        self.server.RequestHandlerClass = Handler
-
-
 GOOD, REFUSED, BROKEN = 40, 8, 3
 WINDOW = 6
 
@@ -188,7 +167,7 @@ def sent(tmp_path_factory):
     train = write_csv(directory / "train.csv", gaussian_rows(1000, 0.0, random.Random(1)))
     command = [BINARY, "baseline", "build", "--from", train, "--out", directory / "baseline.json"]
     subprocess.run(command, check=True, timeout=60)
-    endpoint, model = Ingestion(tmp_path_factory.mktemp("track")).start(), Model()
+    endpoint, model = Ingestion(tmp_path_factory.mktemp("track")).start(), FailingUpstream()
     flags = ["--export-application-insights-interval", "1s", "--windows", f"{WINDOW}s", "--archive", "off"]
     flags += ["--baseline", directory / "baseline.json", "--model-name", "weather", "--model-version", "3"]
     through = Sidecar(directory, model.url, *flags, env=connection(endpoint.port))

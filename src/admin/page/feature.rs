@@ -188,26 +188,11 @@ fn over_windows(
 }
 
 fn distances(view: &FeatureView, over: &Over<'_>, places: usize) -> Markup {
-    let last = match view.kind {
-        Kind::Numeric => trend::small(
-            "KS",
-            over,
-            places,
-            "accent",
-            |report| report.distances.ks,
-            (figure::number, 0.1),
-            None,
-        ),
-        Kind::Categorical => trend::small(
-            "L∞",
-            over,
-            places,
-            "accent",
-            |report| report.distances.l_infinity,
-            (figure::number, 0.1),
-            None,
-        ),
+    let (name, distance): (_, fn(&FeatureReport) -> Option<f64>) = match view.kind {
+        Kind::Numeric => ("KS", |report| report.distances.ks),
+        Kind::Categorical => ("L∞", |report| report.distances.l_infinity),
     };
+    let last = trend::small(name, over, places, "accent", distance, (figure::number, 0.1), None);
     html! {
         (trend::small("PSI", over, places, "accent", |report| report.distances.psi,
             (figure::number, 0.1), None))

@@ -44,19 +44,7 @@ pub(super) fn settings(collector: SocketAddr) -> Settings {
         temporality: Temporality::Cumulative,
         sampler: config::TraceSampler::Ratio(1.0),
     };
-    let upstream = config::Upstream {
-        authority: "model:8080".parse().unwrap(),
-        base_path: PathAndQuery::from_static("/"),
-        tls: None,
-        protocol: config::UpstreamProtocol::Auto,
-        connect_timeout: Duration::from_secs(1),
-        response_timeout: None,
-        request_timeout: None,
-        max_connection_age: None,
-        max_idle_connections: 8,
-        idle_timeout: LONG,
-    };
-    let mut settings = Settings::new(otlp, "127.0.0.1:9000".parse().unwrap(), upstream);
+    let mut settings = Settings::new(otlp, "127.0.0.1:9000".parse().unwrap(), upstream());
     settings.batch_delay = Duration::ZERO;
     settings
 }
@@ -134,6 +122,22 @@ pub(crate) fn exchange(status: u16, fault: Option<Fault>) -> Exchange {
         sample_rate: 1.0,
         request: Message::default(),
         response: Message::default(),
+    }
+}
+
+/// The model server that spans and calls name.
+pub(crate) fn upstream() -> config::Upstream {
+    config::Upstream {
+        authority: "model:8080".parse().unwrap(),
+        base_path: PathAndQuery::from_static("/"),
+        tls: None,
+        protocol: config::UpstreamProtocol::Auto,
+        connect_timeout: Duration::from_secs(1),
+        response_timeout: None,
+        request_timeout: None,
+        max_connection_age: None,
+        max_idle_connections: 8,
+        idle_timeout: LONG,
     }
 }
 
