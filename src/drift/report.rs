@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Stable,
     Drifting,
     /// Fewer rows than `drift.min_rows`: neither stable nor drifting was shown.
+    #[default]
     InsufficientData,
 }
 
@@ -26,7 +27,7 @@ impl Verdict {
 }
 
 /// The verdict on one window, feature by feature.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct WindowReport {
     /// The window's length as configured: `5m`, `1d`, `500` for rows.
     pub window: Arc<str>,
@@ -40,7 +41,7 @@ pub struct WindowReport {
     pub features: Vec<FeatureReport>,
 }
 
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct FeatureReport {
     pub feature: Arc<str>,
     pub role: Role,
@@ -130,7 +131,7 @@ pub struct Quality {
 }
 
 /// One feature's live distribution beside its baseline, for pages and for `taffrail.feature.rows`.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct FeatureView {
     pub feature: Arc<str>,
     pub role: Role,
@@ -153,7 +154,7 @@ pub struct Expected {
     pub quality: Quality,
 }
 
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Bin {
     /// `[2.5,7.1)`, or the level; `other` for levels beyond those kept, `null` for nulls.
     pub label: Arc<str>,

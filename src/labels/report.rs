@@ -26,7 +26,7 @@ pub struct Report {
     pub windows: Vec<LabelWindow>,
 }
 
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct LabelWindow {
     pub start: Timestamp,
     pub end: Timestamp,
@@ -69,7 +69,7 @@ impl Performance {
 }
 
 /// Precision, recall and F1 are unweighted means over classes (macro averages).
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Classification {
     pub rows: u64,
     pub accuracy: f64,
@@ -78,7 +78,7 @@ pub struct Classification {
     pub f1: f64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Regression {
     pub rows: u64,
     /// In the label's unit, as is `rmse`; `mse` in its square.

@@ -74,31 +74,22 @@ impl KeptWindows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drift::{Distances, FeatureReport, Quality, Shape, Verdict};
-    use crate::sketch::{Kind, Role};
+    use crate::drift::{FeatureReport, Shape, Verdict};
 
     fn window(length: &str, rows: u64, features: usize) -> Arc<WindowReport> {
         let feature = FeatureReport {
             feature: "x".into(),
-            role: Role::Input,
-            kind: Kind::Numeric,
             rows,
-            distances: Distances::default(),
-            p_value: None,
-            significant: false,
-            detected: false,
-            quality: Quality::default(),
-            examples: Vec::new(),
             shape: Shape { shares: vec![0.0; 12].into(), quantiles: Some([0.0; 5]) },
+            ..FeatureReport::default()
         };
         Arc::new(WindowReport {
             window: length.into(),
-            start: None,
-            end: None,
             rows,
             coverage: 1.0,
             verdict: Verdict::Stable,
             features: vec![feature; features],
+            ..WindowReport::default()
         })
     }
 

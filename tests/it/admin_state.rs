@@ -284,12 +284,12 @@ pub(crate) fn window(
             p_value: (!has_few_rows).then_some(if detected { 1e-9 } else { 0.31 }),
             significant: detected,
             detected,
-            quality: Quality::default(),
             examples: example.filter(|_| detected).into_iter().collect(),
             shape: Shape {
                 shares: vec![0.25; 4].into(),
                 quantiles: (kind == Kind::Numeric).then_some([1.5, 4.0, 7.5, 9.0, 13.0]),
             },
+            ..FeatureReport::default()
         }
     };
     let verdict = match (has_few_rows, cold) {
@@ -311,6 +311,7 @@ pub(crate) fn window(
             report("precipitation", Role::Input, Kind::Numeric, n % 2 == 0),
             report("weather", Role::Output, Kind::Categorical, true),
         ],
+        ..WindowReport::default()
     }
 }
 

@@ -188,7 +188,7 @@ mod tests {
             rows: 60,
             coverage: 1.0,
             verdict: Verdict::Stable,
-            features: Vec::new(),
+            ..WindowReport::default()
         }
     }
 

@@ -4,9 +4,7 @@ use crate::capture::{Fault, Limits, RouteTable, Totals};
 use crate::config;
 use crate::distribution::Distribution;
 use crate::drift::ReferenceState;
-use crate::drift::{
-    Bin, Distances, FeatureReport, FeatureView, Quality, Shape, Verdict, WindowReport,
-};
+use crate::drift::{Bin, Distances, FeatureReport, FeatureView, Quality, Verdict, WindowReport};
 use crate::export::family::{Point, Value};
 use crate::export::names::{self, Metric};
 use crate::labels::{Classification, Performance, Report};
@@ -129,20 +127,17 @@ fn window(length: &str, rows: u64, verdict: Verdict) -> Arc<WindowReport> {
         p_value: Some(0.001),
         significant: true,
         detected: verdict == Verdict::Drifting,
-        quality: Quality::default(),
-        examples: Vec::new(),
-        shape: Shape::default(),
+        ..FeatureReport::default()
     };
     let window = length.into();
     let features = vec![feature];
     Arc::new(WindowReport {
         window,
-        start: None,
-        end: None,
         rows,
         coverage: 0.8,
         verdict,
         features,
+        ..WindowReport::default()
     })
 }
 

@@ -13,7 +13,7 @@ use taffrail::capture::{Exchange, Fault, Message, RequestId, RouteTable, Timing,
 use taffrail::config::{self, Temporality};
 use taffrail::distribution::Distribution;
 use taffrail::drift::ReferenceState;
-use taffrail::drift::{Distances, Example, FeatureReport, Quality, Shape, Verdict, WindowReport};
+use taffrail::drift::{Example, FeatureReport, Verdict, WindowReport};
 use taffrail::export::otlp::{Events, Exporter, Settings, Spans};
 use taffrail::export::{Counters, Family, Resource, Value, names};
 use taffrail::pipeline::VerdictChange;
@@ -147,17 +147,15 @@ pub(super) fn verdict(verdict: Verdict) -> WindowReport {
         role: Role::Input,
         kind: Kind::Numeric,
         rows: 80,
-        distances: Distances::default(),
         p_value: Some(0.001),
         significant: detected,
         detected,
-        quality: Quality::default(),
         examples: if detected {
             vec![Example { request_id: "req-7".into(), row: 0, bin: "[30,inf)".into() }]
         } else {
             Vec::new()
         },
-        shape: Shape::default(),
+        ..FeatureReport::default()
     };
     WindowReport {
         window: "5m".into(),
@@ -167,6 +165,7 @@ pub(super) fn verdict(verdict: Verdict) -> WindowReport {
         coverage: 0.9,
         verdict,
         features: vec![feature("temp_max", true), feature("wind", false)],
+        ..WindowReport::default()
     }
 }
 
