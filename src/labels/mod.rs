@@ -9,11 +9,13 @@
 //! rows; `id#k` is row `k`. See [`prediction`] for which output is the prediction, and [`Task`] for how it
 //! is compared with the label.
 
+pub mod grid;
 mod joiner;
 mod parse;
 mod pending;
 mod prediction;
 mod report;
+mod summary;
 mod tally;
 mod value;
 mod windows;
@@ -22,5 +24,6 @@ pub use joiner::{Joined, Joiner, Settings};
 pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse};
 pub use prediction::{Prediction, prediction};
 pub use report::{Classification, LabelWindow, Performance, Regression, Report};
+pub use summary::{CalibrationBin, ClassCounts, Figure, Kind, Measure, ScoreCount, Summary};
 pub use tally::Task;
 pub use value::{Label, LabelValue, Truth};
