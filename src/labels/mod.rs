@@ -10,6 +10,7 @@
 //! is compared with the label.
 
 pub mod grid;
+pub mod estimate;
 mod joiner;
 mod parse;
 mod pending;

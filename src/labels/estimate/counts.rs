@@ -1,0 +1,159 @@
+//! Rows by score: of a window, and of a reference whose labels are known. Both add up exactly.
+
+use super::cells::CELLS;
+use super::scores::RowScores;
+
+/// Classes that are told apart, at most; models of more are not estimated.
+pub const MAX_CLASSES: usize = 32;
+
+/// Rows of a window by score, for each class whether it was predicted or not.
+///
+/// A model of two classes is kept as its class 1 alone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Histogram {
+    pub(super) rows: u64,
+    pub(super) classes: Vec<Cells<u32>>,
+}
+
+/// Rows of a reference by score and by label.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LabelledCounts {
+    pub(super) rows: u64,
+    pub(super) classes: Vec<Labelled>,
+}
+
+/// One class: all rows, and those whose label it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Labelled {
+    pub(super) all: Cells<u64>,
+    pub(super) positive: Cells<u64>,
+}
+
+/// By cell of the class's score: rows for which another class was predicted, and for which it was.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cells<T>(pub(super) Box<[[T; 2]; CELLS]>);
+
+impl<T: Copy + Default> Default for Cells<T> {
+    fn default() -> Self {
+        Self(Box::new([[T::default(); 2]; CELLS]))
+    }
+}
+
+/// Which of a model's scores are kept: all, but of two classes only the second.
+fn kept(classes: usize) -> std::ops::Range<usize> {
+    if classes == 2 { 1..2 } else { 0..classes }
+}
+
+impl Histogram {
+    /// False if the row is of a model with another number of classes.
+    pub(super) fn add(&mut self, row: &RowScores) -> bool {
+        let classes = kept(row.classes());
+        if self.classes.is_empty() {
+            self.classes.resize_with(classes.len(), Cells::default);
+        }
+        if self.classes.len() != classes.len() {
+            return false;
+        }
+        self.rows += 1;
+        for (cells, class) in self.classes.iter_mut().zip(classes) {
+            let count = &mut cells.0[usize::from(row.cell(class))][usize::from(row.predicts(class))];
+            *count = count.saturating_add(1);
+        }
+        true
+    }
+
+    /// Undoes [`Self::add`].
+    pub(super) fn remove(&mut self, row: &RowScores) {
+        let classes = kept(row.classes());
+        if self.classes.len() != classes.len() || self.rows == 0 {
+            return;
+        }
+        self.rows -= 1;
+        for (cells, class) in self.classes.iter_mut().zip(classes) {
+            let count = &mut cells.0[usize::from(row.cell(class))][usize::from(row.predicts(class))];
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+impl LabelledCounts {
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Classes that the model tells apart.
+    pub fn classes(&self) -> usize {
+        if self.classes.len() == 1 { 2 } else { self.classes.len() }
+    }
+
+    /// Takes a row whose label is the class of that number, or none of the model's. False if it was
+    /// not counted: a label of two classes must be one of them, and a model has as many scores in
+    /// every row.
+    pub fn add(&mut self, row: &RowScores, label: Option<usize>) -> bool {
+        self.change(row, label, |count| *count += 1)
+    }
+
+    /// Undoes [`Self::add`].
+    pub fn remove(&mut self, row: &RowScores, label: Option<usize>) -> bool {
+        self.rows > 0 && self.change(row, label, |count| *count -= 1)
+    }
+
+    fn change(
+        &mut self,
+        row: &RowScores,
+        label: Option<usize>,
+        change: impl Fn(&mut u64),
+    ) -> bool {
+        let classes = kept(row.classes());
+        if self.classes.is_empty() {
+            self.classes.resize_with(classes.len(), Labelled::default);
+        }
+        let known = label.is_some_and(|label| label < row.classes());
+        if self.classes.len() != classes.len() || (row.classes() == 2 && !known) {
+            return false;
+        }
+        change(&mut self.rows);
+        for (counts, class) in self.classes.iter_mut().zip(classes) {
+            let (cell, own) = (usize::from(row.cell(class)), usize::from(row.predicts(class)));
+            change(&mut counts.all.0[cell][own]);
+            if label == Some(class) {
+                change(&mut counts.positive.0[cell][own]);
+            }
+        }
+        true
+    }
+
+    /// Adds what another part of the reference counted; false, and nothing, if its model has other
+    /// classes.
+    pub fn merge(&mut self, other: &Self) -> bool {
+        if self.classes.is_empty() {
+            self.clone_from(other);
+            return true;
+        }
+        if self.classes.len() != other.classes.len() {
+            return other.classes.is_empty();
+        }
+        self.rows += other.rows;
+        for (counts, other) in self.classes.iter_mut().zip(&other.classes) {
+            counts.all.merge(&other.all);
+            counts.positive.merge(&other.positive);
+        }
+        true
+    }
+
+    /// Its rows as if their labels were not known.
+    pub(super) fn histogram(&self) -> Histogram {
+        let narrow = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let class = |class: &Labelled| {
+            Cells(Box::new(std::array::from_fn(|cell| class.all.0[cell].map(narrow))))
+        };
+        Histogram { rows: self.rows, classes: self.classes.iter().map(class).collect() }
+    }
+}
+
+impl Cells<u64> {
+    fn merge(&mut self, other: &Self) {
+        let counts = self.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened());
+        counts.for_each(|(count, other)| *count = count.saturating_add(*other));
+    }
+}
