@@ -20,7 +20,6 @@ const TAIL_ROWS: f64 = 20.0;
 /// Of every class that is kept.
 #[derive(Debug, Clone)]
 pub(super) struct Calibration {
-    pub(super) rows: u64,
     pub(super) classes: Vec<Curve>,
 }
 
@@ -48,7 +47,7 @@ impl Calibration {
             return None;
         }
         let classes = counts.classes.iter().map(Curve::fit).collect::<Option<_>>()?;
-        Some(Self { rows: counts.rows, classes })
+        Some(Self { classes })
     }
 }
 

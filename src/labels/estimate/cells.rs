@@ -20,6 +20,17 @@ pub(super) fn cell(score: f64) -> u16 {
     (cell + HALF + 1) as u16
 }
 
+/// The first of the grid's steps in a cell.
+pub(super) fn first_step(cell: usize) -> i16 {
+    i16::try_from(cell).map_or(i16::MAX, |cell| (cell - HALF - 1) * STEPS)
+}
+
+/// The cell that begins with a step; `None` if none does.
+pub(super) fn at_step(step: i16) -> Option<usize> {
+    let cell = usize::try_from(step / STEPS + HALF + 1).ok()?;
+    (step % STEPS == 0 && cell < CELLS).then_some(cell)
+}
+
 /// A score in the middle of a cell.
 pub(super) fn middle(cell: usize) -> f64 {
     let odds = (cell as f64 - f64::from(HALF) - 0.5) * f64::from(STEPS) * grid::WIDTH;
@@ -44,5 +55,10 @@ mod tests {
         for at in 0..CELLS {
             assert_eq!(usize::from(cell(middle(at))), at);
         }
+    }
+    #[test]
+    fn a_cell_is_found_by_its_first_step() {
+        assert!((0..CELLS).all(|cell| at_step(first_step(cell)) == Some(cell)));
+        assert_eq!((first_step(usize::from(cell(0.5))), at_step(13), at_step(-1900)), (0, None, None));
     }
 }

@@ -63,16 +63,17 @@ impl Histogram {
     }
 
     /// Undoes [`Self::add`].
-    pub(super) fn remove(&mut self, row: &RowScores) {
+    pub(super) fn remove(&mut self, row: &RowScores) -> bool {
         let classes = kept(row.classes());
         if self.classes.len() != classes.len() || self.rows == 0 {
-            return;
+            return false;
         }
         self.rows -= 1;
         for (cells, class) in self.classes.iter_mut().zip(classes) {
             let count = &mut cells.0[usize::from(row.cell(class))][usize::from(row.predicts(class))];
             *count = count.saturating_sub(1);
         }
+        true
     }
 }
 
@@ -84,6 +85,15 @@ impl LabelledCounts {
     /// Classes that the model tells apart.
     pub fn classes(&self) -> usize {
         if self.classes.len() == 1 { 2 } else { self.classes.len() }
+    }
+
+    /// Whether there are so many rows, and so many of two classes at least.
+    pub fn suffices(&self, rows: u64, of_class: u64) -> bool {
+        let positives = |class: &Labelled| class.positive.0.as_flattened().iter().sum::<u64>();
+        let counts = self.classes.iter().map(positives);
+        let other = (self.classes.len() == 1).then(|| self.rows - positives(&self.classes[0]));
+        let of_two = counts.chain(other).filter(|count| *count >= of_class).count() >= 2;
+        self.rows >= rows && of_two
     }
 
     /// Takes a row whose label is the class of that number, or none of the model's. False if it was
@@ -139,15 +149,6 @@ impl LabelledCounts {
             counts.positive.merge(&other.positive);
         }
         true
-    }
-
-    /// Its rows as if their labels were not known.
-    pub(super) fn histogram(&self) -> Histogram {
-        let narrow = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-        let class = |class: &Labelled| {
-            Cells(Box::new(std::array::from_fn(|cell| class.all.0[cell].map(narrow))))
-        };
-        Histogram { rows: self.rows, classes: self.classes.iter().map(class).collect() }
     }
 }
 

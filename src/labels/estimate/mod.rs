@@ -12,14 +12,23 @@
 
 mod calibration;
 mod cells;
+mod compare;
 mod counts;
+mod estimator;
+mod file;
 mod figures;
 mod isotonic;
 mod matrix;
+mod report;
 mod scores;
 
 #[cfg(test)]
 mod tests;
 
+pub use compare::Known;
 pub use counts::{LabelledCounts, MAX_CLASSES};
+pub use estimator::{Estimator, Settings};
+pub use report::{
+    Estimate, EstimatedFigure, Estimates, Realised, Source, State, TrackRecord, Trust,
+};
 pub use scores::RowScores;

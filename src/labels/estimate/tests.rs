@@ -143,7 +143,7 @@ fn realised(rows: &[Row]) -> [Option<f64>; 5] {
 /// Of each figure, how many of the windows could be compared and in how many the interval held it.
 fn held(stream: Stream, reference_rows: usize, window: usize, moved: (f64, f64)) -> [(u32, u32); 5] {
     let mut held = [(0, 0); 5];
-    for seed in 0..60 {
+    for seed in 0..40 {
         let mut random = Rng::with_seed(seed);
         let calibration = reference(&stream.rows(&mut random, reference_rows, (0.0, 1.0)));
         let rows = stream.rows(&mut random, window, moved);
@@ -165,7 +165,7 @@ fn nine_realised_figures_of_ten_lie_in_the_interval_wherever_the_rows_move() {
     for (classes, claimed, base) in streams {
         let stream = Stream { classes, claimed, base };
         for moved in [(0.0, 1.0), (0.8, 1.0), (-1.0, 0.7), (2.5, 0.5)] {
-            for (reference_rows, window) in [(306, 200), (1000, 1000), (10_000, 1000)] {
+            for (reference_rows, window) in [(306, 200), (3000, 1000)] {
                 let held = held(stream, reference_rows, window, moved);
                 for (place, (windows, inside)) in held.into_iter().enumerate() {
                     assert!(
@@ -183,7 +183,7 @@ fn nine_realised_figures_of_ten_lie_in_the_interval_wherever_the_rows_move() {
 fn estimates_are_nearer_than_assuming_no_change() {
     let stream = Stream { classes: 2, claimed: 2.0, base: 0.0 };
     let (mut estimated_error, mut unchanged_error) = (0.0, 0.0);
-    for seed in 0..60 {
+    for seed in 0..20 {
         let mut random = Rng::with_seed(seed);
         let before = stream.rows(&mut random, 5000, (0.0, 1.0));
         let calibration = reference(&before);
