@@ -20,7 +20,10 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
+pub use baseline::{
+    Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings,
+    ReferencePerformance,
+};
 pub use monitor::{Monitor, Referred};
 pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
