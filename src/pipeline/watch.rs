@@ -126,7 +126,8 @@ impl Watch {
     fn remember_predictions(&mut self, id: &str, outputs: &Rows, at: Timestamp) {
         for row in 0..outputs.len() {
             if let Some(prediction) = labels::prediction(outputs, row) {
-                self.joiner.predicted(id, row, outputs.len(), prediction.as_cell(), at);
+                let (place, scores) = ((row, outputs.len()), self.joiner.scores(outputs, row));
+                self.joiner.predicted(id, place, prediction.as_cell(), scores, at);
             }
         }
     }
@@ -141,11 +142,15 @@ impl Watch {
 
     /// Closes the windows that are due and says which verdicts changed.
     pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Vec<VerdictChange> {
-        self.joiner.advance(now);
         let due = self.tumbling.due(now);
         due.into_iter()
             .filter_map(|(level, start, end)| self.close(level, (start, end), totals))
             .collect()
+    }
+
+    /// Forgets what has waited for too long, and says of which windows labels changed what is known.
+    pub fn advance_labels(&mut self, now: Timestamp) -> Vec<labels::Emitted> {
+        self.joiner.advance(now)
     }
 
     fn close(
@@ -165,7 +170,7 @@ impl Watch {
         (before != report.verdict).then_some(VerdictChange { before, report, reference })
     }
 
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&mut self) -> Snapshot {
         let mut problems: Vec<_> =
             self.problems.iter().map(|(reason, count)| Problem { reason, count: *count }).collect();
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.count));

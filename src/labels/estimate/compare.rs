@@ -1,5 +1,6 @@
 //! Estimates against what came true: each window, and all of them together.
 
+use super::super::report::{LabelWindow, Performance};
 use super::super::summary::Measure;
 use super::estimator::Learnt;
 use super::figures::{Estimated, Figures};
@@ -20,6 +21,17 @@ const FAR: f64 = 2.0;
 pub struct Known {
     pub rows: u64,
     pub figures: Vec<(Measure, f64)>,
+}
+
+impl Known {
+    pub(super) fn of(window: &LabelWindow) -> Self {
+        let measures = window.performance.iter().flat_map(Performance::measures);
+        let named = |(name, value): (&str, f64)| {
+            let mut all = Measure::ALL.into_iter();
+            Some((all.find(|measure| measure.as_str() == name)?, value))
+        };
+        Self { rows: window.joined, figures: measures.filter_map(named).collect() }
+    }
 }
 
 /// Every figure that was estimated, in the order of [`Measure::ALL`].

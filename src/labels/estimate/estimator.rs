@@ -5,6 +5,7 @@
 //! Memory is bounded: a window that can change no more, or is old, keeps its figures and lets go of its
 //! counts.
 
+use super::super::report::LabelWindow;
 use super::super::summary::Measure;
 use super::calibration::Calibration;
 use super::compare::{self, Known};
@@ -14,7 +15,7 @@ use super::matrix::{self, Had};
 use super::report::{Estimate, Estimates, Source, State};
 use super::scores::RowScores;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ pub struct Estimator {
     /// Rows that the last fit was made of.
     fitted_rows: u64,
     levels: Vec<Level>,
+    as_of: Timestamp,
 }
 
 /// What scores mean.
@@ -129,6 +131,7 @@ impl Estimator {
             learned: None,
             fitted_rows: 0,
             levels: levels(&settings),
+            as_of: Timestamp::MIN,
             settings,
         }
     }
@@ -186,6 +189,7 @@ impl Estimator {
 
     /// Learns from the labels that came, and estimates what changed.
     pub fn advance(&mut self, now: Timestamp) {
+        self.as_of = now;
         // A tenth more rows change little; so fits are few.
         let rows = self.seen.rows();
         let is_due = rows >= MIN_LABELLED && rows >= self.fitted_rows + self.fitted_rows / 10;
@@ -201,17 +205,13 @@ impl Estimator {
 
     /// As of the last [`Self::advance`]. `known` tells what labels say of the window of that length and
     /// start.
-    pub fn report(
-        &self,
-        now: Timestamp,
-        known: impl Fn(&str, Timestamp) -> Option<Known>,
-    ) -> Estimates {
+    pub fn report(&self, known: impl Fn(&str, Timestamp) -> Option<Known>) -> Estimates {
         let newest = self.newest();
         let mut windows = Vec::new();
         for level in &self.levels {
             for (start, window) in &level.windows {
                 let known = known(&level.name, *start).unwrap_or_default();
-                let estimate = self.estimate(level, *start, window, &known, now);
+                let estimate = self.estimate(level, *start, window, &known);
                 windows.push((estimate, window.by));
             }
         }
@@ -225,13 +225,19 @@ impl Estimator {
         }
     }
 
+    /// The report beside what labels say of each window.
+    pub(in crate::labels) fn beside(&self, windows: &[Arc<LabelWindow>]) -> Estimates {
+        let known = windows.iter().map(|window| ((&*window.window, window.start), window));
+        let known: HashMap<_, _> = known.collect();
+        self.report(|window, start| Some(Known::of(known.get(&(window, start))?)))
+    }
+
     fn estimate(
         &self,
         level: &Level,
         start: Timestamp,
         window: &Window,
         known: &Known,
-        now: Timestamp,
     ) -> Estimate {
         let end = level.end(start);
         let figures = window.figures.as_ref();
@@ -239,7 +245,7 @@ impl Estimator {
             window: Arc::clone(&level.name),
             start,
             end,
-            closed: now >= end,
+            closed: self.as_of >= end,
             rows: window.rows,
             state: match figures {
                 Some(_) => State::Estimated,

@@ -2,6 +2,7 @@
 
 use super::counts::MAX_CLASSES;
 use super::cells;
+use crate::labels::Scores;
 use smallvec::SmallVec;
 
 /// What a model said of one row: the class it predicts and how probable it takes each to be.
@@ -13,6 +14,19 @@ pub struct RowScores {
 }
 
 impl RowScores {
+    /// Of a row's scores, the class that was predicted, and the prediction as a number where it is one:
+    /// without scores it may be a probability of class 1 itself.
+    pub fn of(scores: &Scores, predicted: Option<usize>, said: Option<f64>) -> Option<Self> {
+        match scores {
+            Scores::None => Self::binary(said?, None),
+            Scores::Positive(score) => Self::binary(*score, Some(predicted?)),
+            Scores::Classes(shares) => {
+                let shares: SmallVec<[f64; 8]> = shares.iter().map(|s| f64::from(*s)).collect();
+                Self::of_classes(&shares, predicted?)
+            }
+        }
+    }
+
     /// Of a probability of class 1 in [0, 1], and the class that was predicted: by default the likelier.
     pub fn binary(score: f64, predicted: Option<usize>) -> Option<Self> {
         if !(0.0..=1.0).contains(&score) {

@@ -78,7 +78,7 @@ impl Stream {
     }
 
     fn report(&self) -> Estimates {
-        self.estimator.report(self.time(), |window, start| {
+        self.estimator.report(|window, start| {
             let counts = self.known.get(&start).filter(|_| window == "1h")?;
             let had = matrix::had(counts)?;
             let mut figures = vec![
@@ -193,13 +193,13 @@ fn few_rows_are_not_estimated_and_few_labels_teach_nothing() {
         estimator.predicted(&row(&mut random, 0.0, 0.0).0, at);
     }
     estimator.advance(at);
-    let report = estimator.report(at, |_, _| None);
+    let report = estimator.report(|_, _| None);
     assert_eq!((report.source, report.windows[0].state), (None, State::NotCalibrated));
     estimator.retune(settings(Some(reference(300))));
     for rows in [49, 1] {
         (0..rows).for_each(|_| estimator.predicted(&row(&mut random, 0.0, 0.0).0, at));
         estimator.advance(at);
-        let state = estimator.report(at, |_, _| None).windows[0].state;
+        let state = estimator.report(|_, _| None).windows[0].state;
         assert_eq!(state == State::InsufficientData, rows == 49);
     }
 }
