@@ -22,7 +22,7 @@ mod tests;
 
 pub use baseline::{
     Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings,
-    ReferencePerformance,
+    PerformanceBuilder, ReferencePerformance,
 };
 pub use monitor::{Monitor, Referred};
 pub use report::{

@@ -20,7 +20,7 @@ mod tests;
 pub use builder::{BaselineBuilder, BaselineSettings};
 pub use error::BaselineError;
 pub use feature::BaselineFeature;
-pub use performance::ReferencePerformance;
+pub use performance::{PerformanceBuilder, ReferencePerformance};
 
 pub(crate) use builder::NameCount;
 pub(crate) use feature::{CategoricalReference, Content, NumericReference};

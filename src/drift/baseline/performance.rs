@@ -1,8 +1,9 @@
 //! How right the model was on the reference's own rows: what live performance is held against, and what
 //! tells, before labels come, what a score means.
 
-use crate::labels::Summary;
+use crate::decode::Cell;
 use crate::labels::estimate::LabelledCounts;
+use crate::labels::{Kind, Scorecard, Scores, Summary};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -17,4 +18,48 @@ pub struct ReferencePerformance {
     /// The outputs that are scores, if they were named: one of class 1, or one a class, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub score_columns: Vec<Arc<str>>,
+}
+
+/// Rows whose label is known, one after the other.
+#[derive(Debug, Default)]
+pub struct PerformanceBuilder {
+    card: Scorecard,
+    scores: LabelledCounts,
+    score_columns: Vec<Arc<str>>,
+    rows: u64,
+    with_scores: u64,
+}
+
+impl PerformanceBuilder {
+    /// `score_columns` are the outputs that were named as scores, if any were.
+    pub fn new(score_columns: Vec<Arc<str>>) -> Self {
+        Self { score_columns, ..Self::default() }
+    }
+
+    /// Takes what was said of a row and what was true; nothing if either is missing.
+    pub fn add(&mut self, prediction: Cell<'_>, scores: &Scores, label: Cell<'_>) {
+        if self.card.add(prediction, scores, label) {
+            self.rows += 1;
+            self.with_scores += u64::from(self.scores.add_said(prediction, scores, label));
+        }
+    }
+
+    /// Rows that had a prediction and a label.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Those among them that had class probabilities, and a label to go with them.
+    pub fn rows_with_scores(&self) -> u64 {
+        self.with_scores
+    }
+
+    /// `None` without rows.
+    pub fn finish(self) -> Option<ReferencePerformance> {
+        let summary = Arc::new(self.card.summary()?);
+        // Numbers that happen to lie in [0, 1] are no scores of classes.
+        let is_of_classes = summary.kind != Kind::Numbers && self.with_scores == self.rows;
+        let scores = is_of_classes.then(|| Arc::new(self.scores));
+        Some(ReferencePerformance { summary, scores, score_columns: self.score_columns })
+    }
 }

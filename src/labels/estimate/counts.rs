@@ -1,7 +1,10 @@
 //! Rows by score: of a window, and of a reference whose labels are known. Both add up exactly.
 
+use super::super::value::Value;
 use super::cells::CELLS;
 use super::scores::RowScores;
+use crate::decode::Cell;
+use crate::labels::Scores;
 
 /// Classes that are told apart, at most; models of more are not estimated.
 pub const MAX_CLASSES: usize = 32;
@@ -78,6 +81,10 @@ impl Histogram {
 }
 
 impl LabelledCounts {
+    /// Rows below which nothing is learnt of what scores mean, and rows that two classes must have.
+    pub const MIN_ROWS: u64 = 200;
+    pub const MIN_OF_CLASS: u64 = 10;
+
     pub fn rows(&self) -> u64 {
         self.rows
     }
@@ -87,8 +94,13 @@ impl LabelledCounts {
         if self.classes.len() == 1 { 2 } else { self.classes.len() }
     }
 
+    /// Whether there is enough to learn from what scores mean.
+    pub fn is_enough(&self) -> bool {
+        self.suffices(Self::MIN_ROWS, Self::MIN_OF_CLASS)
+    }
+
     /// Whether there are so many rows, and so many of two classes at least.
-    pub fn suffices(&self, rows: u64, of_class: u64) -> bool {
+    fn suffices(&self, rows: u64, of_class: u64) -> bool {
         let positives = |class: &Labelled| class.positive.0.as_flattened().iter().sum::<u64>();
         let counts = self.classes.iter().map(positives);
         let other = (self.classes.len() == 1).then(|| self.rows - positives(&self.classes[0]));
@@ -101,6 +113,15 @@ impl LabelledCounts {
     /// every row.
     pub fn add(&mut self, row: &RowScores, label: Option<usize>) -> bool {
         self.change(row, label, |count| *count += 1)
+    }
+
+    /// The same of cells: what was predicted, its probabilities, and the label. False if they are none.
+    pub fn add_said(&mut self, prediction: Cell<'_>, scores: &Scores, label: Cell<'_>) -> bool {
+        let (Some(said), Some(truth)) = (Value::of(prediction), Value::of(label)) else {
+            return false;
+        };
+        let row = RowScores::of(scores, said.class_number(), said.number());
+        row.is_some_and(|row| self.add(&row, truth.class_number()))
     }
 
     /// Undoes [`Self::add`].

@@ -19,9 +19,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Labelled rows with scores below which nothing is learnt of them, and rows that two classes must have.
-const MIN_LABELLED: u64 = 200;
-const MIN_OF_CLASS: u64 = 10;
 /// Windows of one length that keep their counts, and that are remembered.
 const COUNTED: usize = 32;
 const REMEMBERED: usize = 256;
@@ -98,7 +95,7 @@ enum Basis {
 
 impl Fitted {
     fn of(source: Source, counts: &LabelledCounts) -> Option<Arc<Self>> {
-        if !counts.suffices(MIN_LABELLED, MIN_OF_CLASS) {
+        if !counts.is_enough() {
             return None;
         }
         let calibration = Calibration::fit(counts)?;
@@ -192,7 +189,7 @@ impl Estimator {
         self.as_of = now;
         // A tenth more rows change little; so fits are few.
         let rows = self.seen.rows();
-        let is_due = rows >= MIN_LABELLED && rows >= self.fitted_rows + self.fitted_rows / 10;
+        let is_due = self.seen.is_enough() && rows >= self.fitted_rows + self.fitted_rows / 10;
         if self.reference.is_none() && is_due && rows != self.fitted_rows {
             self.learned = Fitted::of(Source::Labels, &self.seen);
             self.fitted_rows = rows;

@@ -19,6 +19,10 @@ impl RowScores {
     pub fn of(scores: &Scores, predicted: Option<usize>, said: Option<f64>) -> Option<Self> {
         match scores {
             Scores::None => Self::binary(said?, None),
+            // A prediction that is a number and no class is the probability itself.
+            Scores::Positive(score) if predicted.is_none() && said.is_some() => {
+                Self::binary(*score, None)
+            }
             Scores::Positive(score) => Self::binary(*score, Some(predicted?)),
             Scores::Classes(shares) => {
                 let shares: SmallVec<[f64; 8]> = shares.iter().map(|s| f64::from(*s)).collect();
