@@ -28,11 +28,14 @@ pub enum Kind {
 /// Keys of attributes, in OTLP spelling.
 pub mod key {
     pub const BIN: &str = "bin";
+    pub const BOUND: &str = "bound";
     pub const CHECK: &str = "check";
+    pub const CLASS: &str = "class";
     pub const ERROR_TYPE: &str = "error.type";
     pub const EXPORTER: &str = "exporter";
     pub const FEATURE: &str = "feature";
     pub const HASH: &str = "hash";
+    pub const MEASURE: &str = "measure";
     pub const METHOD: &str = "method";
     pub const MODEL_NAME: &str = "model.name";
     pub const MODEL_VERSION: &str = "model.version";
@@ -49,6 +52,7 @@ pub mod key {
     pub const SERVER_ADDRESS: &str = "server.address";
     pub const SERVER_PORT: &str = "server.port";
     pub const SIGNAL: &str = "signal";
+    pub const SOURCE: &str = "source";
     pub const STATE: &str = "state";
     pub const STATUS_CODE: &str = "http.response.status_code";
     pub const URL_FULL: &str = "url.full";
@@ -166,6 +170,11 @@ const fn measure(name: Text, description: Text) -> Metric {
     gauge(name, "", &[key::SEGMENT], description)
 }
 
+/// One that scores tell before labels do, of the last closed window.
+const fn estimated(name: Text, description: Text) -> Metric {
+    gauge(name, "", &[key::SEGMENT, key::WINDOW], description)
+}
+
 macro_rules! table {
     ($($id:ident = $metric:expr;)*) => {
         $(pub static $id: Metric = $metric;)*
@@ -179,7 +188,7 @@ macro_rules! table {
 mod table {
     use super::{
         CLIENT, EXPORT, FEATURE, FEATURE_BIN, FEATURE_WINDOW, HTTP_SECONDS, LABEL_SECONDS, Metric,
-        SERVER, bytes, counter, gauge, key, level, measure, seconds,
+        SERVER, bytes, counter, estimated, gauge, key, level, measure, seconds,
     };
 
     table! {
@@ -230,15 +239,17 @@ mod table {
         PERFORMANCE_MSE = measure("taffrail.performance.mse", "Mean squared error.");
         PERFORMANCE_RMSE = measure("taffrail.performance.rmse", "Root mean squared error, in the label's unit.");
         PERFORMANCE_R2 = measure("taffrail.performance.r2", "Coefficient of determination.");
-        PERFORMANCE_ESTIMATED_ACCURACY = measure("taffrail.performance.estimated_accuracy", "Accuracy estimated without labels.");
-        PERFORMANCE_ESTIMATED_PRECISION = measure("taffrail.performance.estimated_precision", "Precision estimated without labels.");
-        PERFORMANCE_ESTIMATED_RECALL = measure("taffrail.performance.estimated_recall", "Recall estimated without labels.");
-        PERFORMANCE_ESTIMATED_F1 = measure("taffrail.performance.estimated_f1", "F1 estimated without labels.");
-        PERFORMANCE_ESTIMATED_AUROC = measure("taffrail.performance.estimated_auroc", "Area under the ROC curve estimated without labels.");
-        PERFORMANCE_ESTIMATED_MAE = measure("taffrail.performance.estimated_mae", "Mean absolute error estimated without labels.");
-        PERFORMANCE_ESTIMATED_MSE = measure("taffrail.performance.estimated_mse", "Mean squared error estimated without labels.");
-        PERFORMANCE_ESTIMATED_RMSE = measure("taffrail.performance.estimated_rmse", "Root mean squared error estimated without labels.");
-        PERFORMANCE_ESTIMATED_R2 = measure("taffrail.performance.estimated_r2", "Coefficient of determination estimated without labels.");
+        PERFORMANCE_ESTIMATED_ACCURACY = estimated("taffrail.performance.estimated_accuracy", "Accuracy estimated without labels.");
+        PERFORMANCE_ESTIMATED_PRECISION = estimated("taffrail.performance.estimated_precision", "Precision estimated without labels.");
+        PERFORMANCE_ESTIMATED_RECALL = estimated("taffrail.performance.estimated_recall", "Recall estimated without labels.");
+        PERFORMANCE_ESTIMATED_F1 = estimated("taffrail.performance.estimated_f1", "F1 estimated without labels.");
+        PERFORMANCE_ESTIMATED_AUROC = estimated("taffrail.performance.estimated_auroc", "Area under the ROC curve estimated without labels.");
+        PERFORMANCE_ESTIMATED_INTERVAL = gauge("taffrail.performance.estimated_interval", "", &[key::SEGMENT, key::WINDOW, key::MEASURE, key::BOUND], "The low and the high end between which each realised figure should lie, 95 times of 100.");
+        PERFORMANCE_ESTIMATED_ROWS = gauge("taffrail.performance.estimated_rows", "{row}", &[key::WINDOW], "Predicted rows with scores in the last window that was estimated.");
+        PERFORMANCE_ESTIMATED_CALIBRATION_ROWS = gauge("taffrail.performance.estimated_calibration_rows", "{row}", &[key::SOURCE], "Labelled rows that tell what a score means: of the reference, or of labels so far.");
+        PERFORMANCE_ESTIMATED_ERROR = gauge("taffrail.performance.estimated_error", "", &[key::MEASURE], "Mean distance of estimates from the realised figures, over the windows compared.");
+        PERFORMANCE_ESTIMATED_INSIDE = gauge("taffrail.performance.estimated_inside", "1", &[key::MEASURE], "Share of the windows compared whose realised figure lay in the interval.");
+        PERFORMANCE_ESTIMATED_TRUST = gauge("taffrail.performance.estimated_trust", "", &[key::STATE], "1 for what comparing says of estimates: untested, trusted or not_trusted.");
         LABELS_COVERAGE = gauge("taffrail.labels.coverage", "1", &[], "Share of predictions whose label has come.");
         LABELS_DELAY = seconds("taffrail.labels.delay", LABEL_SECONDS, &[], "Time from a prediction to its label.");
         LABELS_PREDICTIONS = counter("taffrail.labels.predictions", "{row}", &[], "Predicted rows that a label may join.");

@@ -138,6 +138,23 @@ impl Estimates {
         latest
     }
 
+    /// With the windows of one length, or of all; of each the newest.
+    #[must_use]
+    pub fn newest(&self, length: Option<&str>, newest: usize) -> Self {
+        let of_length = |window: &&Estimate| length.is_none_or(|length| *window.window == *length);
+        let mut windows: Vec<Estimate> = Vec::new();
+        let mut taken = 0;
+        for window in self.windows.iter().rev().filter(of_length) {
+            let goes_on = windows.last().is_some_and(|last| last.window == window.window);
+            taken = if goes_on { taken + 1 } else { 1 };
+            if taken <= newest {
+                windows.push(window.clone());
+            }
+        }
+        windows.reverse();
+        Self { windows, records: self.records.clone(), ..*self }
+    }
+
     /// The window of that length and start.
     pub fn of(&self, window: &str, start: Timestamp) -> Option<&Estimate> {
         self.windows.iter().find(|estimate| *estimate.window == *window && estimate.start == start)
