@@ -9,6 +9,7 @@ use super::compare::Rule;
 use super::estimate::{self, Estimator, LabelledCounts, RowScores};
 use super::forgotten::Forgotten;
 use super::pending::{Keyed, Pending};
+use super::prediction::{named_scores, scores};
 use super::probabilities::Scores;
 use super::reference::Reference;
 use super::report::{Performance, Report};
@@ -16,7 +17,6 @@ use super::summary::{Kind, Summary};
 use super::tally::{Pair, Tally, Task};
 use super::value::{Classes, Label, LabelValue, Truth, Value};
 use super::windows::{Bounds, Emitted, Judging, WindowLength, Windows};
-use super::prediction::{named_scores, scores};
 use crate::decode::{Cell, Rows};
 use crate::distribution::Distribution;
 

@@ -10,11 +10,12 @@
 //! is compared with the label.
 
 mod compare;
+pub mod estimate;
 mod forgotten;
 pub mod grid;
-pub mod estimate;
 mod interval;
 mod joiner;
+mod merged;
 mod numbers;
 mod parse;
 mod pending;

@@ -205,7 +205,8 @@ impl Probabilities {
             return Vec::new();
         }
         let mut figures: Vec<_> = self.area().into_iter().collect();
-        figures.extend([mean(Measure::LogLoss, self.loss), self.calibration_error()]);
+        figures
+            .extend([mean(Measure::LogLoss, self.loss), calibration_error_of(&self.calibration())]);
         figures
     }
 
@@ -225,24 +226,6 @@ impl Probabilities {
             }
         };
         Some(figure(Measure::Auroc, value, Some(interval), Some(error * error), self.rows))
-    }
-
-    /// Expected calibration error over ten bins (Naeini and others, AAAI 2015; of several classes with
-    /// the likeliest, Guo and others, ICML 2017). Small samples overstate it; its interval is the delta
-    /// method's.
-    fn calibration_error(&self) -> Figure {
-        let rows = self.rows as f64;
-        let (mut error, mut squares) = (0.0, 0.0);
-        for bin in self.calibration.iter().filter(|bin| bin.residual.rows() > 0.0) {
-            let (count, gap) = (bin.residual.rows(), bin.residual.value());
-            error += count * gap.abs() / rows;
-            let of_row = bin.residual.variance() * (count - 1.0) / count;
-            squares += count * (of_row + gap * gap) / rows;
-        }
-        let variance = (squares - error * error).max(0.0) / (rows - 1.0).max(1.0);
-        let interval = interval::student(error, variance, rows);
-        let within = interval.map(|i| Interval { low: i.low.max(0.0), high: i.high.min(1.0) });
-        figure(Measure::CalibrationError, error, within, Some(variance), self.rows)
     }
 
     pub(super) fn calibration(&self) -> Vec<CalibrationBin> {
@@ -271,4 +254,35 @@ impl Probabilities {
         };
         histogram.counts.iter().map(count).collect()
     }
+}
+
+/// The area of counts by score of class 1.
+pub(super) fn area_of(scores: &[ScoreCount]) -> Option<Figure> {
+    let mut histogram = Histogram::default();
+    for score in scores {
+        histogram.counts.insert(score.step, [score.negatives, score.positives]);
+    }
+    let area = histogram.area()?;
+    let rows = area.negatives + area.positives;
+    Some(figure(Measure::Auroc, area.value, Some(area.interval()), Some(area.variance), rows))
+}
+
+/// Expected calibration error over ten bins (Naeini and others, AAAI 2015; of several classes with the
+/// likeliest, Guo and others, ICML 2017). Small samples overstate it; its interval is the delta
+/// method's.
+pub(super) fn calibration_error_of(bins: &[CalibrationBin]) -> Figure {
+    let total: u64 = bins.iter().map(|bin| bin.rows).sum();
+    let rows = total as f64;
+    let (mut error, mut squares) = (0.0, 0.0);
+    for bin in bins.iter().filter(|bin| bin.rows > 0) {
+        let count = bin.rows as f64;
+        let gap = bin.right as f64 / count - bin.mean_score;
+        error += count * gap.abs() / rows;
+        let of_row = bin.variance * (count - 1.0) / count;
+        squares += count * (of_row + gap * gap) / rows;
+    }
+    let variance = (squares - error * error).max(0.0) / (rows - 1.0).max(1.0);
+    let interval = interval::student(error, variance, rows);
+    let within = interval.map(|i| Interval { low: i.low.max(0.0), high: i.high.min(1.0) });
+    figure(Measure::CalibrationError, error, within, Some(variance), total)
 }

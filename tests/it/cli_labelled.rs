@@ -70,13 +70,13 @@ fn a_label_is_no_feature_and_tells_what_the_model_was_worth() {
 #[test]
 fn scores_of_several_classes_are_named_or_found() {
     let tables = Tables::new();
-    let named = tables.build(
+    let named =
+        tables.build("classes.csv", "named.json", &["--label", "label", "--score", "p_0,p_1,p_2"]);
+    let found = tables.build(
         "classes.csv",
-        "named.json",
-        &["--label", "label", "--score", "p_0,p_1,p_2"],
+        "found.json",
+        &["--label", "label", "--outputs", "p_0,p_1,p_2"],
     );
-    let found =
-        tables.build("classes.csv", "found.json", &["--label", "label", "--outputs", "p_0,p_1,p_2"]);
     assert_eq!((named.code, found.code), (Some(0), Some(0)), "{named:?} {found:?}");
     let (named, found) = (tables.read("named.json"), tables.read("found.json"));
     assert_eq!(named["performance"]["scores"], found["performance"]["scores"]);
@@ -128,11 +128,17 @@ fn what_is_wrong_with_labels_is_said() {
     let tables = Tables::new();
     let said = |flags: &[&str]| tables.refused("binary.csv", flags);
     let no_column = said(&["--label", "lable", "--score", "score"]);
-    assert!(no_column.contains("--label: binary.csv has no column \"lable\"; it has x, "), "{no_column}");
+    assert!(
+        no_column.contains("--label: binary.csv has no column \"lable\"; it has x, "),
+        "{no_column}"
+    );
     let no_score = said(&["--label", "label", "--score", "p"]);
     assert!(no_score.contains("--score: binary.csv has no column \"p\""), "{no_score}");
     let nothing = said(&["--label", "label"]);
-    assert!(nothing.contains("name those columns by --score, --prediction or --outputs"), "{nothing}");
+    assert!(
+        nothing.contains("name those columns by --score, --prediction or --outputs"),
+        "{nothing}"
+    );
     let no_truth = said(&["--score", "score"]);
     assert!(no_truth.contains("--score says nothing without the truth"), "{no_truth}");
     let a_table = said(&["--labels", "labels.jsonl", "--score", "score"]);
@@ -154,4 +160,28 @@ fn scores_that_are_no_probabilities_and_few_rows_are_noted() {
     std::fs::write(tables.path("few.csv"), few.join("\n")).unwrap();
     let built = tables.build("few.csv", "few.json", &["--label", "label", "--score", "score"]);
     assert!(built.stderr.contains("99 labelled rows are too few"), "{built:?}");
+}
+
+#[test]
+fn merged_parts_are_what_all_rows_are() {
+    let tables = Tables::new();
+    let text = std::fs::read_to_string(tables.path("binary.csv")).unwrap();
+    let (head, rows) = text.split_once('\n').unwrap();
+    let rows: Vec<_> = rows.lines().collect();
+    let flags = ["--label", "label", "--score", "score"];
+    for (name, part) in [("first", &rows[..900]), ("second", &rows[900..])] {
+        std::fs::write(tables.path(&format!("{name}.csv")), format!("{head}\n{}", part.join("\n")))
+            .unwrap();
+        let built = tables.build(&format!("{name}.csv"), &format!("{name}.json"), &flags);
+        assert_eq!(built.code, Some(0), "{built:?}");
+    }
+    let _ = tables.build("binary.csv", "whole.json", &flags);
+    let merge = ["baseline", "merge", "first.json", "second.json", "--out", "merged.json"];
+    assert_eq!(taffrail(tables.0.path(), &merge).code, Some(0));
+    let (merged, whole) = (tables.read("merged.json"), tables.read("whole.json"));
+    assert_eq!(merged["performance"]["scores"], whole["performance"]["scores"]);
+    for measure in ["accuracy", "f1", "auroc", "log_loss", "calibration_error"] {
+        let difference = figure(&merged, measure) - figure(&whole, measure);
+        assert!(difference.abs() < 1e-9, "{measure}: {difference}");
+    }
 }

@@ -164,7 +164,9 @@ impl Labelled<'_> {
         };
         let said = match &self.flags.prediction {
             Some(name) => outputs.column(name).and_then(|column| column.cells().nth(row)),
-            None if self.score_columns.is_empty() => labels::prediction(outputs, row).map(Prediction::as_cell),
+            None if self.score_columns.is_empty() => {
+                labels::prediction(outputs, row).map(Prediction::as_cell)
+            }
             None => likeliest(&scores),
         };
         if let Some(said) = said {
@@ -228,7 +230,9 @@ pub(super) fn shown(performance: &ReferencePerformance) -> String {
         ),
         None => String::new(),
     };
-    format!("\n\nperformance on {} labelled rows\n{figures}{scores}", summary.rows).trim_end().to_owned()
+    format!("\n\nperformance on {} labelled rows\n{figures}{scores}", summary.rows)
+        .trim_end()
+        .to_owned()
 }
 
 /// The prediction that scores stand for.

@@ -20,6 +20,23 @@ pub struct ReferencePerformance {
     pub score_columns: Vec<Arc<str>>,
 }
 
+impl ReferencePerformance {
+    /// Of all parts together; scores only if all have them, of the same columns and classes. `None`
+    /// if they are not of one kind.
+    pub(super) fn merge(parts: &[Self]) -> Option<Self> {
+        let summaries: Vec<_> = parts.iter().map(|part| &*part.summary).collect();
+        let summary = Arc::new(Summary::merge(&summaries)?);
+        let score_columns = parts.first()?.score_columns.clone();
+        let mut scores = LabelledCounts::default();
+        let mut add = |part: &Self| {
+            let same = part.score_columns == score_columns;
+            part.scores.as_ref().is_some_and(|counts| same && scores.merge(counts))
+        };
+        let scores = parts.iter().all(&mut add).then(|| Arc::new(scores));
+        Some(Self { summary, scores, score_columns })
+    }
+}
+
 /// Rows whose label is known, one after the other.
 #[derive(Debug, Default)]
 pub struct PerformanceBuilder {

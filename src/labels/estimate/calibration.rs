@@ -5,8 +5,8 @@
 //! Under Covariate Shift Without Labels*) and NannyML do; between cells that the reference has, on the
 //! straight line; beyond them, as at the last one.
 
-use super::counts::{Cells, Labelled, LabelledCounts};
 use super::cells::{CELLS, middle};
+use super::counts::{Cells, Labelled, LabelledCounts};
 use super::isotonic::{self, Block};
 
 /// How much more a block's probability varies than a share of as many rows, since blocks are chosen by the
@@ -40,9 +40,8 @@ pub(super) struct Curve {
 impl Calibration {
     /// `None` without rows, and for a model that only ever said 0 or 1: that is no score.
     pub(super) fn fit(counts: &LabelledCounts) -> Option<Self> {
-        let between = |cells: &Cells<u64>| {
-            cells.0[1..CELLS - 1].as_flattened().iter().any(|rows| *rows > 0)
-        };
+        let between =
+            |cells: &Cells<u64>| cells.0[1..CELLS - 1].as_flattened().iter().any(|rows| *rows > 0);
         if !counts.classes.iter().any(|class| between(&class.all)) {
             return None;
         }
@@ -54,8 +53,8 @@ impl Calibration {
 impl Curve {
     fn fit(counts: &Labelled) -> Option<Self> {
         let point = |cell: usize| {
-            let [all, positive] =
-                [&counts.all, &counts.positive].map(|cells| cells.0[cell].iter().sum::<u64>() as f64);
+            let [all, positive] = [&counts.all, &counts.positive]
+                .map(|cells| cells.0[cell].iter().sum::<u64>() as f64);
             (cell, all, positive / all)
         };
         let blocks = isotonic::fit((0..CELLS).map(point));

@@ -59,6 +59,9 @@ mod tests {
     #[test]
     fn a_cell_is_found_by_its_first_step() {
         assert!((0..CELLS).all(|cell| at_step(first_step(cell)) == Some(cell)));
-        assert_eq!((first_step(usize::from(cell(0.5))), at_step(13), at_step(-1900)), (0, None, None));
+        assert_eq!(
+            (first_step(usize::from(cell(0.5))), at_step(13), at_step(-1900)),
+            (0, None, None)
+        );
     }
 }

@@ -92,7 +92,11 @@ fn trust(compared: &Compared<'_>) -> Trust {
     let Some((width, last)) = newest.first() else { return Trust::Untested };
     let inside = newest.iter().filter(|(_, realised)| realised.inside).count();
     let is_far = !last.inside && last.error.abs() > FAR * width / 2.0;
-    if is_far || at_most(inside, newest.len()) < CHANCE { Trust::NotTrusted } else { Trust::Trusted }
+    if is_far || at_most(inside, newest.len()) < CHANCE {
+        Trust::NotTrusted
+    } else {
+        Trust::Trusted
+    }
 }
 
 /// The chance that so few of as many lie inside, if [`PUT_UP_WITH`] do: `scipy.stats.binom.cdf(k, n, 0.9)`.
@@ -134,7 +138,8 @@ mod tests {
     /// `scipy.stats.binom.cdf([0, 1, 3, 14, 20], [3, 2, 5, 20, 20], 0.9)`
     #[test]
     fn the_chance_of_so_few_is_scipys() {
-        let cases = [(0, 3, 0.001), (1, 2, 0.19), (3, 5, 0.081_46), (14, 20, 0.011_253), (20, 20, 1.0)];
+        let cases =
+            [(0, 3, 0.001), (1, 2, 0.19), (3, 5, 0.081_46), (14, 20, 0.011_253), (20, 20, 1.0)];
         for (inside, windows, expected) in cases {
             assert!((at_most(inside, windows) - expected).abs() < 1e-6, "{inside} of {windows}");
         }

@@ -59,7 +59,8 @@ impl Histogram {
         }
         self.rows += 1;
         for (cells, class) in self.classes.iter_mut().zip(classes) {
-            let count = &mut cells.0[usize::from(row.cell(class))][usize::from(row.predicts(class))];
+            let count =
+                &mut cells.0[usize::from(row.cell(class))][usize::from(row.predicts(class))];
             *count = count.saturating_add(1);
         }
         true
@@ -73,7 +74,8 @@ impl Histogram {
         }
         self.rows -= 1;
         for (cells, class) in self.classes.iter_mut().zip(classes) {
-            let count = &mut cells.0[usize::from(row.cell(class))][usize::from(row.predicts(class))];
+            let count =
+                &mut cells.0[usize::from(row.cell(class))][usize::from(row.predicts(class))];
             *count = count.saturating_sub(1);
         }
         true
@@ -129,12 +131,7 @@ impl LabelledCounts {
         self.rows > 0 && self.change(row, label, |count| *count -= 1)
     }
 
-    fn change(
-        &mut self,
-        row: &RowScores,
-        label: Option<usize>,
-        change: impl Fn(&mut u64),
-    ) -> bool {
+    fn change(&mut self, row: &RowScores, label: Option<usize>, change: impl Fn(&mut u64)) -> bool {
         let classes = kept(row.classes());
         if self.classes.is_empty() {
             self.classes.resize_with(classes.len(), Labelled::default);

@@ -231,6 +231,7 @@ fn auroc_of(class: &Class<'_>, is_one_of_several: bool) -> Option<Estimated> {
         return Some(estimated);
     }
     // At most the mean square, whatever a row's other classes are.
-    let square: f64 = slopes.iter().zip(&expected).map(|(slope, rows)| slope * slope * rows.0).sum();
+    let square: f64 =
+        slopes.iter().zip(&expected).map(|(slope, rows)| slope * slope * rows.0).sum();
     Some(estimated.times(square / estimated.sampling))
 }

@@ -75,7 +75,8 @@ impl Class {
         let mut counts = Labelled::default();
         let mut sum = 0_u64;
         for Cell { step, rows, labelled } in self.cells {
-            let cell = cells::at_step(step).ok_or_else(|| format!("no cell begins at step {step}"))?;
+            let cell =
+                cells::at_step(step).ok_or_else(|| format!("no cell begins at step {step}"))?;
             if counts.all.0[cell] != [0, 0] {
                 return Err(format!("step {step} comes twice"));
             }

@@ -128,7 +128,8 @@ impl Estimates {
     /// Of each length the newest closed window that was estimated.
     pub fn latest(&self) -> Vec<&Estimate> {
         let mut latest: Vec<&Estimate> = Vec::new();
-        let estimated = |estimate: &&Estimate| estimate.closed && estimate.state == State::Estimated;
+        let estimated =
+            |estimate: &&Estimate| estimate.closed && estimate.state == State::Estimated;
         for estimate in self.windows.iter().filter(estimated) {
             match latest.last_mut() {
                 Some(last) if last.window == estimate.window => *last = estimate,

@@ -1,7 +1,7 @@
 //! The class probabilities of a row, as the cells they fall in.
 
-use super::counts::MAX_CLASSES;
 use super::cells;
+use super::counts::MAX_CLASSES;
 use crate::labels::Scores;
 use smallvec::SmallVec;
 
@@ -50,7 +50,8 @@ impl RowScores {
             return Self::binary(scores[1], Some(predicted));
         }
         let probable = scores.iter().all(|score| (0.0..=1.0).contains(score));
-        if !probable || scores.len() < 2 || scores.len() > MAX_CLASSES || predicted >= scores.len() {
+        if !probable || scores.len() < 2 || scores.len() > MAX_CLASSES || predicted >= scores.len()
+        {
             return None;
         }
         let predicted = u16::try_from(predicted).ok()?;

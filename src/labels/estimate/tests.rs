@@ -24,7 +24,8 @@ fn estimate(rows: &[Row], calibration: &Calibration) -> Figures {
 }
 
 fn likeliest(scores: &[f64]) -> usize {
-    let better = |best: usize, class: usize| if scores[class] > scores[best] { class } else { best };
+    let better =
+        |best: usize, class: usize| if scores[class] > scores[best] { class } else { best };
     (0..scores.len()).reduce(better).unwrap()
 }
 
@@ -141,14 +142,21 @@ fn realised(rows: &[Row]) -> [Option<f64>; 5] {
 }
 
 /// Of each figure, how many of the windows could be compared and in how many the interval held it.
-fn held(stream: Stream, reference_rows: usize, window: usize, moved: (f64, f64)) -> [(u32, u32); 5] {
+fn held(
+    stream: Stream,
+    reference_rows: usize,
+    window: usize,
+    moved: (f64, f64),
+) -> [(u32, u32); 5] {
     let mut held = [(0, 0); 5];
     for seed in 0..40 {
         let mut random = Rng::with_seed(seed);
         let calibration = reference(&stream.rows(&mut random, reference_rows, (0.0, 1.0)));
         let rows = stream.rows(&mut random, window, moved);
         let estimated = named(&estimate(&rows, &calibration));
-        for ((held, (_, estimated)), realised) in held.iter_mut().zip(estimated).zip(realised(&rows)) {
+        for ((held, (_, estimated)), realised) in
+            held.iter_mut().zip(estimated).zip(realised(&rows))
+        {
             if let (Some(estimated), Some(realised)) = (estimated, realised) {
                 let (low, high) = estimated.interval();
                 held.0 += 1;

@@ -41,7 +41,9 @@ pub(super) fn panel(estimates: &Estimates, length: Option<&str>) -> Markup {
 fn told(source: Source, rows: u64) -> String {
     let rows = figure::count(rows);
     match source {
-        Source::Reference => format!("what a score means is from {rows} labelled rows of the baseline"),
+        Source::Reference => {
+            format!("what a score means is from {rows} labelled rows of the baseline")
+        }
         Source::Labels => format!("what a score means is from {rows} live rows with labels"),
     }
 }

@@ -110,7 +110,10 @@ fn realised_figures_lie_in_the_interval_while_the_concept_stays() {
     let hour = report.latest()[0];
     let figure = hour.figure(Measure::Accuracy).unwrap();
     assert!(figure.low < figure.value && figure.value < figure.high);
-    assert!((figure.realised.unwrap().error + figure.realised.unwrap().value - figure.value).abs() < 1e-12);
+    assert!(
+        (figure.realised.unwrap().error + figure.realised.unwrap().value - figure.value).abs()
+            < 1e-12
+    );
 }
 
 #[test]
