@@ -52,10 +52,17 @@ pub(super) fn serving(config: &Config, rate: &Arc<SampleRate>) -> proxy::Live {
             enabled: capture.enabled,
             sample: Arc::clone(rate),
             max_body_bytes: capture.max_body_bytes,
-            headers: capture.headers.as_slice().into(),
+            headers: kept_headers(config),
         },
         tracing: tracing(config),
     }
+}
+
+/// Those that are asked for, and the one that tells labels.
+fn kept_headers(config: &Config) -> Arc<[http::HeaderName]> {
+    let of_labels = config.labels.response_header.iter();
+    let of_labels = of_labels.filter(|name| !config.capture.headers.contains(name));
+    config.capture.headers.iter().chain(of_labels).cloned().collect()
 }
 
 /// As the page lists them.
@@ -133,6 +140,9 @@ pub(super) fn labels(config: &Config, reference: &Reference) -> labels::Settings
         max_delay: config.labels.max_delay,
         max_pending: config.memory.bounds.max_pending_labels,
         windows: config.windows.iter().map(|length| window_length(*length)).collect(),
+        // Beside a row that waits, windows hold a few counts a row.
+        max_cells: config.memory.bounds.max_pending_labels.get().saturating_mul(4),
+        reference_rows: config.labels.reference_rows,
         rule: labels::Rule {
             min_rows: config.drift.min_rows,
             rate: config.drift.false_discovery_rate,

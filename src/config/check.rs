@@ -3,11 +3,12 @@
 //! In each section all keys are read before the first `?`, so that one fault hides no other.
 
 use super::checked::{
-    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Features, Labels, Model,
+    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Features, Model,
     PayloadProtocol, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
 };
 use super::export;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
+use super::labels;
 use super::layers::Sources;
 use super::memory;
 use super::pod::Pod;
@@ -45,7 +46,7 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
     let baseline = baseline(reader);
     let windows = windows(reader);
     let drift = drift(reader);
-    let labels = labels(reader);
+    let labels = labels::labels(reader);
     let archive = archive(reader, &data_dir);
     let export = export::export(reader, &pod, &data_dir);
     let drain = drain(reader);
@@ -334,10 +335,6 @@ fn drift(reader: &mut Reader<'_>) -> Option<Drift> {
     let within = |rate: f64| rate > 0.0 && rate < 1.0;
     let rate = reader.number("drift.false_discovery_rate", "between 0 and 1", within);
     Some(Drift { min_rows: min_rows?, false_discovery_rate: rate? })
-}
-
-fn labels(reader: &mut Reader<'_>) -> Option<Labels> {
-    Some(Labels { max_delay: reader.duration("labels.max_delay")? })
 }
 
 fn archive(reader: &mut Reader<'_>, data_dir: &Path) -> Option<Archive> {

@@ -240,9 +240,15 @@ pub struct Drift {
     pub false_discovery_rate: f64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Labels {
     pub max_delay: Duration,
+    /// Labelled rows that later windows are tested against, where the baseline has none.
+    pub reference_rows: NonZeroU64,
+    /// Of a response that tells labels of earlier exchanges.
+    pub response_header: Option<HeaderName>,
+    /// Files that are read as they grow; the last part of a path may have `*`.
+    pub files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

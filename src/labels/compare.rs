@@ -176,6 +176,22 @@ fn is_sizeable(change: &Change, window: &Summary, reference: &Summary) -> bool {
     (change.value - change.reference).abs() >= floor + error
 }
 
+/// Of each class; with fewer an area is too coarse to be tested.
+const LEAST_OF_CLASS: u64 = 5;
+
+fn areas_differ(
+    figure: &Figure,
+    before: &Figure,
+    window: &Summary,
+    reference: &Summary,
+) -> Option<f64> {
+    let labelled = window.classes.iter().chain(&reference.classes).map(|class| class.labelled);
+    if labelled.filter(|rows| *rows > 0).min()? < LEAST_OF_CLASS {
+        return None;
+    }
+    arms_differ((figure.value, interval_of(figure)?), (before.value, interval_of(before)?))
+}
+
 fn interval_of(figure: &Figure) -> Option<Interval> {
     Some(Interval { low: figure.low?, high: figure.high? })
 }

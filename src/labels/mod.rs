@@ -13,6 +13,7 @@ mod compare;
 pub mod estimate;
 mod forgotten;
 pub mod grid;
+mod header;
 mod interval;
 mod joiner;
 mod merged;
@@ -24,6 +25,7 @@ mod probabilities;
 mod reference;
 mod report;
 mod scorecard;
+mod sources;
 mod summary;
 mod sums;
 mod tally;
@@ -31,8 +33,9 @@ mod value;
 mod windows;
 
 pub use compare::{Change, Concept, ConceptVerdict, Rule};
+pub use header::parse_header;
 pub use joiner::{Joined, Joiner, Settings};
-pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse};
+pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse, parse_lines};
 pub use prediction::{Prediction, named_scores, prediction, scores};
 pub use probabilities::Scores;
 pub use report::{
@@ -40,6 +43,7 @@ pub use report::{
     Regression, Report, Standing,
 };
 pub use scorecard::Scorecard;
+pub use sources::{LabelFault, Source, SourceCounts};
 pub use summary::{CalibrationBin, ClassCounts, Figure, Kind, Measure, ScoreCount, Summary};
 pub use tally::Task;
 pub use value::{Label, LabelValue, Truth};

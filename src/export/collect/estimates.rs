@@ -2,7 +2,7 @@
 
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
-use crate::labels::estimate::{Estimates, Source, Trust};
+use crate::labels::estimate::{Estimates, LearntFrom, Trust};
 use std::borrow::Cow;
 
 /// Of each length of windows the last closed one that was estimated.
@@ -50,7 +50,7 @@ fn record(estimates: &Estimates) -> [Family; 4] {
     let mut calibration = Family::new(&names::PERFORMANCE_ESTIMATED_CALIBRATION_ROWS);
     let mut trust = Family::new(&names::PERFORMANCE_ESTIMATED_TRUST);
     if let Some(source) = estimates.source {
-        for known in [Source::Reference, Source::Labels] {
+        for known in [LearntFrom::Reference, LearntFrom::Labels] {
             let rows = if known == source { estimates.calibration_rows as f64 } else { 0.0 };
             let attributes = vec![(key::SOURCE, Cow::Borrowed(known.as_str()))];
             calibration.push(attributes, Value::Gauge(rows));

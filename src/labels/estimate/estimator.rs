@@ -12,7 +12,7 @@ use super::compare::{self, Known};
 use super::counts::{Histogram, LabelledCounts};
 use super::figures::{self, Figures};
 use super::matrix::{self, Had};
-use super::report::{Estimate, Estimates, Source, State};
+use super::report::{Estimate, Estimates, LearntFrom, State};
 use super::scores::RowScores;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -56,7 +56,7 @@ struct Fitted {
 /// Where that is from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Learnt {
-    source: Source,
+    source: LearntFrom,
     /// Rows with labels, and what figures they had.
     rows: u64,
     had: Option<Had>,
@@ -94,7 +94,7 @@ enum Basis {
 }
 
 impl Fitted {
-    fn of(source: Source, counts: &LabelledCounts) -> Option<Arc<Self>> {
+    fn of(source: LearntFrom, counts: &LabelledCounts) -> Option<Arc<Self>> {
         if !counts.is_enough() {
             return None;
         }
@@ -123,7 +123,7 @@ impl Estimator {
     pub fn new(settings: Settings) -> Self {
         let reference = settings.reference.as_deref();
         Self {
-            reference: reference.and_then(|counts| Fitted::of(Source::Reference, counts)),
+            reference: reference.and_then(|counts| Fitted::of(LearntFrom::Reference, counts)),
             seen: LabelledCounts::default(),
             learned: None,
             fitted_rows: 0,
@@ -191,7 +191,7 @@ impl Estimator {
         let rows = self.seen.rows();
         let is_due = self.seen.is_enough() && rows >= self.fitted_rows + self.fitted_rows / 10;
         if self.reference.is_none() && is_due && rows != self.fitted_rows {
-            self.learned = Fitted::of(Source::Labels, &self.seen);
+            self.learned = Fitted::of(LearntFrom::Labels, &self.seen);
             self.fitted_rows = rows;
         }
         let newest = self.newest().cloned();

@@ -29,6 +29,6 @@ pub use compare::Known;
 pub use counts::{LabelledCounts, MAX_CLASSES};
 pub use estimator::{Estimator, Settings};
 pub use report::{
-    Estimate, EstimatedFigure, Estimates, Realised, Source, State, TrackRecord, Trust,
+    Estimate, EstimatedFigure, Estimates, LearntFrom, Realised, State, TrackRecord, Trust,
 };
 pub use scores::RowScores;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Estimates {
     /// Labels that tell what a score means now; null before there are enough of them, or without scores.
-    pub source: Option<Source>,
+    pub source: Option<LearntFrom>,
     /// Rows of that source. While there is none, labelled rows with scores so far.
     pub calibration_rows: u64,
     pub trust: Trust,
@@ -23,7 +23,7 @@ pub struct Estimates {
 /// Where the meaning of a score was learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
+pub enum LearntFrom {
     /// The labelled rows of the baseline.
     Reference,
     /// Live rows whose labels have come.
@@ -55,7 +55,7 @@ pub struct Estimate {
     /// Predicted rows with scores.
     pub rows: u64,
     pub state: State,
-    pub source: Option<Source>,
+    pub source: Option<LearntFrom>,
     /// Empty unless it is estimated.
     pub figures: Vec<EstimatedFigure>,
 }
@@ -105,7 +105,7 @@ pub struct TrackRecord {
     pub error_of_no_change: Option<f64>,
 }
 
-impl Source {
+impl LearntFrom {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reference => "reference",

@@ -6,7 +6,7 @@ use crate::admin::figure;
 use crate::admin::page::badge::{Tone, badge};
 use crate::admin::page::{scroll, scroll_long};
 use crate::labels::Measure;
-use crate::labels::estimate::{Estimate, EstimatedFigure, Estimates, Source, State, Trust};
+use crate::labels::estimate::{Estimate, EstimatedFigure, Estimates, LearntFrom, State, Trust};
 use maud::{Markup, html};
 
 const MAX_WINDOWS: usize = 60;
@@ -38,13 +38,13 @@ pub(super) fn panel(estimates: &Estimates, length: Option<&str>) -> Markup {
     }
 }
 
-fn told(source: Source, rows: u64) -> String {
+fn told(source: LearntFrom, rows: u64) -> String {
     let rows = figure::count(rows);
     match source {
-        Source::Reference => {
+        LearntFrom::Reference => {
             format!("what a score means is from {rows} labelled rows of the baseline")
         }
-        Source::Labels => format!("what a score means is from {rows} live rows with labels"),
+        LearntFrom::Labels => format!("what a score means is from {rows} live rows with labels"),
     }
 }
 

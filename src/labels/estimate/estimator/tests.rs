@@ -101,7 +101,7 @@ fn realised_figures_lie_in_the_interval_while_the_concept_stays() {
         stream.label(&hour);
     }
     let report = stream.report();
-    assert_eq!((report.source, report.calibration_rows), (Some(Source::Reference), 3000));
+    assert_eq!((report.source, report.calibration_rows), (Some(LearntFrom::Reference), 3000));
     assert_eq!(report.trust, Trust::Trusted);
     let record = &report.records[0];
     assert_eq!((record.measure, record.windows), (Measure::Accuracy, 20));
@@ -159,12 +159,12 @@ fn without_a_reference_labels_teach_what_scores_mean() {
     let second = stream.predict(0.5, 0.0);
     stream.label(&first);
     let report = stream.report();
-    assert_eq!((report.source, report.calibration_rows), (Some(Source::Labels), ROWS as u64));
+    assert_eq!((report.source, report.calibration_rows), (Some(LearntFrom::Labels), ROWS as u64));
     // Its own labels would have taught what they are: there is no estimate, then or later.
     assert_eq!(report.of("1h", first.at).unwrap().state, State::NotCalibrated);
     // None of its labels has come: it is estimated, though it was over before labels came.
     let estimate = report.of("1h", second.at).unwrap();
-    assert_eq!((estimate.state, estimate.source), (State::Estimated, Some(Source::Labels)));
+    assert_eq!((estimate.state, estimate.source), (State::Estimated, Some(LearntFrom::Labels)));
     stream.label(&second);
     let report = stream.report();
     assert!(report.calibration_rows > ROWS as u64);
