@@ -136,7 +136,12 @@ fn persistence(checked: crate::config::Persistence) -> drift::Persistence {
     drift::Persistence::new(checked.least, checked.of).unwrap_or_default()
 }
 
-pub(super) fn labels(config: &Config) -> labels::Settings {
+/// `reference` may bring what labels said of its rows.
+pub(super) fn labels(config: &Config, reference: &Reference) -> labels::Settings {
+    let performance = match reference {
+        Reference::Baseline(baseline) => baseline.performance(),
+        Reference::Learn { .. } => None,
+    };
     labels::Settings {
         max_delay: config.labels.max_delay,
         max_pending: config.memory.bounds.max_pending_labels,
@@ -148,6 +153,9 @@ pub(super) fn labels(config: &Config) -> labels::Settings {
             min_rows: config.drift.min_rows,
             rate: config.drift.false_discovery_rate,
         },
+        reference: performance.map(|performance| Arc::clone(&performance.summary)),
+        calibration: performance.and_then(|performance| performance.scores.clone()),
+        score_columns: performance.map(|p| p.score_columns.clone()).unwrap_or_default(),
         ..labels::Settings::default()
     }
 }

@@ -21,7 +21,10 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
+pub use baseline::{
+    Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings,
+    PerformanceBuilder, ReferencePerformance,
+};
 pub use dependence::VariationBuilder;
 pub use monitor::{Monitor, Referred};
 pub use report::{

@@ -3,7 +3,7 @@
 use super::bins::MAX_REPORTED;
 use super::feature::{CategoricalReference, Content, NumericReference, Repeated};
 use super::observed::{MAX_LEVELS, MAX_SHOWN};
-use super::{Baseline, BaselineError, BaselineFeature, QUANTILES};
+use super::{Baseline, BaselineError, BaselineFeature, QUANTILES, ReferencePerformance};
 use crate::drift::dependence::Variation;
 use crate::sketch::{
     Bounds, CategoricalCounts, Edges, FeatureKey, Kind, Levels, NumericCounts, Role,
@@ -21,6 +21,8 @@ struct File {
     rows: u64,
     hash: String,
     features: Vec<Feature>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    performance: Option<ReferencePerformance>,
 }
 
 /// One shape for both kinds; which fields must be there depends on `kind`.
@@ -90,14 +92,26 @@ struct Level {
     rows: u64,
 }
 
-pub(super) fn hash(rows: u64, features: &[BaselineFeature]) -> String {
+pub(super) fn hash(
+    rows: u64,
+    features: &[BaselineFeature],
+    performance: Option<&ReferencePerformance>,
+) -> String {
     let features: Vec<Feature> = features.iter().map(Feature::of).collect();
-    content_hash(rows, &features)
+    content_hash(rows, &features, performance)
 }
 
-fn content_hash(rows: u64, features: &[Feature]) -> String {
+/// What a baseline does not have is not hashed: files from before there was such a thing keep their hash.
+fn content_hash(
+    rows: u64,
+    features: &[Feature],
+    performance: Option<&ReferencePerformance>,
+) -> String {
     // These types have no map keys but texts, so writing them cannot fail.
-    let text = serde_json::to_string(&(VERSION, rows, features)).unwrap_or_default();
+    let mut text = serde_json::to_string(&(VERSION, rows, features)).unwrap_or_default();
+    if let Some(performance) = performance {
+        text.push_str(&serde_json::to_string(performance).unwrap_or_default());
+    }
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
@@ -107,6 +121,7 @@ pub(super) fn write(baseline: &Baseline) -> String {
         rows: baseline.rows,
         hash: baseline.hash.clone(),
         features: baseline.features.iter().map(Feature::of).collect(),
+        performance: baseline.performance.clone(),
     };
     let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
     text.push('\n');
@@ -123,7 +138,7 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
         return Err(BaselineError::Version { found: version, supported: VERSION });
     }
     let file: File = serde_json::from_slice(json).map_err(BaselineError::Json)?;
-    let hash = content_hash(file.rows, &file.features);
+    let hash = content_hash(file.rows, &file.features, file.performance.as_ref());
     let mut names = HashSet::new();
     let mut features = Vec::with_capacity(file.features.len());
     for feature in file.features {
@@ -140,7 +155,7 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
     if hash != file.hash && !cfg!(fuzzing) {
         return Err(BaselineError::Hash { found: file.hash, computed: hash });
     }
-    Ok(Baseline { rows: file.rows, hash, features })
+    Ok(Baseline { rows: file.rows, hash, features, performance: file.performance })
 }
 
 impl Feature {
