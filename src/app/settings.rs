@@ -2,7 +2,7 @@
 
 use super::StartError;
 use crate::capture::{RouteTable, SampleRate};
-use crate::config::{Archive, BaselineSource, Config, Model, PayloadProtocol};
+use crate::config::{Archive, BaselineSource, Config, Features, Model, PayloadProtocol, Segment};
 use crate::drift::{Baseline, Reference};
 use crate::{admin, archive, decode, drift, labels, proxy, tap};
 use std::sync::Arc;
@@ -52,10 +52,21 @@ pub(super) fn serving(config: &Config, rate: &Arc<SampleRate>) -> proxy::Live {
             enabled: capture.enabled,
             sample: Arc::clone(rate),
             max_body_bytes: capture.max_body_bytes,
-            headers: capture.headers.as_slice().into(),
+            headers: kept_headers(config).into(),
         },
         tracing: tracing(config),
     }
+}
+
+/// Those that are asked for, and those that segments are told by.
+fn kept_headers(config: &Config) -> Vec<http::HeaderName> {
+    let mut headers = config.capture.headers.clone();
+    for header in config.features.segment_headers() {
+        if !headers.contains(header) {
+            headers.push(header.clone());
+        }
+    }
+    headers
 }
 
 /// As the page lists them.
@@ -120,6 +131,32 @@ pub(super) fn drift(config: &Config) -> drift::Settings {
         max_features: config.memory.bounds.max_features.get(),
         filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
+        segments: segments(config),
+        attribution: attribution(features),
+    }
+}
+
+fn segments(config: &Config) -> drift::SegmentSettings {
+    let key = |segment: &Segment| match segment {
+        Segment::Feature(name) => drift::SegmentKey::Feature(name.as_str().into()),
+        Segment::Header(name) => drift::SegmentKey::Header(name.as_str().into()),
+    };
+    drift::SegmentSettings {
+        keys: config.features.segments.iter().map(key).collect(),
+        max_values: config.features.max_segments,
+        max_cells: config.memory.bounds.segment_windows,
+    }
+}
+
+fn attribution(features: &Features) -> drift::AttributionSettings {
+    let importance = features.importance.iter();
+    drift::AttributionSettings {
+        importance: importance.map(|(name, weight)| (name.as_str().into(), *weight)).collect(),
+        prefixes: features
+            .attribution_prefixes
+            .iter()
+            .map(|prefix| prefix.as_str().into())
+            .collect(),
     }
 }
 

@@ -4,10 +4,12 @@
 use super::columns::{self, Batch};
 use super::input::{BadInput, read_baseline};
 use super::layout::{Align, Grid};
+use super::segments;
 use super::source::Source;
 use super::style::{Colour, Palette};
 use crate::drift::{
-    Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, Settings,
+    Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, SegmentKey,
+    SegmentSurvey, Settings,
 };
 use crate::sketch::{Kind, Role};
 use anyhow::Context;
@@ -52,6 +54,13 @@ struct Build {
     /// The column of a table that says when a row was; it is no feature
     #[arg(long, value_name = "NAME", default_value = "ts")]
     time_column: String,
+    /// Inputs by whose values parts of the rows are kept too: what live rows of each part are compared
+    /// with
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    segments: Vec<SegmentKey>,
+    /// Values of each of those that are kept, the most frequent
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    max_segments: usize,
     /// Features taken, at most
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     max_features: usize,
@@ -95,19 +104,57 @@ impl Build {
         let filter = FeatureFilter::new(self.include.clone(), self.exclude.clone());
         let settings = BaselineSettings { max_features: self.max_features, filter };
         let mut builder = BaselineBuilder::new(settings);
+        let mut survey = SegmentSurvey::new(segments::known(&self.segments)?);
         for path in &self.from {
-            self.read(path, &mut builder)?;
+            self.read(path, |batch| {
+                builder.observe(Role::Input, &batch.inputs);
+                builder.observe(Role::Output, &batch.outputs);
+                survey.observe(&batch.inputs);
+            })?;
         }
         let over_limit = builder.features_over_limit();
         if over_limit > 0 {
             note(&format!("{over_limit} columns are over --max-features and were left out"));
         }
         let baseline = builder.finish().map_err(BadInput::new)?;
+        let baseline =
+            if self.segments.is_empty() { baseline } else { self.with_segments(baseline, survey)? };
         write(&self.out, &baseline)?;
         Ok(())
     }
 
-    fn read(&self, path: &Path, builder: &mut BaselineBuilder) -> anyhow::Result<()> {
+    /// Reads all a second time: where a value is counted is known once the edges are.
+    fn with_segments(&self, baseline: Baseline, survey: SegmentSurvey) -> anyhow::Result<Baseline> {
+        if let Some(key) = survey.without_values().next() {
+            let features = baseline.features().iter().map(|feature| &*feature.key().name);
+            let names = features.collect::<Vec<_>>().join(", ");
+            let problem = format!(
+                "--segments: no input {key:?} has values to tell rows apart by; there are {names}",
+                key = key.to_string()
+            );
+            return Err(BadInput::text(problem).into());
+        }
+        for (key, values) in survey.over(self.max_segments) {
+            let kept = self.max_segments;
+            note(&format!("{key} has {values} values, of which the {kept} most frequent are kept"));
+        }
+        let mut counter = survey.count(&baseline, self.max_segments);
+        for path in &self.from {
+            self.read_again(path, |batch| counter.observe(&batch.inputs, &batch.outputs))?;
+        }
+        Ok(counter.finish(baseline))
+    }
+
+    fn read_again(&self, path: &Path, mut take: impl FnMut(&Batch)) -> Result<(), BadInput> {
+        let mut source = Source::open(path)?;
+        let is_output = |name: &str| self.outputs.iter().any(|output| output == name);
+        while let Some(batch) = source.next_batch(&self.time_column, is_output)? {
+            take(&batch);
+        }
+        Ok(())
+    }
+
+    fn read(&self, path: &Path, mut take: impl FnMut(&Batch)) -> anyhow::Result<()> {
         let mut source = Source::open(path)?;
         let is_output = |name: &str| self.outputs.iter().any(|output| output == name);
         let mut is_first = true;
@@ -116,8 +163,7 @@ impl Build {
                 self.check(path, &source, &batch)?;
                 is_first = false;
             }
-            builder.observe(Role::Input, &batch.inputs);
-            builder.observe(Role::Output, &batch.outputs);
+            take(&batch);
         }
         if is_first {
             return Err(source.empty(path.to_owned()).into());
@@ -181,6 +227,9 @@ impl Merge {
     fn run(&self) -> anyhow::Result<()> {
         let baselines = self.files.iter().map(|path| read_baseline(path));
         let baselines = baselines.collect::<Result<Vec<_>, _>>()?;
+        if baselines.iter().any(|baseline| !baseline.segments().is_empty()) {
+            note("segments are left out: build one baseline from all of the data to have them");
+        }
         write(&self.out, &Baseline::merge(baselines).map_err(BadInput::new)?)
     }
 }
@@ -199,6 +248,8 @@ impl Show {
 /// A line a feature, with the shares of its bins as a small picture.
 fn table(baseline: Baseline) -> String {
     let head = format!("{} rows, hash {}", baseline.rows(), baseline.hash());
+    let segments = baseline.segments().iter();
+    let parts: Vec<_> = segments.map(|part| format!("{} {}", part.name(), part.rows())).collect();
     let settings = Settings { max_features: usize::MAX, ..Settings::default() };
     let monitor = Monitor::new(settings, Reference::Baseline(Arc::new(baseline)));
     let mut grid = Grid::new(&[
@@ -226,5 +277,9 @@ fn table(baseline: Baseline) -> String {
             most.unwrap_or_default(),
         ]);
     }
-    format!("{head}\n\n{}", grid.text(Palette::of_stdout()))
+    let table = grid.text(Palette::of_stdout());
+    if parts.is_empty() {
+        return format!("{head}\n\n{table}");
+    }
+    format!("{head}\n\n{table}\n\nsegments: {}", parts.join(", "))
 }

@@ -4,12 +4,14 @@
 //! when its windows end; each gives a [`WindowReport`]. What live rows are compared with is a
 //! [`Baseline`], built beforehand or learnt from the first rows.
 
+mod attribution;
 mod baseline;
 pub mod distance;
 mod effect;
 mod examples;
 mod monitor;
 mod report;
+mod segments;
 mod settings;
 mod shift;
 mod significance;
@@ -20,11 +22,17 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use attribution::{AttributionSettings, ndcg};
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
 pub use monitor::{Monitor, Referred};
 pub use report::{
-    Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
-    WindowReport,
+    AttributionDrift, AttributionRank, AttributionReference, Bin, Distances, Example, Expected,
+    FeatureReport, FeatureView, Quality, Shape, Verdict, Weight, WindowReport,
+};
+pub use segments::{
+    Assigned, RecordedSegment, SegmentCounter, SegmentFeature, SegmentId, SegmentKey,
+    SegmentKeyError, SegmentReference, SegmentReport, SegmentSettings, SegmentSurvey,
+    SegmentWindow,
 };
 pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};

@@ -4,7 +4,7 @@
 //! which finds shifts too small for one window. Each question gets half of the error rate.
 
 use super::baseline::{BaselineFeature, Content};
-use super::report::{FeatureReport, Quality, Shape, Verdict};
+use super::report::{FeatureReport, Quality, Verdict};
 use super::significance::{discoveries, p_value};
 use super::{distance, effect};
 use crate::sketch::FeatureCounts;
@@ -78,8 +78,7 @@ fn report(case: &Case<'_>, p_value: Option<f64>, alone: bool, merged: bool) -> F
         significant: alone || merged,
         detected,
         quality: quality(&case.window),
-        examples: Vec::new(),
-        shape: Shape::default(),
+        ..FeatureReport::default()
     }
 }
 

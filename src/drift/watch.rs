@@ -161,6 +161,7 @@ impl Watch {
             coverage: span.coverage,
             verdict: verdict(rows, settings.min_rows, &features),
             features,
+            ..WindowReport::default()
         })
     }
 

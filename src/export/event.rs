@@ -3,9 +3,10 @@
 use super::batch::{Entry, Outbox};
 use super::names::event;
 use crate::config::{Outcome, Rejected, Reloaded};
-use crate::drift::{ReferenceState, Verdict, WindowReport};
+use crate::drift::{ReferenceState, SegmentReport, Verdict, WindowReport};
 use crate::pipeline::VerdictChange;
 use opentelemetry::logs::{AnyValue, Severity};
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -13,6 +14,8 @@ use std::time::SystemTime;
 const MAX_NAMES: usize = 50;
 /// Requests that one event names, at most.
 const MAX_EXAMPLES: usize = 10;
+/// Segments, and important features, that a sentence names.
+const MAX_IMPORTANT: usize = 5;
 
 /// Turns verdicts into events where they change; without a receiver of logs it takes nothing.
 #[derive(Clone)]
@@ -48,7 +51,8 @@ impl Events {
         self
     }
 
-    /// Queues `taffrail.drift.changed`.
+    /// Queues `taffrail.drift.changed`, or `taffrail.drift.segments_changed` where the verdict on the
+    /// whole is what it was.
     pub fn offer(&self, change: &VerdictChange) {
         if !self.outboxes.is_empty() {
             self.queue(&Event::drift_changed(change));
@@ -123,18 +127,24 @@ impl Event {
             (event::COVERAGE, AnyValue::Double(report.coverage)),
             (event::BASELINE_STATE, text(reference.as_str())),
         ];
+        attributes.extend(parts(report));
         let ids = examples(report);
         if !ids.is_empty() {
             attributes.push((event::EXAMPLES, ids.into_iter().map(text).collect()));
         }
         attributes.extend(report.start.map(|start| (event::START, text(&start.to_string()))));
         attributes.extend(report.end.map(|end| (event::END, text(&end.to_string()))));
+        let segments_drift = report.segments.iter().any(SegmentReport::is_drifting);
         let severity = match report.verdict {
             Verdict::Drifting => Severity::Warn,
+            _ if segments_drift => Severity::Warn,
             Verdict::Stable | Verdict::InsufficientData => Severity::Info,
         };
-        let body = sentence(report, *before, names, detected.len());
-        Self { name: event::DRIFT_CHANGED, at: SystemTime::now(), severity, body, attributes }
+        let mut body = sentence(report, *before, names, detected.len());
+        body.push_str(&of_parts(report));
+        let of_the_whole = *before != report.verdict;
+        let name = if of_the_whole { event::DRIFT_CHANGED } else { event::SEGMENTS_CHANGED };
+        Self { name, at: SystemTime::now(), severity, body, attributes }
     }
 
     fn baseline_changed(reference: &ReferenceState) -> Self {
@@ -156,6 +166,62 @@ impl Event {
         let (name, severity) = (event::BASELINE_CHANGED, Severity::Info);
         Self { name, at: SystemTime::now(), severity, body, attributes }
     }
+}
+
+/// Segments that drift, by most features first.
+fn drifting_segments(report: &WindowReport) -> Vec<&SegmentReport> {
+    let mut segments: Vec<_> = report.segments.iter().filter(|s| s.is_drifting()).collect();
+    segments.sort_by_key(|segment| Reverse(segment.features_detected));
+    segments
+}
+
+/// Features that drift and have an importance, what matters most first.
+fn important(report: &WindowReport) -> Vec<&str> {
+    let ranked = report.features.iter().filter(|feature| feature.detected);
+    let mut ranked: Vec<(usize, &str)> =
+        ranked.filter_map(|f| Some((f.weight.as_ref()?.rank?, &*f.feature))).collect();
+    ranked.sort_unstable();
+    ranked.into_iter().take(MAX_IMPORTANT).map(|(_, name)| name).collect()
+}
+
+fn parts(report: &WindowReport) -> Vec<(&'static str, AnyValue)> {
+    let mut attributes = Vec::new();
+    if !report.segments.is_empty() {
+        let drifting = drifting_segments(report);
+        let named = drifting.iter().take(MAX_NAMES).map(|segment| text(&segment.segment));
+        attributes.push((event::SEGMENTS_DRIFTING, named.collect()));
+        attributes.push((event::SEGMENTS_DRIFTING_COUNT, count(drifting.len() as u64)));
+    }
+    let important = important(report);
+    if !important.is_empty() {
+        attributes.push((event::FEATURES_IMPORTANT, important.into_iter().map(text).collect()));
+    }
+    if let Some(drift) = &report.attribution {
+        attributes.push((event::ATTRIBUTION_NDCG, AnyValue::Double(drift.ndcg)));
+    }
+    attributes
+}
+
+/// What is added to the sentence on the whole.
+fn of_parts(report: &WindowReport) -> String {
+    let mut told = String::new();
+    let important = important(report);
+    if !important.is_empty() {
+        told.push_str("; most important: ");
+        told.push_str(&important.join(", "));
+    }
+    let drifting = drifting_segments(report);
+    if !drifting.is_empty() {
+        let names: Vec<&str> =
+            drifting.iter().take(MAX_IMPORTANT).map(|segment| &*segment.segment).collect();
+        let more = if drifting.len() > names.len() { ", …" } else { "" };
+        let (many, all) = (drifting.len(), report.segments.len());
+        told.push_str(&format!("; {many} of {all} segments drift: {}{more}", names.join(", ")));
+    }
+    if report.attribution.as_ref().is_some_and(|drift| drift.detected) {
+        told.push_str("; the ranking of features by attribution is another");
+    }
+    told
 }
 
 /// Ids of requests whose values are where drifting features grew, each once.

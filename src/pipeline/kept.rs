@@ -31,7 +31,7 @@ impl KeptWindows {
         if of_its_length >= MAX_WINDOWS {
             self.forget_oldest(&report.window);
         }
-        self.reports += report.features.len();
+        self.reports += reports_of(&report);
         self.windows.push_back(report);
         while self.reports > self.max_reports && self.windows.len() > 1 {
             let most = self.longest_row();
@@ -41,7 +41,7 @@ impl KeptWindows {
 
     pub(super) fn retain(&mut self, keeps: impl Fn(&WindowReport) -> bool) {
         self.windows.retain(|report| keeps(report));
-        self.reports = self.windows.iter().map(|report| report.features.len()).sum();
+        self.reports = self.windows.iter().map(|report| reports_of(report)).sum();
     }
 
     pub(super) fn clear(&mut self) {
@@ -66,9 +66,15 @@ impl KeptWindows {
             return;
         };
         if let Some(forgotten) = self.windows.remove(oldest) {
-            self.reports -= forgotten.features.len();
+            self.reports -= reports_of(&forgotten);
         }
     }
+}
+
+/// Of features, in the whole and in each segment; a segment is no larger than one of them.
+fn reports_of(window: &WindowReport) -> usize {
+    let of_segments = window.segments.iter().map(|segment| 1 + segment.features.len());
+    window.features.len() + of_segments.sum::<usize>()
 }
 
 #[cfg(test)]

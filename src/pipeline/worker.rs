@@ -119,6 +119,7 @@ impl Worker {
             let mut watch = self.hub.watch();
             for Analysed { exchange, decoded } in &analysed {
                 let at = Timestamp::try_from(exchange.started_at).unwrap_or(Timestamp::UNIX_EPOCH);
+                watch.segment(decoded, &exchange.request.headers);
                 watch.observe(&exchange.id.text(), decoded, at);
             }
         }

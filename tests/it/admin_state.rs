@@ -40,6 +40,7 @@ pub(crate) fn fresh() -> State {
         features_over_limit: 0,
         extra_features: 0,
         windows: [].into(),
+        segments: Vec::new(),
         labels: no_labels(),
         decoded_exchanges: 0,
         input_rows: 0,

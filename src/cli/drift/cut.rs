@@ -4,7 +4,6 @@
 //! closed once there are many. A row whose window was closed by then is counted, not judged. Windows
 //! are closed in the order of time and each is judged with those before it, as the sidecar does.
 
-use crate::cli::columns::scatter;
 use crate::cli::window::{TimeWindow, Window};
 use crate::decode::Rows;
 use crate::drift::{Baseline, Monitor, Reference, Settings, WindowReport, WindowSpan};
@@ -71,8 +70,8 @@ impl Cutter {
         }
         let part = |window: &RowWindow| keys.binary_search(&window.key).unwrap_or(0);
         let part_of: Vec<_> = windows.iter().map(part).collect();
-        let inputs = scatter(inputs, &part_of, keys.len());
-        let outputs = scatter(outputs, &part_of, keys.len());
+        let inputs = inputs.scatter(&part_of, keys.len());
+        let outputs = outputs.scatter(&part_of, keys.len());
         for (key, (inputs, outputs)) in keys.iter().zip(inputs.iter().zip(&outputs)) {
             self.fold(*key, span(&windows, *key), inputs, outputs);
         }
@@ -124,6 +123,7 @@ impl Cutter {
             self.open.insert(key, Open { monitor, span: None });
         }
         if let Some(open) = self.open.get_mut(&key) {
+            open.monitor.segment(inputs, outputs, |_| None);
             open.monitor.observe(inputs, outputs);
             open.span = union(open.span, span);
         }

@@ -1,6 +1,6 @@
 //! The report for a terminal: a line a window, and for a single window a line a feature.
 
-use super::Report;
+use super::{Report, segments_table};
 use crate::cli::layout::{Align, Grid, elided};
 use crate::cli::style::{Colour, Palette};
 use crate::drift::{FeatureReport, Settings, Verdict, WindowReport};
@@ -29,10 +29,12 @@ pub(super) fn text(report: &Report, settings: &Settings, palette: Palette) -> St
         _ => format!("{}; {unjudged} had too few rows to judge", count(drifting, total)),
     };
     let colour = if drifting > 0 { Colour::Red } else { Colour::Green };
+    let parts = segments_table::text(&report.windows, palette);
+    let parts = if parts.is_empty() { parts } else { format!("{parts}\n\n") };
     let head = format!("compared with a baseline of {} rows", report.baseline.rows);
     let [head, legend] =
         [head, legend(report, settings)].map(|text| palette.paint(Colour::Dim, text));
-    format!("{head}\n\n{body}\n\n{legend}\n\n{}", palette.paint(colour, foot))
+    format!("{head}\n\n{body}\n\n{parts}{legend}\n\n{}", palette.paint(colour, foot))
 }
 
 /// What the table's words mean, in lines of at most [`WIDTH`].

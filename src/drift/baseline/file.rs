@@ -4,6 +4,7 @@ use super::bins::MAX_REPORTED;
 use super::feature::{CategoricalReference, Content, NumericReference};
 use super::observed::{MAX_LEVELS, MAX_SHOWN};
 use super::{Baseline, BaselineError, BaselineFeature, QUANTILES};
+use crate::drift::segments::{RecordedSegment, Section};
 use crate::sketch::{
     Bounds, CategoricalCounts, Edges, FeatureKey, Kind, Levels, NumericCounts, Role,
 };
@@ -20,6 +21,8 @@ struct File {
     rows: u64,
     hash: String,
     features: Vec<Feature>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    segments: Vec<Section>,
 }
 
 /// One shape for both kinds; which fields must be there depends on `kind`.
@@ -84,14 +87,23 @@ struct Level {
     rows: u64,
 }
 
-pub(super) fn hash(rows: u64, features: &[BaselineFeature]) -> String {
+pub(super) fn hash(
+    rows: u64,
+    features: &[BaselineFeature],
+    segments: &[RecordedSegment],
+) -> String {
     let features: Vec<Feature> = features.iter().map(Feature::of).collect();
-    content_hash(rows, &features)
+    let segments: Vec<Section> = segments.iter().map(Section::of).collect();
+    content_hash(rows, &features, &segments)
 }
 
-fn content_hash(rows: u64, features: &[Feature]) -> String {
+/// What is absent does not count, so that a file of before keeps its hash.
+fn content_hash(rows: u64, features: &[Feature], segments: &[Section]) -> String {
     // These types have no map keys but texts, so writing them cannot fail.
-    let text = serde_json::to_string(&(VERSION, rows, features)).unwrap_or_default();
+    let mut text = serde_json::to_string(&(VERSION, rows, features)).unwrap_or_default();
+    if !segments.is_empty() {
+        text.push_str(&serde_json::to_string(segments).unwrap_or_default());
+    }
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
@@ -101,6 +113,7 @@ pub(super) fn write(baseline: &Baseline) -> String {
         rows: baseline.rows,
         hash: baseline.hash.clone(),
         features: baseline.features.iter().map(Feature::of).collect(),
+        segments: baseline.segments.iter().map(Section::of).collect(),
     };
     let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
     text.push('\n');
@@ -117,7 +130,7 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
         return Err(BaselineError::Version { found: version, supported: VERSION });
     }
     let file: File = serde_json::from_slice(json).map_err(BaselineError::Json)?;
-    let hash = content_hash(file.rows, &file.features);
+    let hash = content_hash(file.rows, &file.features, &file.segments);
     let mut names = HashSet::new();
     let mut features = Vec::with_capacity(file.features.len());
     for feature in file.features {
@@ -130,11 +143,13 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
     if features.is_empty() {
         return Err(BaselineError::Empty);
     }
+    let segments = Section::check(file.segments, &features)
+        .map_err(|(segment, problem)| BaselineError::Segment { segment, problem })?;
     // No mutation of a fuzz target would ever hit it.
     if hash != file.hash && !cfg!(fuzzing) {
         return Err(BaselineError::Hash { found: file.hash, computed: hash });
     }
-    Ok(Baseline { rows: file.rows, hash, features })
+    Ok(Baseline { rows: file.rows, hash, features, segments })
 }
 
 impl Feature {

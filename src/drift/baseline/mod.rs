@@ -23,6 +23,8 @@ pub use feature::BaselineFeature;
 pub(crate) use builder::NameCount;
 pub(crate) use feature::{CategoricalReference, Content, NumericReference};
 
+use super::segments::RecordedSegment;
+
 /// Ranks at which a baseline keeps the reference's value, under the names its file has.
 const QUANTILES: [(&str, f64); 9] = [
     ("0.01", 0.01),
@@ -42,13 +44,14 @@ pub struct Baseline {
     rows: u64,
     hash: String,
     features: Vec<BaselineFeature>,
+    segments: Vec<RecordedSegment>,
 }
 
 impl Baseline {
     fn new(rows: u64, mut features: Vec<BaselineFeature>) -> Self {
         features.sort_by_key(|feature| feature.key.role);
-        let hash = file::hash(rows, &features);
-        Self { rows, hash, features }
+        let hash = file::hash(rows, &features, &[]);
+        Self { rows, hash, features, segments: Vec::new() }
     }
 
     pub fn rows(&self) -> u64 {
@@ -63,6 +66,18 @@ impl Baseline {
     /// Inputs first, in the order first seen.
     pub fn features(&self) -> &[BaselineFeature] {
         &self.features
+    }
+
+    /// The rows of parts of it, where they were recorded.
+    pub fn segments(&self) -> &[RecordedSegment] {
+        &self.segments
+    }
+
+    /// The same with the rows of parts of it, which its hash tells too.
+    pub(super) fn with_segments(mut self, segments: Vec<RecordedSegment>) -> Self {
+        self.hash = file::hash(self.rows, &self.features, &segments);
+        self.segments = segments;
+        self
     }
 
     /// The file's text; the same baseline always gives the same.
@@ -81,7 +96,8 @@ impl Baseline {
     /// feature are kept and the others' rows are moved to them, a bin that is cut being taken as
     /// evenly filled: no share is off by more than the share of the bins that are cut (each is
     /// about 2 % of its baseline, so the error is far below that). Levels are united; a level that
-    /// one baseline keeps and another has under `other` is undercounted by what is there.
+    /// one baseline keeps and another has under `other` is undercounted by what is there. Segments, whose
+    /// edges may have moved, are left out.
     pub fn merge(baselines: Vec<Self>) -> Result<Self, BaselineError> {
         merge::merge(baselines)
     }

@@ -14,7 +14,9 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     families.push(Family::gauge(&names::FEATURES_OVER_LIMIT, snapshot.features_over_limit as f64));
     families.extend(baseline(&snapshot.reference));
     families.extend(quality(&snapshot.features));
-    families.extend(drift(&latest_of_each_length(snapshot)));
+    let latest = latest_of_each_length(snapshot);
+    families.extend(drift(&latest));
+    families.extend(super::segments::families(&latest));
     families.extend(performance(snapshot));
     families.extend(labels(snapshot));
     families

@@ -4,6 +4,7 @@
 
 mod analysis;
 mod operation;
+mod segments;
 mod traffic;
 
 pub(crate) use traffic::method;
