@@ -334,6 +334,19 @@ mod tests {
     }
 
     #[test]
+    fn windows_of_segments_have_their_share_of_a_limit_and_none_where_none_is_named() {
+        let bounds = |segments, limit| plan(&Given { segments, ..given() }, &limit).bounds;
+        assert_eq!(bounds(0, limited(128)).segment_windows, 0);
+        assert_eq!(bounds(20, Limits::default()).segment_windows, 20_000);
+        let few = bounds(20, limited(192)).segment_windows;
+        assert!((1..20_000).contains(&few), "{few}");
+        for mebibytes in [128, 192, 256, 512] {
+            let plan = plan(&Given { segments: 20, ..given() }, &limited(mebibytes));
+            assert!(plan.planned_bytes <= mebibytes * MIB, "{mebibytes}: {plan:?}");
+        }
+    }
+
+    #[test]
     fn what_is_off_takes_nothing() {
         let off = Given { captures: false, ..given() };
         assert_eq!(plan(&off, &limited(64)).planned_bytes, BASE_BYTES);

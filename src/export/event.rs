@@ -318,3 +318,79 @@ fn text(text: &str) -> AnyValue {
 fn count(count: u64) -> AnyValue {
     AnyValue::Int(i64::try_from(count).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::{FeatureReport, SegmentReference, Weight};
+
+    fn segment(name: &str, verdict: Verdict, features_detected: usize) -> SegmentReport {
+        SegmentReport {
+            segment: name.into(),
+            rows: 60,
+            verdict,
+            reference: SegmentReference::Segment,
+            features_detected,
+            features: Vec::new(),
+        }
+    }
+
+    fn feature(name: &str, rank: usize) -> FeatureReport {
+        let weight = Weight { importance: 0.5, weighted_distance: 0.1, rank: Some(rank) };
+        FeatureReport {
+            feature: name.into(),
+            significant: true,
+            detected: true,
+            weight: Some(Box::new(weight)),
+            ..FeatureReport::default()
+        }
+    }
+
+    fn event(before: Verdict, verdict: Verdict) -> Event {
+        let report = WindowReport {
+            window: "5m".into(),
+            rows: 180,
+            verdict,
+            features: vec![feature("wind", 2), feature("temp_max", 1)],
+            segments: vec![
+                segment("country=FR", Verdict::Drifting, 1),
+                segment("country=DE", Verdict::Stable, 0),
+                segment("country=IT", Verdict::Drifting, 3),
+            ],
+            ..WindowReport::default()
+        };
+        let reference = ReferenceState::Given { rows: 1000, hash: "abc".into() };
+        Event::drift_changed(&VerdictChange { before, report: Arc::new(report), reference })
+    }
+
+    fn of<'e>(event: &'e Event, key: &str) -> &'e AnyValue {
+        &event.attributes.iter().find(|(known, _)| *known == key).unwrap().1
+    }
+
+    fn list(names: &[&str]) -> AnyValue {
+        names.iter().map(|name| text(name)).collect()
+    }
+
+    #[test]
+    fn an_event_names_the_segments_that_drift_and_the_features_that_matter() {
+        let event = event(Verdict::Stable, Verdict::Drifting);
+        assert_eq!(event.name, event::DRIFT_CHANGED);
+        let drifting = ["country=IT", "country=FR"];
+        assert_eq!(*of(&event, event::SEGMENTS_DRIFTING), list(&drifting));
+        assert_eq!(*of(&event, event::SEGMENTS_DRIFTING_COUNT), AnyValue::Int(2));
+        assert_eq!(*of(&event, event::FEATURES_IMPORTANT), list(&["temp_max", "wind"]));
+        assert!(
+            event.body.ends_with(
+                "; most important: temp_max, wind; 2 of 3 segments drift: country=IT, country=FR"
+            ),
+            "{}",
+            event.body
+        );
+    }
+
+    #[test]
+    fn other_segments_under_the_same_verdict_are_an_event_of_their_own() {
+        let event = event(Verdict::Stable, Verdict::Stable);
+        assert_eq!((event.name, event.severity), (event::SEGMENTS_CHANGED, Severity::Warn));
+    }
+}

@@ -156,12 +156,33 @@ fn single(window: &WindowReport, palette: Palette) -> String {
             grid.row(cells);
         }
     }
+    let table = grid.text(palette);
+    let table = match of_the_model(window) {
+        Some(told) => format!("{table}\n\n{told}"),
+        None => table,
+    };
     let rows = window.rows;
     let head = match window.start {
         Some(_) => format!("window {} (UTC), {rows} rows", name(window, 0)),
         None => format!("{rows} rows"),
     };
-    format!("{head}\n\n{}", grid.text(palette))
+    format!("{head}\n\n{table}")
+}
+
+/// What importances and attributions say of a window.
+fn of_the_model(window: &WindowReport) -> Option<String> {
+    let ranked = window.features.iter().filter(|feature| feature.detected);
+    let mut ranked: Vec<(usize, &str)> =
+        ranked.filter_map(|f| Some((f.weight.as_ref()?.rank?, &*f.feature))).collect();
+    ranked.sort_unstable();
+    let names: Vec<_> = ranked.iter().take(5).map(|(_, name)| *name).collect();
+    let ranked = (!names.is_empty()).then(|| format!("most important: {}", names.join(", ")));
+    let attribution = window.attribution.as_ref().map(|drift| {
+        let verdict = if drift.detected { "another ranking" } else { "as far as chance goes" };
+        format!("attributions: NDCG {:.3}, {verdict}", drift.ndcg)
+    });
+    let told: Vec<_> = ranked.into_iter().chain(attribution).collect();
+    (!told.is_empty()).then(|| told.join("\n"))
 }
 
 pub(super) fn number(value: Option<f64>) -> String {

@@ -1,6 +1,8 @@
 //! Every key that promises it is seen to take effect, by what the sidecar does.
 
-use super::{Sidecar, around, baseline, exchange, model, parsed, request, text, traffic, until};
+use super::{
+    Sidecar, around, baseline, exchange, model, parsed, parts, request, text, traffic, until,
+};
 use crate::support::raw::Raw;
 use crate::support::sidecar::PATIENCE;
 use crate::support::wire::{Upstream, sized};
@@ -18,6 +20,9 @@ const CASES: &[Case] = &[
     (&["drift.min_rows", "windows", "baseline"], thresholds_and_windows),
     (&["drift.false_discovery_rate"], false_discovery_rate),
     (&["features.include", "features.exclude", "features.max"], features),
+    (&["features.segments", "features.max_segments"], parts::segments),
+    (&["features.importance", "features.importance_file"], parts::importance),
+    (&["features.attribution_prefix"], parts::attribution_prefix),
     (&["baseline.learn.rows"], learnt_rows),
     (&["model.feature_names", "model.signature"], names_of_features),
     (&["model.pointers.inputs", "model.pointers.outputs", "model.protocol"], pointers),

@@ -4,6 +4,7 @@
 mod exports;
 mod keys;
 mod load;
+mod parts;
 mod rejected;
 mod tally;
 mod traffic;
