@@ -235,7 +235,7 @@ impl Stages {
         let (recorders, collector) = latency::recorders(threads, Arc::clone(&routes));
         let Analysis { decode, reference } =
             Analysis::read(config).map_err(|mut faults| faults.swap_remove(0))?;
-        let watch = new_watch(config, reference, started_at);
+        let mut watch = new_watch(config, reference, started_at);
         let analysis = Arc::new(ArcSwap::from_pointee(watch.snapshot()));
         let standing = Arc::new(ArcSwap::from_pointee(Standing::new(config.hash(), started_at)));
         let shared = Shared { analysis, latency: Arc::default(), routes, queue, standing };

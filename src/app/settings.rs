@@ -164,9 +164,17 @@ pub(super) fn labels(config: &Config) -> labels::Settings {
     labels::Settings {
         max_delay: config.labels.max_delay,
         max_pending: config.memory.bounds.max_pending_labels,
-        window: config.windows.first().copied().unwrap_or(labels::Settings::default().window),
+        windows: config.windows.iter().map(|length| window_length(*length)).collect(),
+        rule: labels::Rule {
+            min_rows: config.drift.min_rows,
+            rate: config.drift.false_discovery_rate,
+        },
         ..labels::Settings::default()
     }
+}
+
+fn window_length(length: std::time::Duration) -> labels::WindowLength {
+    labels::WindowLength { name: crate::config::format_duration(length).into(), length }
 }
 
 pub(super) fn archive(config: &Config) -> Option<archive::Settings> {

@@ -5,7 +5,7 @@ use super::segments::{Baselined, Segments};
 use super::watch::Watch;
 use super::{
     Assigned, Baseline, BaselineBuilder, BaselineSettings, FeatureView, Reference, ReferenceState,
-    SegmentReport, SegmentWindow, Settings, WindowReport, WindowSpan,
+    SegmentReport, SegmentSettings, SegmentWindow, Settings, WindowReport, WindowSpan,
 };
 use crate::decode::Rows;
 use crate::sketch::Role;
@@ -267,6 +267,10 @@ impl Monitor {
         assigned
     }
 
+    pub fn segment_settings(&self) -> &SegmentSettings {
+        &self.settings.segments
+    }
+
     /// The name of each segment seen so far, by id.
     pub fn segment_names(&self) -> &[Arc<str>] {
         self.segments.as_deref().map_or(&[], Segments::names)
@@ -291,9 +295,11 @@ impl Monitor {
 
     fn retune_parts(&mut self, settings: &Settings, features_stay: bool) {
         let stay = features_stay && settings.windows == self.settings.windows;
-        if settings.segments != self.settings.segments {
+        if !settings.segments.tells_as(&self.settings.segments) {
             self.segments = Segments::new(&settings.segments);
             self.segment_windows.clear();
+        } else if let Some(segments) = &mut self.segments {
+            segments.retune(&settings.segments);
         }
         if !stay || settings.attribution.prefixes != self.settings.attribution.prefixes {
             self.begin_parts_anew();

@@ -65,6 +65,8 @@ pub mod key {
 pub mod event {
     pub const DRIFT_CHANGED: &str = "taffrail.drift.changed";
     pub const BASELINE_CHANGED: &str = "taffrail.baseline.changed";
+    pub const PERFORMANCE_CHANGED: &str = "taffrail.performance.changed";
+    pub const PERFORMANCE_REVISED: &str = "taffrail.performance.revised";
     pub const CONFIG_RELOADED: &str = "taffrail.config.reloaded";
     pub const CONFIG_REJECTED: &str = "taffrail.config.rejected";
 
@@ -87,6 +89,14 @@ pub mod event {
     pub const SEGMENTS_DRIFTING: &str = "taffrail.segments.drifting";
     pub const SEGMENTS_DRIFTING_COUNT: &str = "taffrail.segments.drifting_count";
     pub const FEATURES_DETECTED_COUNT: &str = "taffrail.features.detected_count";
+    pub const LABELLED: &str = "taffrail.labels.rows";
+    pub const LABELLED_BEFORE: &str = "taffrail.labels.rows_before";
+    pub const MEASURES: &str = "taffrail.performance.measures";
+    pub const MEASURES_BEFORE: &str = "taffrail.performance.measures_before";
+    pub const MEASURES_DETECTED: &str = "taffrail.performance.detected_measures";
+    pub const PREDICTIONS: &str = "taffrail.labels.predicted_rows";
+    pub const REFERENCE_ROWS: &str = "taffrail.performance.reference_rows";
+    pub const REVISION: &str = "taffrail.window.revision";
     pub const ROWS: &str = "taffrail.window.rows";
     pub const START: &str = "taffrail.window.start";
     pub const VERDICT_AFTER: &str = "taffrail.verdict.after";

@@ -1,14 +1,21 @@
 //! Predictions and labels brought together by id, whichever comes first.
 
 use jiff::{SignedDuration, Timestamp};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::compare::Rule;
+use super::forgotten::Forgotten;
+use super::parts::{Parts, RowParts};
 use super::pending::{Keyed, Pending};
-use super::report::Report;
+use super::probabilities::Scores;
+use super::reference::Reference;
+use super::report::{Performance, Report};
+use super::summary::{Kind, Summary};
 use super::tally::{Pair, Tally, Task};
 use super::value::{Classes, Label, LabelValue, Truth, Value};
-use super::windows::Windows;
+use super::windows::{Bounds, Emitted, Judging, WindowLength, Windows};
 use crate::decode::Cell;
 use crate::distribution::Distribution;
 
@@ -20,11 +27,18 @@ pub struct Settings {
     pub max_pending: NonZeroUsize,
     /// A label is held for so long before its prediction has come.
     pub max_early: Duration,
-    /// Length of the windows that performance is reported for.
-    pub window: Duration,
-    /// Windows remembered, at most; the oldest is forgotten.
+    /// The windows that performance is reported for, ascending.
+    pub windows: Vec<WindowLength>,
+    /// Windows of each length that are reported, at most: the newest.
     pub max_windows: NonZeroUsize,
+    /// Entries of scores and classes that all windows hold; over it the oldest window is forgotten.
+    pub max_cells: usize,
     pub task: Task,
+    pub rule: Rule,
+    /// The performance that windows are tested against; `None` learns it from the first labelled rows.
+    pub reference: Option<Arc<Summary>>,
+    /// How many of them.
+    pub reference_rows: NonZeroU64,
 }
 
 impl Default for Settings {
@@ -35,9 +49,13 @@ impl Default for Settings {
             max_delay: 7 * 24 * HOUR,
             max_pending: at_least_one(1_000_000),
             max_early: HOUR,
-            window: HOUR,
-            max_windows: at_least_one(256),
+            windows: vec![WindowLength { name: "1h".into(), length: HOUR }],
+            max_windows: at_least_one(288),
+            max_cells: 500_000,
             task: Task::Auto,
+            rule: Rule::default(),
+            reference: None,
+            reference_rows: NonZeroU64::MIN.saturating_add(999),
         }
     }
 }
@@ -51,6 +69,8 @@ pub struct Joined {
     pub duplicates: u64,
     /// Rows whose prediction was not seen yet.
     pub held: u64,
+    /// Labels whose prediction was seen, and is forgotten.
+    pub late: u64,
     /// Rows that the request does not have, and a single label for a request of several rows.
     pub refused: u64,
 }
@@ -61,9 +81,11 @@ pub struct Joiner {
     settings: Settings,
     predictions: Pending<Row>,
     early: Pending<EarlyLabel>,
-    scores: Scores,
+    forgotten: Forgotten,
+    scored: Scored,
     predicted: u64,
     unknown_ids: u64,
+    late: u64,
     expired: u64,
 }
 
@@ -74,8 +96,12 @@ struct Row {
     /// How many rows its request has.
     of: usize,
     prediction: Value,
+    scores: Scores,
+    parts: RowParts,
     at: Timestamp,
     truth: Option<Known>,
+    /// The reference was learnt from it too.
+    in_reference: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -124,9 +150,11 @@ impl Joiner {
         Self {
             predictions: Pending::new(),
             early: Pending::new(),
-            scores: Scores::new(&settings),
+            forgotten: Forgotten::default(),
+            scored: Scored::new(&settings),
             predicted: 0,
             unknown_ids: 0,
+            late: 0,
             expired: 0,
             settings,
         }
@@ -135,28 +163,62 @@ impl Joiner {
     /// Goes on with other settings. Windows of another length begin anew; what waits is bounded by the
     /// new settings from the next call on.
     pub fn retune(&mut self, settings: Settings) {
-        if settings.window != self.settings.window {
-            self.scores.windows = Windows::new(settings.window, settings.max_windows);
-        }
+        self.scored.windows.retune(&settings.windows, settings.bounds());
+        self.scored.reference.retune(settings.reference.clone(), settings.reference_rows);
+        self.scored.parts.retune(settings.finest(), settings.max_cells);
         self.settings = settings;
     }
 
     /// Takes the prediction for row `row` of the `rows` of request `id`, made at `at`. A null or NaN is no
     /// prediction. A row that is predicted again, as when a client retries, counts once, as last said.
-    pub fn predicted(&mut self, id: &str, row: usize, rows: usize, cell: Cell<'_>, at: Timestamp) {
+    pub fn predicted(
+        &mut self,
+        id: &str,
+        (row, rows): (usize, usize),
+        cell: Cell<'_>,
+        scores: Scores,
+        at: Timestamp,
+    ) {
+        self.predicted_in(id, (row, rows), cell, scores, at, std::iter::empty());
+    }
+
+    /// As [`Self::predicted`], of a row that is in these parts of the traffic: see [`Self::name_parts`].
+    pub fn predicted_in(
+        &mut self,
+        id: &str,
+        (row, rows): (usize, usize),
+        cell: Cell<'_>,
+        scores: Scores,
+        at: Timestamp,
+        parts: impl Iterator<Item = u16>,
+    ) {
         let Some(prediction) = Value::of(cell) else { return };
+        self.scored.classes.learn(cell);
         if let Some(known) = self.predictions.get_mut(id, row) {
-            self.scores.predicted_again(known, prediction, at);
+            self.scored.predicted_again(known, prediction, scores, at);
             return;
         }
-        let mut known = Row { index: row, of: rows, prediction, at, truth: None };
+        let (truth, in_reference) = (None, false);
+        let parts = self.scored.parts.of_row(parts);
+        let (index, of) = (row, rows);
+        let mut known = Row { index, of, prediction, scores, parts, at, truth, in_reference };
         self.predicted += 1;
-        self.scores.windows.predicted(at);
+        self.scored.windows.predicted(at);
         while let Some(early) = self.take_early(id, row, rows) {
-            let _ = self.scores.labelled(&mut known, early.known);
+            let _ = self.scored.labelled(&mut known, early.known);
         }
         self.predictions.insert(id, at, known);
         self.forget_over_bound(Timestamp::MIN);
+    }
+
+    /// Names parts of the traffic by their numbers; those of before stay as they are.
+    pub fn name_parts(&mut self, names: &[Arc<str>]) {
+        self.scored.parts.name(names);
+    }
+
+    /// Forgets what is known of parts: their numbers mean others from here on.
+    pub fn begin_parts_anew(&mut self) {
+        self.scored.parts.begin_anew();
     }
 
     fn take_early(&mut self, id: &str, row: usize, rows: usize) -> Option<EarlyLabel> {
@@ -189,6 +251,7 @@ impl Joiner {
             }
         }
         self.unknown_ids += joined.refused;
+        self.late += joined.late;
         self.forget_over_bound(Timestamp::MIN);
         joined
     }
@@ -221,9 +284,14 @@ impl Joiner {
             joined.refused += 1;
             return;
         };
+        self.scored.classes.learn(truth.as_cell());
         let known = Known { value, at };
         let rows = self.predictions.first(id).map(|row| row.of);
         let index = match (target, rows) {
+            (_, None) if self.forgotten.contains(id) => {
+                joined.late += 1;
+                return;
+            }
             (_, None) => return self.hold(id, EarlyLabel { target, known }, now, joined),
             (Target::Only, Some(1)) => 0,
             (Target::Row(index), Some(rows)) if index < rows => index,
@@ -237,7 +305,7 @@ impl Joiner {
             let target = Target::Row(index);
             return self.hold(id, EarlyLabel { target, known }, now, joined);
         };
-        if self.scores.labelled(row, known) {
+        if self.scored.labelled(row, known) {
             joined.duplicates += 1;
         } else {
             joined.joined += 1;
@@ -247,7 +315,7 @@ impl Joiner {
     fn hold(&mut self, id: &str, early: EarlyLabel, now: Timestamp, joined: &mut Joined) {
         if let Some(held) = self.early.get_mut(id, early.key()) {
             held.known = held.known.later(early.known);
-            self.scores.duplicates += 1;
+            self.scored.duplicates += 1;
             joined.duplicates += 1;
             return;
         }
@@ -255,19 +323,23 @@ impl Joiner {
         self.early.insert(id, now, early);
     }
 
-    /// Forgets what has waited for too long.
-    pub fn advance(&mut self, now: Timestamp) {
+    /// Forgets what has waited for too long, and says which windows are to be told of.
+    pub fn advance(&mut self, now: Timestamp) -> Vec<Emitted> {
         self.forget_over_bound(now);
+        self.scored.parts.keep_within();
+        let Settings { max_delay, rule, task, .. } = self.settings;
+        self.scored.advance(now, max_delay, rule, task)
     }
 
     fn forget_over_bound(&mut self, now: Timestamp) {
         let max = self.settings.max_pending.get();
         let oldest_prediction = before(now, self.settings.max_delay);
-        while let Some(rows) = self.predictions.forget(max, oldest_prediction) {
+        while let Some((id, rows)) = self.predictions.forget(max, oldest_prediction) {
             self.expired += rows.iter().filter(|row| row.truth.is_none()).count() as u64;
+            self.forgotten.insert(&id, max);
         }
         let oldest_label = before(now, self.settings.max_early);
-        while let Some(labels) = self.early.forget(max, oldest_label) {
+        while let Some((_, labels)) = self.early.forget(max, oldest_label) {
             self.unknown_ids += labels.len() as u64;
         }
     }
@@ -277,43 +349,108 @@ impl Joiner {
         self.early.len()
     }
 
-    pub fn report(&self) -> Report {
-        let scores = &self.scores;
-        let measured = scores.overall.measured(self.settings.task);
+    /// What did not change since the last report is not made anew.
+    pub fn report(&mut self) -> Report {
+        let scored = &mut self.scored;
+        let kind = scored.look(self.settings.task);
         Report {
             predictions: self.predicted,
-            joined: scores.joined,
+            joined: scored.joined,
             unknown_ids: self.unknown_ids,
-            duplicates: scores.duplicates,
+            duplicates: scored.duplicates,
+            late: self.late,
             expired: self.expired,
-            delay: scores.delay.clone(),
-            overall: scores.overall.performance(measured),
-            windows: scores.windows.report(measured),
+            delay: scored.delay.clone(),
+            overall: scored.overall(kind),
+            windows: scored.windows.report(kind, &scored.classes),
+            parts: scored.parts.report(kind, &scored.classes),
+            reference: scored.reference.report(kind, &scored.classes),
+            revisions: scored.windows.revisions,
+            forgotten_windows: scored.windows.forgotten,
         }
+    }
+}
+
+impl Settings {
+    fn finest(&self) -> Duration {
+        self.windows.first().map_or(Duration::from_secs(3600), |window| window.length)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { shown: self.max_windows.get(), cells: self.max_cells }
     }
 }
 
 /// What is counted of joined rows.
 #[derive(Debug)]
-struct Scores {
+struct Scored {
     classes: Classes,
     overall: Tally,
+    /// As last reported, until something changes.
+    shown: Option<Performance>,
+    /// What all rows so far are, as last looked at.
+    kind: Kind,
     windows: Windows,
+    parts: Parts,
+    reference: Reference,
     joined: u64,
     duplicates: u64,
     delay: Distribution,
 }
 
-impl Scores {
+impl Scored {
     fn new(settings: &Settings) -> Self {
         Self {
             classes: Classes::default(),
             overall: Tally::default(),
-            windows: Windows::new(settings.window, settings.max_windows),
+            shown: None,
+            kind: Kind::default(),
+            windows: Windows::new(&settings.windows, settings.bounds()),
+            parts: Parts::new(settings.finest(), settings.max_cells),
+            reference: Reference::new(settings.reference.clone(), settings.reference_rows),
             joined: 0,
             duplicates: 0,
             delay: Distribution::of_seconds(),
         }
+    }
+
+    /// The kind of all rows. Where it is another than before, every window is another too.
+    fn look(&mut self, task: Task) -> Kind {
+        let kind = self.overall.kind(task);
+        if kind != self.kind {
+            (self.kind, self.shown) = (kind, None);
+            self.windows.look_anew();
+            self.parts.look_anew();
+        }
+        kind
+    }
+
+    fn overall(&mut self, kind: Kind) -> Option<Performance> {
+        if self.shown.is_none() {
+            let summary = self.overall.summary(kind, &self.classes);
+            self.shown = summary.as_ref().map(Performance::of);
+        }
+        self.shown.clone()
+    }
+
+    fn advance(
+        &mut self,
+        now: Timestamp,
+        max_delay: Duration,
+        rule: Rule,
+        task: Task,
+    ) -> Vec<Emitted> {
+        let kind = self.look(task);
+        let reference = self.reference.summary(kind, &self.classes);
+        let judging = Judging {
+            kind,
+            names: &self.classes,
+            reference: reference.as_deref(),
+            from: self.reference.from(),
+            rule,
+            max_delay,
+        };
+        self.windows.advance(now, judging)
     }
 
     /// True if the row had a label before.
@@ -323,6 +460,7 @@ impl Scores {
             let delay = Duration::try_from(known.at.duration_since(row.at)).unwrap_or_default();
             self.delay.record_duration(delay);
             row.truth = Some(known);
+            row.in_reference = self.reference.is_learning();
             self.add(row);
             return false;
         };
@@ -333,33 +471,41 @@ impl Scores {
         true
     }
 
-    fn predicted_again(&mut self, row: &mut Row, prediction: Value, at: Timestamp) {
+    fn predicted_again(&mut self, row: &mut Row, said: Value, scores: Scores, at: Timestamp) {
         self.remove(row);
         self.windows.unpredicted(row.at);
-        row.prediction = prediction;
-        row.at = at;
+        (row.prediction, row.scores, row.at) = (said, scores, at);
         self.windows.predicted(at);
         self.add(row);
     }
 
     fn add(&mut self, row: &Row) {
-        if let Some(pair) = row.pair() {
-            self.overall.add(pair, &mut self.classes);
-            self.windows.add(row.at, pair, &mut self.classes);
+        let Some(pair) = row.pair() else { return };
+        self.shown = None;
+        self.overall.add(pair, &mut self.classes);
+        self.windows.add(row.at, pair, &mut self.classes);
+        self.parts.add(&row.parts, row.at, pair, &mut self.classes);
+        if row.in_reference {
+            self.reference.add(row.at, pair, &mut self.classes);
         }
     }
 
     fn remove(&mut self, row: &Row) {
-        if let Some(pair) = row.pair() {
-            self.overall.remove(pair, &mut self.classes);
-            self.windows.remove(row.at, pair, &mut self.classes);
+        let Some(pair) = row.pair() else { return };
+        self.shown = None;
+        self.overall.remove(pair, &mut self.classes);
+        self.windows.remove(row.at, pair, &mut self.classes);
+        self.parts.remove(&row.parts, row.at, pair, &mut self.classes);
+        if row.in_reference {
+            self.reference.remove(pair, &mut self.classes);
         }
     }
 }
 
 impl Row {
-    fn pair(&self) -> Option<Pair> {
-        Some(Pair { prediction: self.prediction, label: self.truth?.value })
+    fn pair(&self) -> Option<Pair<'_>> {
+        let label = self.truth?.value;
+        Some(Pair { prediction: self.prediction, scores: &self.scores, label })
     }
 }
 

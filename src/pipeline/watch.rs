@@ -96,6 +96,9 @@ impl Watch {
         let lengths_stay = tumbling.has_lengths_of(&self.tumbling);
         let names = retune.drift.windows.clone();
         self.joiner.retune(retune.labels);
+        if !retune.drift.segments.tells_as(self.monitor.segment_settings()) {
+            self.joiner.begin_parts_anew();
+        }
         self.monitor.retune(retune.drift);
         let reference = self.monitor.refer(retune.reference);
         if !lengths_stay {
@@ -127,6 +130,7 @@ impl Watch {
         } else {
             self.monitor.segment(&decoded.inputs, &decoded.outputs, header)
         };
+        self.joiner.name_parts(self.monitor.segment_names());
     }
 
     pub fn observe(&mut self, id: &str, decoded: &Decoded, at: Timestamp) {
@@ -149,7 +153,10 @@ impl Watch {
     fn remember_predictions(&mut self, id: &str, outputs: &Rows, at: Timestamp) {
         for row in 0..outputs.len() {
             if let Some(prediction) = labels::prediction(outputs, row) {
-                self.joiner.predicted(id, row, outputs.len(), prediction.as_cell(), at);
+                let (place, scores) = ((row, outputs.len()), labels::scores(outputs, row));
+                let parts = self.assigned.of_row(row);
+                let cell = prediction.as_cell();
+                self.joiner.predicted_in(id, place, cell, scores, at, parts);
             }
         }
     }
@@ -164,11 +171,15 @@ impl Watch {
 
     /// Closes the windows that are due and says which verdicts changed.
     pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Vec<VerdictChange> {
-        self.joiner.advance(now);
         let due = self.tumbling.due(now);
         due.into_iter()
             .filter_map(|(level, start, end)| self.close(level, (start, end), totals))
             .collect()
+    }
+
+    /// Forgets what has waited for too long, and says of which windows labels changed what is known.
+    pub fn advance_labels(&mut self, now: Timestamp) -> Vec<labels::Emitted> {
+        self.joiner.advance(now)
     }
 
     fn close(
@@ -193,7 +204,7 @@ impl Watch {
         changed.then_some(VerdictChange { before, report, reference })
     }
 
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&mut self) -> Snapshot {
         let mut problems: Vec<_> =
             self.problems.iter().map(|(reason, count)| Problem { reason, count: *count }).collect();
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.count));

@@ -41,7 +41,7 @@ pub(crate) fn fresh() -> State {
         extra_features: 0,
         windows: [].into(),
         segments: Vec::new(),
-        labels: no_labels(),
+        labels: labels::Report::default(),
         decoded_exchanges: 0,
         input_rows: 0,
         output_rows: 0,
@@ -123,19 +123,6 @@ fn setting(key: &str, value: &str, source: &str) -> Setting {
     Setting { key: key.into(), value: value.into(), source: source.into() }
 }
 
-fn no_labels() -> labels::Report {
-    labels::Report {
-        predictions: 0,
-        joined: 0,
-        unknown_ids: 0,
-        duplicates: 0,
-        expired: 0,
-        delay: Distribution::of_seconds(),
-        overall: None,
-        windows: Vec::new(),
-    }
-}
-
 fn performance() -> labels::Report {
     let measures = |accuracy: f64, rows| {
         labels::Performance::Classification(labels::Classification {
@@ -144,9 +131,11 @@ fn performance() -> labels::Report {
             precision: accuracy - 0.03,
             recall: accuracy - 0.05,
             f1: accuracy - 0.04,
+            ..labels::Classification::default()
         })
     };
     let window = |index: i64| labels::LabelWindow {
+        window: "5m".into(),
         start: minute(index * 5),
         end: minute(index * 5 + 5),
         joined: 300,
@@ -156,6 +145,7 @@ fn performance() -> labels::Report {
             let fall = f64::from(u8::try_from((index - 9).max(0)).unwrap()) * 0.017;
             measures(0.885 + wobble - fall, 300)
         }),
+        ..labels::LabelWindow::default()
     };
     let mut delay = Distribution::of_seconds();
     (1..200).for_each(|n| delay.record_duration(Duration::from_millis(40 * n)));
@@ -165,8 +155,8 @@ fn performance() -> labels::Report {
         unknown_ids: 4,
         delay,
         overall: Some(measures(0.836, 6600)),
-        windows: (0..24).map(window).collect(),
-        ..no_labels()
+        windows: (0..24).map(|index| Arc::new(window(index))).collect(),
+        ..labels::Report::default()
     }
 }
 

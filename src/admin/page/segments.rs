@@ -8,11 +8,14 @@ use crate::drift::{
     AttributionDrift, AttributionReference, FeatureReport, SegmentReference, SegmentReport,
     WindowReport,
 };
+use crate::labels::{PartPerformance, Performance};
 use maud::{Markup, html};
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 const SHOWN: usize = 30;
 const FEATURES: usize = 4;
+const MEASURES: usize = 5;
 
 /// Nothing where no segment is configured, or none was seen.
 pub(super) fn section(moment: &Moment<'_>) -> Markup {
@@ -88,6 +91,55 @@ fn features(segment: &SegmentReport) -> Markup {
         @if more > 0 { " and " (more) " more" }
         @if named.is_empty() { "–" }
     }
+}
+
+/// What labels say of each part; nothing where no label is of any.
+pub(super) fn performance(parts: &[Arc<PartPerformance>]) -> Markup {
+    let Some(first) = parts.first() else { return html! {} };
+    let mut parts: Vec<&PartPerformance> = parts.iter().map(|part| &**part).collect();
+    parts.sort_by_key(|part| Reverse(part.rows));
+    let measures: Vec<&str> =
+        first.performance.measures().into_iter().map(|(name, _)| name).take(MEASURES).collect();
+    html! {
+        section.panel #segment-performance aria-labelledby="segment-performance-title" {
+            div.head {
+                h2 #segment-performance-title { "Segments" }
+                span.unit { "labelled rows since start" }
+            }
+            (scroll("segment-performance-table", "Performance by segment", &html! {
+                table {
+                    thead {
+                        tr {
+                            th { "Segment" } th.n { "Rows" }
+                            @for name in &measures { th.n { (name) } }
+                            th.n { (measures.first().unwrap_or(&"")) ", last window" }
+                        }
+                    }
+                    tbody {
+                        @for part in parts.iter().take(SHOWN) {
+                            tr {
+                                td { (part.segment) }
+                                td.n { (figure::count(part.rows)) }
+                                @for name in &measures { td.n { (measure(&part.performance, name)) } }
+                                td.n {
+                                    (part.windows.last().zip(measures.first()).map_or_else(
+                                        || "–".into(),
+                                        |(window, name)| measure(&window.performance, name),
+                                    ))
+                                }
+                            }
+                        }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+fn measure(performance: &Performance, wanted: &str) -> String {
+    let measures = performance.measures();
+    let found = measures.into_iter().find(|(name, _)| *name == wanted);
+    found.map_or_else(|| "–".into(), |(_, value)| figure::decimal(value))
 }
 
 /// Nothing where no importance was given and no answer carries attributions.

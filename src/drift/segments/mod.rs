@@ -49,6 +49,13 @@ impl Default for SegmentSettings {
     }
 }
 
+impl SegmentSettings {
+    /// Whether both tell rows apart alike.
+    pub fn tells_as(&self, other: &Self) -> bool {
+        self.keys == other.keys && self.max_values == other.max_values
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Segments {
     settings: SegmentSettings,
@@ -71,6 +78,11 @@ impl Segments {
         let segments =
             || Box::new(Self { settings: settings.clone(), registry: registry(), windows: None });
         (!settings.keys.is_empty()).then(segments)
+    }
+
+    /// Goes on with other bounds on windows.
+    pub(super) fn retune(&mut self, settings: &SegmentSettings) {
+        self.settings = settings.clone();
     }
 
     /// Segments keep their ids; their windows begin anew.

@@ -17,7 +17,9 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     let latest = latest_of_each_length(snapshot);
     families.extend(drift(&latest));
     families.extend(super::segments::families(&latest));
-    families.extend(performance(snapshot));
+    let mut performance = performance(snapshot);
+    super::segments::performance(&mut performance, &snapshot.labels.parts);
+    families.extend(performance);
     families.extend(labels(snapshot));
     families
 }

@@ -5,6 +5,7 @@
 use crate::drift::{Verdict, WindowReport};
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
+use crate::labels::PartPerformance;
 use std::sync::Arc;
 
 pub(super) fn families(windows: &[Arc<WindowReport>]) -> Vec<Family> {
@@ -32,4 +33,22 @@ pub(super) fn families(windows: &[Arc<WindowReport>]) -> Vec<Family> {
         }
     }
     vec![verdicts, detected, rows, ndcg, moved]
+}
+
+/// What labels say of each part of the traffic, beside what they say of the whole.
+pub(super) fn performance(families: &mut Vec<Family>, parts: &[Arc<PartPerformance>]) {
+    for part in parts {
+        for (name, value) in part.performance.measures() {
+            let Some(metric) = names::performance(name) else { continue };
+            let point = (vec![(key::SEGMENT, text(&*part.segment))], Value::Gauge(value));
+            match families.iter_mut().find(|family| std::ptr::eq(family.metric, metric)) {
+                Some(family) => family.push(point.0, point.1),
+                None => {
+                    let mut family = Family::new(metric);
+                    family.push(point.0, point.1);
+                    families.push(family);
+                }
+            }
+        }
+    }
 }

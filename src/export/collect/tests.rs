@@ -151,7 +151,14 @@ fn snapshot() -> Snapshot {
         quality: Quality { null_ratio: 0.1, ..Quality::default() },
         baseline: None,
     };
-    let scores = Classification { rows: 4, accuracy: 0.75, precision: 0.7, recall: 0.6, f1: 0.65 };
+    let scores = Classification {
+        rows: 4,
+        accuracy: 0.75,
+        precision: 0.7,
+        recall: 0.6,
+        f1: 0.65,
+        ..Classification::default()
+    };
     Snapshot {
         model_name: "weather".into(),
         model_version: "1".into(),
@@ -175,7 +182,7 @@ fn snapshot() -> Snapshot {
             expired: 2,
             delay: distribution_ms(&[2000, 90_000]),
             overall: Some(Performance::Classification(scores)),
-            windows: Vec::new(),
+            ..Report::default()
         },
         decoded_exchanges: 8,
         input_rows: 9,

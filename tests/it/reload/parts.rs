@@ -1,7 +1,7 @@
 //! Parts of the traffic, and what matters to the model: keys under `features.` that say so.
 
 use super::keys::QUIET;
-use super::{Sidecar, around, baseline, model, text, until};
+use super::{Sidecar, around, baseline, exchange, model, text, until};
 use crate::support::wire::{Upstream, sized};
 use serde_json::{Value, json};
 
@@ -79,12 +79,39 @@ pub(super) fn segments() {
     let page = sidecar.get("/").text();
     assert!(page.contains("header:x-tenant=umbra") && page.contains("the whole baseline"));
 
+    labelled_by_segment(&sidecar);
     sidecar.reload_with(&[&base[..], &[by_tenant, ("features.max_segments", "1")]].concat());
     window_when(&sidecar, send, |window| {
         segment(window, "header:x-tenant=(other)").is_some_and(|other| other["reference"] == "none")
             && segment(window, "header:x-tenant=umbra").is_none()
     });
     sidecar.end();
+}
+
+/// A label of a tenant's row is one of its segment's performance, and of no other's.
+fn labelled_by_segment(sidecar: &Sidecar) {
+    sidecar.send("labelled", "\r\nx-tenant: acme", &instances(&[3.0]));
+    let label = json!({ "id": "labelled", "label": 5.25 }).to_string();
+    let head = "POST /api/v1/labels HTTP/1.1\r\nhost: admin\r\ncontent-type: application/json\r\n\
+                connection: close";
+    let answer = exchange(sidecar.running.admin, &sized(head, label.as_bytes()));
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let performance = until(
+        || sidecar.json("/api/v1/performance"),
+        |performance| performance["segments"].as_array().is_some_and(|parts| !parts.is_empty()),
+    );
+    let parts = performance["segments"].as_array().unwrap();
+    assert_eq!((parts.len(), &parts[0]["segment"]), (1, &json!("header:x-tenant=acme")));
+    assert_eq!(parts[0]["performance"]["regression"]["mae"], 2.25);
+    assert_eq!(parts[0]["windows"][0]["rows"], 1);
+    let metrics = sidecar.get("/metrics").text();
+    let of = |segment: &str| {
+        let mut lines =
+            metrics.lines().filter(|line| line.starts_with("taffrail_performance_mae{"));
+        lines.any(|line| line.contains(segment) && line.ends_with("} 2.25"))
+    };
+    assert!(of("segment=\"header:x-tenant=acme\"") && of("segment=\"all\""), "{metrics}");
+    assert!(sidecar.get("/performance").text().contains("header:x-tenant=acme"));
 }
 
 /// The weight that a reload gives to a feature, by the map and by a file.
