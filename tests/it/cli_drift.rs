@@ -270,6 +270,38 @@ fn drift_is_ranked_by_the_importances_of_a_file() {
 }
 
 #[test]
+fn attributions_of_recorded_answers_are_ranked_against_those_of_the_baseline() {
+    let weather = Weather::new();
+    // What two features are worth to each of 400 predictions, in one order and in the other.
+    let table = |name: &str, scales: [f64; 2]| {
+        let part = |n: u32, scale: f64| scale * (f64::from(n % 20) - 9.5);
+        let [a, b] = scales;
+        let row = |n: u32| format!("{n},{},{},{}\n", n % 7, part(n, a), part(n + 3, b));
+        let rows: String = (0..400).map(row).collect();
+        let text = format!("x,prediction,shap_x,shap_y\n{rows}");
+        std::fs::write(weather.path().join(name), text).unwrap();
+    };
+    table("before.csv", [1.0, 0.2]);
+    table("after.csv", [0.2, 1.0]);
+    let outputs = ["--outputs", "prediction,shap_x,shap_y", "--out", "shap.json"];
+    let build = [&["baseline", "build", "--from", "before.csv"], &outputs[..]].concat();
+    assert_eq!(weather.taffrail(&build).code, Some(0));
+    let attribution = |from: &str| {
+        let call = ["drift", "--baseline", "shap.json", "--from", from, "--format", "json"];
+        windows(&weather.taffrail(&call))[0]["attribution"].clone()
+    };
+    let (same, turned) = (attribution("before.csv"), attribution("after.csv"));
+    assert_eq!((&same["ndcg"], &same["detected"]), (&1.0.into(), &false.into()));
+    assert_eq!((&turned["reference"], &turned["detected"]), (&"baseline".into(), &true.into()));
+    let first = &turned["features"][0];
+    assert_eq!((&first["feature"], &first["rank_now"]), (&"x".into(), &2.into()));
+    // sklearn.metrics.ndcg_score([[5, 1]], [[1, 5]]): only the scale of the reference counts.
+    assert!((turned["ndcg"].as_f64().unwrap() - 0.737_826_424_707_602).abs() < 0.002, "{turned}");
+    let table = weather.taffrail(&["drift", "--baseline", "shap.json", "--from", "after.csv"]);
+    assert!(table.stdout.contains("attributions: NDCG 0.7"), "{}", table.stdout);
+}
+
+#[test]
 fn segments_that_no_row_tells_are_refused() {
     let weather = Weather::with_baseline();
     let run = drift(&weather, &["--segments", "header:x-tenant"]);
