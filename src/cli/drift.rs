@@ -62,7 +62,7 @@ pub(super) struct Args {
     /// Values of each of those that are told apart
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     max_segments: usize,
-    /// A JSON file with the importance of each feature, {"temp_max": 0.4}, to rank drift by
+    /// A JSON object with the importance of each feature, by which drift is ranked
     #[arg(long, value_name = "FILE")]
     importance: Option<PathBuf>,
     /// Outputs whose name begins so are attributions to the feature that the rest names

@@ -35,25 +35,12 @@ fn segments(reader: &mut Reader<'_>) -> Option<Vec<Segment>> {
     let problems_before = reader.problems.len();
     let mut segments = Vec::new();
     for text in &texts {
-        let segment = match text.strip_prefix("header:") {
-            None if text.is_empty() => {
-                reader.problem(KEY, "has an empty name; write that of an input, or header:NAME");
-                continue;
+        match segment(text) {
+            Ok(segment) if segments.contains(&segment) => {
+                reader.problem(KEY, format!("{text:?} stands there twice"));
             }
-            None => Segment::Feature(text.clone()),
-            Some(name) => match name.parse::<HeaderName>() {
-                Ok(name) => Segment::Header(name),
-                Err(_) => {
-                    let message = format!("{text:?} names no header; write header:x-tenant");
-                    reader.problem(KEY, message);
-                    continue;
-                }
-            },
-        };
-        if segments.contains(&segment) {
-            reader.problem(KEY, format!("{text:?} stands there twice"));
-        } else {
-            segments.push(segment);
+            Ok(segment) => segments.push(segment),
+            Err(why) => reader.problem(KEY, format!("{text:?} {why}")),
         }
     }
     if texts.len() > MOST_KEYS {
@@ -61,6 +48,17 @@ fn segments(reader: &mut Reader<'_>) -> Option<Vec<Segment>> {
         reader.problem(KEY, message);
     }
     (reader.problems.len() == problems_before).then_some(segments)
+}
+
+fn segment(text: &str) -> Result<Segment, &'static str> {
+    match text.strip_prefix("header:") {
+        None if text.is_empty() => Err("is no name; write that of an input, or header:NAME"),
+        None => Ok(Segment::Feature(text.to_owned())),
+        Some(name) => {
+            let name = name.parse::<HeaderName>();
+            name.map(Segment::Header).map_err(|_| "names no header; write header:x-tenant")
+        }
+    }
 }
 
 fn max_segments(reader: &mut Reader<'_>) -> Option<usize> {

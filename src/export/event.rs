@@ -206,11 +206,10 @@ fn parts(report: &WindowReport) -> Vec<(&'static str, AnyValue)> {
 
 /// What is added to the sentence on the whole.
 fn of_parts(report: &WindowReport) -> String {
-    let mut told = String::new();
+    let mut told = Vec::new();
     let important = important(report);
     if !important.is_empty() {
-        told.push_str("; most important: ");
-        told.push_str(&important.join(", "));
+        told.push(format!("; most important: {}", important.join(", ")));
     }
     let drifting = drifting_segments(report);
     if !drifting.is_empty() {
@@ -218,12 +217,12 @@ fn of_parts(report: &WindowReport) -> String {
             drifting.iter().take(MAX_IMPORTANT).map(|segment| &*segment.segment).collect();
         let more = if drifting.len() > names.len() { ", …" } else { "" };
         let (many, all) = (drifting.len(), report.segments.len());
-        told.push_str(&format!("; {many} of {all} segments drift: {}{more}", names.join(", ")));
+        told.push(format!("; {many} of {all} segments drift: {}{more}", names.join(", ")));
     }
     if report.attribution.as_ref().is_some_and(|drift| drift.detected) {
-        told.push_str("; the ranking of features by attribution is another");
+        told.push("; the ranking of features by attribution is another".to_owned());
     }
-    told
+    told.concat()
 }
 
 /// Ids of requests whose values are where drifting features grew, each once.

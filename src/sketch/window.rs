@@ -61,6 +61,7 @@ impl FeatureCounts {
     }
 
     /// Counts of nothing, on the same edges or levels.
+    #[must_use]
     pub fn emptied(&self) -> Self {
         match self {
             Self::Numeric(counts) => Self::Numeric(NumericCounts::new(counts.edges().clone())),

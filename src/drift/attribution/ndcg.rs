@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// Järvelin and Kekäläinen, ACM Trans. Inf. Syst. 20, 2002, with the gain linear and the discount log₂:
 /// `sklearn.metrics.ndcg_score`. In [0, 1]; 1 where `scores` order as `relevance` does. What ties in
-/// `scores` is taken in all orders on average (McSherry and Najork, ECIR 2008). `None` for fewer than two
+/// `scores` is taken in all orders on average (as scikit-learn does). `None` for fewer than two
 /// values, and where none is relevant.
 pub fn ndcg(relevance: &[f64], scores: &[f64]) -> Option<f64> {
     if relevance.len() != scores.len() || relevance.len() < 2 {

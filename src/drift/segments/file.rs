@@ -25,7 +25,8 @@ pub(in crate::drift) struct Section {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Feature {
-    feature: Arc<str>,
+    #[serde(rename = "feature")]
+    name: Arc<str>,
     role: Role,
     null: u64,
     type_error: u64,
@@ -96,7 +97,7 @@ impl Section {
         let key: SegmentKey =
             self.key.parse().map_err(|fault| format!("has a `key` that {fault}"))?;
         let is_same = |(part, whole): (&Feature, &BaselineFeature)| {
-            (part.role, &part.feature) == (whole.key().role, &whole.key().name)
+            (part.role, &part.name) == (whole.key().role, &whole.key().name)
         };
         if self.features.len() != whole.len() || !self.features.iter().zip(whole).all(is_same) {
             return Err("must have the features of the baseline, in its order".to_owned());
@@ -124,12 +125,12 @@ impl Feature {
             }
         };
         let key = feature.key();
-        let (feature, role) = (key.name.clone(), key.role);
-        Self { feature, role, null, type_error, numeric, categorical }
+        let (name, role) = (key.name.clone(), key.role);
+        Self { name, role, null, type_error, numeric, categorical }
     }
 
     fn check(self, whole: &BaselineFeature) -> Result<FeatureCounts, String> {
-        let name = &self.feature;
+        let name = &self.name;
         let counts = match (&whole.content, self.numeric, self.categorical) {
             (Content::Numeric(whole), Some(part), None) => {
                 let counts = part.check(NumericCounts::new(whole.counts.edges().clone()));

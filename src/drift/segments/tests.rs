@@ -23,7 +23,9 @@ fn rows(random: &mut fastrand::Rng, len: usize, mean_of: impl Fn(&str) -> f64) -
     }
     let mut rows = Rows::new();
     rows.push(country);
-    columns.into_iter().for_each(|column| rows.push(column));
+    for column in columns {
+        rows.push(column);
+    }
     rows
 }
 
@@ -327,7 +329,9 @@ fn cells_name_values_and_rows_keep_their_own() {
     let mut column = Column::new("a");
     let cells =
         [Cell::Number(3.0), Cell::Bool(true), Cell::Null, Cell::Number(0.5), Cell::Number(-0.0)];
-    cells.iter().for_each(|cell| column.push(*cell));
+    for cell in cells {
+        column.push(cell);
+    }
     let mut inputs = Rows::new();
     inputs.push(column);
     let assigned = registry.assign(&inputs, |_| None);

@@ -40,15 +40,13 @@ pub(super) fn performance(families: &mut Vec<Family>, parts: &[Arc<PartPerforman
     for part in parts {
         for (name, value) in part.performance.measures() {
             let Some(metric) = names::performance(name) else { continue };
-            let point = (vec![(key::SEGMENT, text(&*part.segment))], Value::Gauge(value));
-            match families.iter_mut().find(|family| std::ptr::eq(family.metric, metric)) {
-                Some(family) => family.push(point.0, point.1),
-                None => {
-                    let mut family = Family::new(metric);
-                    family.push(point.0, point.1);
-                    families.push(family);
-                }
-            }
+            let found = families.iter().position(|family| std::ptr::eq(family.metric, metric));
+            let place = found.unwrap_or_else(|| {
+                families.push(Family::new(metric));
+                families.len() - 1
+            });
+            let attributes = vec![(key::SEGMENT, text(&*part.segment))];
+            families[place].push(attributes, Value::Gauge(value));
         }
     }
 }
