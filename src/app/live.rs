@@ -159,6 +159,7 @@ fn tuning(config: &Config, decode: decode::Settings) -> Tuning {
         decode: every_dialect(decode),
         sample: config.capture.sample,
         cpu_budget: config.capture.cpu_budget,
+        labels_header: config.labels.response_header.clone(),
     }
 }
 

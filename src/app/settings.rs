@@ -52,21 +52,22 @@ pub(super) fn serving(config: &Config, rate: &Arc<SampleRate>) -> proxy::Live {
             enabled: capture.enabled,
             sample: Arc::clone(rate),
             max_body_bytes: capture.max_body_bytes,
-            headers: kept_headers(config).into(),
+            headers: kept_headers(config),
         },
         tracing: tracing(config),
     }
 }
 
-/// Those that are asked for, and those that segments are told by.
-fn kept_headers(config: &Config) -> Vec<http::HeaderName> {
+/// Those that are asked for, and those that tell segments and labels.
+fn kept_headers(config: &Config) -> Arc<[http::HeaderName]> {
     let mut headers = config.capture.headers.clone();
-    for header in config.features.segment_headers() {
+    let told_by = config.features.segment_headers().chain(&config.labels.response_header);
+    for header in told_by {
         if !headers.contains(header) {
             headers.push(header.clone());
         }
     }
-    headers
+    headers.into()
 }
 
 /// As the page lists them.
@@ -128,6 +129,7 @@ pub(super) fn drift(config: &Config) -> drift::Settings {
     drift::Settings {
         min_rows: config.drift.min_rows,
         false_discovery_rate: config.drift.false_discovery_rate,
+        persistence: persistence(config.drift.persistence),
         max_features: config.memory.bounds.max_features.get(),
         filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
@@ -160,11 +162,19 @@ fn attribution(features: &Features) -> drift::AttributionSettings {
     }
 }
 
+/// What was checked cannot ask for more windows than there are.
+fn persistence(checked: crate::config::Persistence) -> drift::Persistence {
+    drift::Persistence::new(checked.least, checked.of).unwrap_or_default()
+}
+
 pub(super) fn labels(config: &Config) -> labels::Settings {
     labels::Settings {
         max_delay: config.labels.max_delay,
         max_pending: config.memory.bounds.max_pending_labels,
         windows: config.windows.iter().map(|length| window_length(*length)).collect(),
+        // Beside a row that waits, windows hold a few counts a row.
+        max_cells: config.memory.bounds.max_pending_labels.get().saturating_mul(4),
+        reference_rows: config.labels.reference_rows,
         rule: labels::Rule {
             min_rows: config.drift.min_rows,
             rate: config.drift.false_discovery_rate,

@@ -1,15 +1,15 @@
 //! `taffrail baseline`: reference sketches from training data or recorded traffic; to read them, to
 //! merge them.
 
-use super::columns::{self, Batch};
+use super::columns::{self, Batch, Times};
 use super::input::{BadInput, read_baseline};
 use super::layout::{Align, Grid};
 use super::segments;
 use super::source::Source;
 use super::style::{Colour, Palette};
 use crate::drift::{
-    Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, SegmentKey,
-    SegmentSurvey, Settings,
+    Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, SegmentCounter,
+    SegmentKey, SegmentSurvey, Settings, VariationBuilder,
 };
 use crate::sketch::{Kind, Role};
 use anyhow::Context;
@@ -117,39 +117,66 @@ impl Build {
             note(&format!("{over_limit} columns are over --max-features and were left out"));
         }
         let baseline = builder.finish().map_err(BadInput::new)?;
-        let baseline =
-            if self.segments.is_empty() { baseline } else { self.with_segments(baseline, survey)? };
+        let mut counter = self.counter(&baseline, survey)?;
+        let mut variation = VariationBuilder::new(baseline);
+        for path in &self.from {
+            self.read_again(path, &mut variation, &mut counter)?;
+        }
+        let baseline = variation.finish();
+        let baseline = match counter {
+            Some(counter) => counter.finish(baseline),
+            None => baseline,
+        };
         write(&self.out, &baseline)?;
         Ok(())
     }
 
-    /// Reads all a second time: where a value is counted is known once the edges are.
-    fn with_segments(&self, baseline: Baseline, survey: SegmentSurvey) -> anyhow::Result<Baseline> {
+    /// `None` where no parts are asked for.
+    fn counter(
+        &self,
+        baseline: &Baseline,
+        survey: SegmentSurvey,
+    ) -> Result<Option<SegmentCounter>, BadInput> {
+        if self.segments.is_empty() {
+            return Ok(None);
+        }
         if let Some(key) = survey.without_values().next() {
             let features = baseline.features().iter().map(|feature| &*feature.key().name);
             let names = features.collect::<Vec<_>>().join(", ");
-            let problem = format!(
-                "--segments: no input {key:?} has values to tell rows apart by; there are {names}",
-                key = key.to_string()
-            );
-            return Err(BadInput::text(problem).into());
+            let key = key.to_string();
+            return Err(BadInput::text(format!(
+                "--segments: no input {key:?} has values to tell rows apart by; there are {names}"
+            )));
         }
         for (key, values) in survey.over(self.max_segments) {
             let kept = self.max_segments;
             note(&format!("{key} has {values} values, of which the {kept} most frequent are kept"));
         }
-        let mut counter = survey.count(&baseline, self.max_segments);
-        for path in &self.from {
-            self.read_again(path, |batch| counter.observe(&batch.inputs, &batch.outputs))?;
-        }
-        Ok(counter.finish(baseline))
+        Ok(Some(survey.count(baseline, self.max_segments)))
     }
 
-    fn read_again(&self, path: &Path, mut take: impl FnMut(&Batch)) -> Result<(), BadInput> {
+    /// Once bins are known: what the rows vary by in blocks, in the order that they have, and where those
+    /// of each part are.
+    fn read_again(
+        &self,
+        path: &Path,
+        variation: &mut VariationBuilder,
+        counter: &mut Option<SegmentCounter>,
+    ) -> anyhow::Result<()> {
         let mut source = Source::open(path)?;
         let is_output = |name: &str| self.outputs.iter().any(|output| output == name);
         while let Some(batch) = source.next_batch(&self.time_column, is_output)? {
-            take(&batch);
+            // Times that cannot be read are no error here: rows keep their order.
+            let times = match &batch.times {
+                Times::Unknown => None,
+                Times::Column(column) => columns::times(column).ok(),
+                Times::Known(times) => Some(times.clone()),
+            };
+            variation.observe(Role::Input, &batch.inputs, times.as_deref());
+            variation.observe(Role::Output, &batch.outputs, times.as_deref());
+            if let Some(counter) = counter {
+                counter.observe(&batch.inputs, &batch.outputs);
+            }
         }
         Ok(())
     }

@@ -13,8 +13,8 @@ use super::style::{Colour, Palette};
 use super::window::Window;
 use crate::config::parse_importance;
 use crate::drift::{
-    AttributionSettings, Baseline, BaselineFeature, FeatureFilter, SegmentKey, SegmentSettings,
-    Settings, Verdict, WindowReport,
+    AttributionSettings, Baseline, BaselineFeature, FeatureFilter, Persistence, SegmentKey,
+    SegmentSettings, Settings, Verdict, WindowReport,
 };
 use crate::sketch::{FeatureKey, Role};
 use cut::Cutter;
@@ -68,6 +68,9 @@ pub(super) struct Args {
     /// Outputs whose name begins so are attributions to the feature that the rest names
     #[arg(long, value_name = "A,B", value_delimiter = ',', default_value = "shap_,attribution.")]
     attribution_prefix: Vec<String>,
+    /// In how many of how many windows in a row a feature must be found to drift: 2 of 3
+    #[arg(long, value_name = "K of M", default_value = "1 of 1")]
+    persistence: crate::config::Persistence,
     /// Globs over the names of features to judge
     #[arg(long, value_name = "GLOBS", value_delimiter = ',', default_value = "*")]
     include: Vec<String>,
@@ -129,6 +132,8 @@ impl Args {
         Ok(Settings {
             min_rows: self.min_rows,
             false_discovery_rate: self.false_discovery_rate,
+            persistence: Persistence::new(self.persistence.least, self.persistence.of)
+                .unwrap_or_default(),
             max_features: usize::MAX,
             filter: FeatureFilter::new(self.include.clone(), self.exclude.clone()),
             windows: vec![window.to_string().into()],

@@ -11,6 +11,7 @@ mod effective;
 mod export;
 mod features;
 pub mod keys;
+mod labels;
 mod later;
 mod layers;
 mod memory;

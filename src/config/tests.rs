@@ -231,7 +231,6 @@ fn every_problem_is_told_with_its_line() {
 fn keys_of_later_versions_are_refused_by_name() {
     for yaml in [
         "redact: [{ pointer: /a, action: hash }]",
-        "drift: { persistence: 1 of 1 }",
         "archive: { retention: 30d }",
         "archive: { flush_interval: 1s }",
         "admin: { tls: {} }",
@@ -414,4 +413,25 @@ fn segments_are_read_and_importances_of_a_file_give_way_to_the_map() {
     assert_eq!(features.max_segments, 20);
     assert_eq!(features.importance, [("a".to_owned(), 1.0), ("b".to_owned(), 0.5)]);
     assert_eq!(features.attribution_prefixes, ["shap_", "attribution."]);
+}
+
+#[test]
+fn mistakes_in_where_labels_come_from_are_told() {
+    let problems = from_yaml(
+        "labels: { files: [\"/data/*/a.jsonl\", \"/data/..\"], response_header: a b, reference_rows: 1 }\n",
+    )
+    .unwrap_err();
+    let told = problems.join("\n");
+    for part in [
+        "labels.files: \"/data/*/a.jsonl\" has a * in a directory",
+        "labels.files: \"/data/..\" names no file; give one such as /data/labels-*.jsonl",
+        "labels.response_header: \"a b\" is no name of a header; give one such as x-label",
+        "labels.reference_rows: ",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    let config = from_yaml("labels: { files: /data/labels-*.jsonl, response_header: X-Label }\n");
+    let labels = config.unwrap().labels;
+    assert_eq!(labels.response_header.unwrap(), "x-label");
+    assert_eq!(labels.files, [std::path::Path::new("/data/labels-*.jsonl")]);
 }

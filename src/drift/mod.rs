@@ -6,6 +6,7 @@
 
 mod attribution;
 mod baseline;
+mod dependence;
 pub mod distance;
 mod effect;
 mod examples;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use attribution::{AttributionSettings, ndcg};
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
+pub use dependence::VariationBuilder;
 pub use monitor::{Monitor, Referred};
 pub use report::{
     AttributionDrift, AttributionRank, AttributionReference, Bin, Distances, Example, Expected,
@@ -34,6 +36,6 @@ pub use segments::{
     SegmentKeyError, SegmentReference, SegmentReport, SegmentSettings, SegmentSurvey,
     SegmentWindow,
 };
-pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
+pub use settings::{FeatureFilter, Persistence, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};
 pub use tumbling::{Tumbling, WindowSpan};

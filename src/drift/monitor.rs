@@ -1,6 +1,7 @@
 //! Rows in, verdicts on windows out.
 
 use super::attribution::{self, Attributions};
+use super::dependence::RowScale;
 use super::segments::{Baselined, Segments};
 use super::watch::Watch;
 use super::{
@@ -167,9 +168,12 @@ impl Monitor {
     ///
     /// Where windows of several lengths end together, the finest is closed first.
     pub fn close(&mut self, span: WindowSpan) -> Option<WindowReport> {
-        let report = match &mut self.phase {
-            Phase::Learning { .. } => None,
-            Phase::Watching { watch, .. } => watch.close(&self.settings, span),
+        let (live, report) = match &mut self.phase {
+            Phase::Learning { .. } => (Vec::new(), None),
+            Phase::Watching { watch, .. } => {
+                let live = self.segments.as_ref().map(|_| watch.dependence()).unwrap_or_default();
+                (live, watch.close(&self.settings, span))
+            }
         };
         report.map(|mut report| {
             let baseline = self.baseline().cloned();
@@ -177,7 +181,7 @@ impl Monitor {
             let settings = &self.settings;
             report.attribution = self.attributions.close(settings, baseline.as_deref(), level);
             attribution::rank(&mut report.features, &settings.attribution);
-            report.segments = self.close_segments(span);
+            report.segments = self.close_segments(span, &live);
             report
         })
     }
@@ -281,9 +285,9 @@ impl Monitor {
         self.segment_windows.iter().flatten().cloned().collect()
     }
 
-    fn close_segments(&mut self, span: WindowSpan) -> Vec<SegmentReport> {
+    fn close_segments(&mut self, span: WindowSpan, live: &[Vec<RowScale>]) -> Vec<SegmentReport> {
         let segments = self.segments.as_mut();
-        let closed = segments.and_then(|segments| segments.close(&self.settings, &span));
+        let closed = segments.and_then(|segments| segments.close(&self.settings, span, live));
         let Some(closed) = closed else { return Vec::new() };
         let short = closed.in_short();
         if self.segment_windows.len() <= span.level {

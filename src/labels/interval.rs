@@ -82,6 +82,15 @@ pub(super) fn extreme_area(area: f64, negatives: u64, positives: u64) -> Interva
     Interval { low: near.min(area), high: near.max(area) }
 }
 
+/// Of an area under the ROC curve, where one kind has too few rows to show how they vary: the variance
+/// of Hanley and McNeil (Radiology 143, 1982).
+pub(super) fn area_of_few(area: f64, negatives: u64, positives: u64) -> f64 {
+    let (m, n) = (negatives as f64, positives as f64);
+    let (above, below) = (area / (2.0 - area), 2.0 * area * area / (1.0 + area));
+    let square = area * area;
+    (area * (1.0 - area) + (n - 1.0) * (above - square) + (m - 1.0) * (below - square)) / (m * n)
+}
+
 /// Of a mean of `values` with weights of one over their number, from the interval of each (Zou and
 /// Donner, Statistics in Medicine 27, 2008). `correlation` is asked for each pair.
 pub(super) fn of_mean(

@@ -12,6 +12,7 @@ use super::pending::{Keyed, Pending};
 use super::probabilities::Scores;
 use super::reference::Reference;
 use super::report::{Performance, Report};
+use super::sources::{LabelFault, Source, Sources};
 use super::summary::{Kind, Summary};
 use super::tally::{Pair, Tally, Task};
 use super::value::{Classes, Label, LabelValue, Truth, Value};
@@ -83,6 +84,7 @@ pub struct Joiner {
     early: Pending<EarlyLabel>,
     forgotten: Forgotten,
     scored: Scored,
+    sources: Sources,
     predicted: u64,
     unknown_ids: u64,
     late: u64,
@@ -152,6 +154,7 @@ impl Joiner {
             early: Pending::new(),
             forgotten: Forgotten::default(),
             scored: Scored::new(&settings),
+            sources: Sources::default(),
             predicted: 0,
             unknown_ids: 0,
             late: 0,
@@ -233,6 +236,16 @@ impl Joiner {
             let (base, index) = split_row(id)?;
             self.early.take(base, Target::Row(index).key())
         })
+    }
+
+    /// Counts what came from a source, beside the labels in it.
+    pub fn came_from(&mut self, source: Source, read: u64, unreadable: u64) {
+        self.sources.count(source, read, unreadable);
+    }
+
+    /// Keeps why a label could not be read, for whoever looks; the newest few.
+    pub fn note_fault(&mut self, fault: LabelFault) {
+        self.sources.note(fault);
     }
 
     /// Takes a label that came at `now`. Of several labels for a row the one with the latest `at`
@@ -367,6 +380,8 @@ impl Joiner {
             reference: scored.reference.report(kind, &scored.classes),
             revisions: scored.windows.revisions,
             forgotten_windows: scored.windows.forgotten,
+            sources: self.sources.counts,
+            faults: self.sources.faults.iter().cloned().collect(),
         }
     }
 }

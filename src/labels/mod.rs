@@ -12,6 +12,7 @@
 mod compare;
 mod forgotten;
 pub mod grid;
+mod header;
 mod interval;
 mod joiner;
 mod numbers;
@@ -23,6 +24,7 @@ mod probabilities;
 mod reference;
 mod report;
 mod scorecard;
+mod sources;
 mod summary;
 mod sums;
 mod tally;
@@ -30,8 +32,9 @@ mod value;
 mod windows;
 
 pub use compare::{Change, Concept, ConceptVerdict, Rule};
+pub use header::parse_header;
 pub use joiner::{Joined, Joiner, Settings};
-pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse};
+pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse, parse_lines};
 pub use parts::RowParts;
 pub use prediction::{Prediction, prediction, scores};
 pub use probabilities::Scores;
@@ -40,10 +43,13 @@ pub use report::{
     Performance, PerformanceReference, Regression, Report, Standing,
 };
 pub use scorecard::Scorecard;
+pub use sources::{LabelFault, Source, SourceCounts};
 pub use summary::{CalibrationBin, ClassCounts, Figure, Kind, Measure, ScoreCount, Summary};
 pub use tally::Task;
 pub use value::{Label, LabelValue, Truth};
 pub use windows::{Emitted, WindowLength};
 
+#[cfg(test)]
+mod simulations;
 #[cfg(test)]
 mod tests;

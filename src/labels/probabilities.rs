@@ -72,10 +72,18 @@ impl Histogram {
             seen.negatives.add(counts[0], 1.0 - (below[1] + counts[1] / 2.0) / n);
             below = [below[0] + counts[0], below[1] + counts[1]];
         }
-        let variance = seen.positives.variance(n) / n + seen.negatives.variance(m) / m;
-        Some(Area { value: seen.positives.sum / n, variance, negatives, positives })
+        let mut variance = seen.positives.variance(n) / n + seen.negatives.variance(m) / m;
+        let value = seen.positives.sum / n;
+        // One row of a kind has no variance, and a handful has too little.
+        if negatives.min(positives) < FEW {
+            variance = variance.max(interval::area_of_few(value, negatives, positives));
+        }
+        Some(Area { value, variance, negatives, positives })
     }
 }
+
+/// With fewer rows of a kind their placements are not relied on.
+const FEW: u64 = 50;
 
 /// Where the rows of each kind stand among those of the other.
 #[derive(Debug, Default)]
@@ -228,21 +236,24 @@ impl Probabilities {
     }
 
     /// Expected calibration error over ten bins (Naeini and others, AAAI 2015; of several classes with
-    /// the likeliest, Guo and others, ICML 2017). Small samples overstate it; its interval is the delta
-    /// method's.
+    /// the likeliest, Guo and others, ICML 2017). A small sample overstates it: where nothing is wrong,
+    /// a bin's gap of standard error s is √(2/π) s on average. So its interval reaches down by that
+    /// much more.
     fn calibration_error(&self) -> Figure {
         let rows = self.rows as f64;
-        let (mut error, mut squares) = (0.0, 0.0);
+        let (mut error, mut variance, mut overstated) = (0.0, 0.0, 0.0);
         for bin in self.calibration.iter().filter(|bin| bin.residual.rows() > 0.0) {
-            let (count, gap) = (bin.residual.rows(), bin.residual.value());
-            error += count * gap.abs() / rows;
-            let of_row = bin.residual.variance() * (count - 1.0) / count;
-            squares += count * (of_row + gap * gap) / rows;
+            let (count, score) = (bin.residual.rows(), bin.scores.value() / bin.residual.rows());
+            let share = count / rows;
+            let of_row = bin.residual.variance().max(score * (1.0 - score));
+            error += share * bin.residual.value().abs();
+            variance += share * share * of_row / count;
+            overstated += share * (of_row / count * std::f64::consts::FRAC_2_PI).sqrt();
         }
-        let variance = (squares - error * error).max(0.0) / (rows - 1.0).max(1.0);
-        let interval = interval::student(error, variance, rows);
-        let within = interval.map(|i| Interval { low: i.low.max(0.0), high: i.high.min(1.0) });
-        figure(Measure::CalibrationError, error, within, Some(variance), self.rows)
+        let spread = interval::Z * variance.max(0.0).sqrt();
+        let low = (error - overstated - spread).max(0.0);
+        let within = Interval { low, high: (error + spread).min(1.0) };
+        figure(Measure::CalibrationError, error, Some(within), Some(variance), self.rows)
     }
 
     pub(super) fn calibration(&self) -> Vec<CalibrationBin> {

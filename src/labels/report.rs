@@ -2,6 +2,7 @@
 
 use super::compare::Concept;
 use super::interval::Interval;
+use super::sources::{LabelFault, SourceCounts};
 use super::summary::{CalibrationBin, ClassCounts, Figure, Kind, Measure, Summary};
 use crate::distribution::Distribution;
 use jiff::Timestamp;
@@ -40,6 +41,10 @@ pub struct Report {
     /// Windows that were forgotten before `labels.max_delay`, over a bound of memory: late labels of
     /// their rows count since start only.
     pub forgotten_windows: u64,
+    /// In the order of [`Source::ALL`](super::Source::ALL).
+    pub sources: [SourceCounts; 3],
+    /// Labels that could not be read, the newest few, oldest first.
+    pub faults: Vec<LabelFault>,
 }
 
 /// What windows are tested against.
@@ -122,6 +127,8 @@ impl Default for Report {
             reference: PerformanceReference::None,
             revisions: 0,
             forgotten_windows: 0,
+            sources: [SourceCounts::default(); 3],
+            faults: Vec::new(),
         }
     }
 }

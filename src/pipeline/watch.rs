@@ -11,7 +11,7 @@ use crate::drift::{
     self, Assigned, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WindowReport,
     WindowSpan,
 };
-use crate::labels::{self, Joined, Joiner, Label};
+use crate::labels::{self, Joiner, LabelFault, Parsed, Source};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -161,8 +161,17 @@ impl Watch {
         }
     }
 
-    pub fn label(&mut self, label: Label, now: Timestamp) -> Joined {
-        self.joiner.labelled(label, now)
+    /// Takes what was read of a place, such as a file, and counts what could not be.
+    pub fn take_labels(&mut self, source: Source, place: &str, parsed: Parsed, now: Timestamp) {
+        self.joiner.came_from(source, parsed.labels.len() as u64, parsed.bad_total);
+        for label in parsed.labels {
+            let _ = self.joiner.labelled(label, now);
+        }
+        for bad in parsed.bad {
+            let place = format!("{place} {} {}", bad.place, bad.number);
+            let reason = bad.fault.to_string();
+            self.joiner.note_fault(LabelFault { source, place, reason });
+        }
     }
 
     pub fn count_problem(&mut self, reason: &'static str) {

@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sketch", &["decode"]),
     ("drift", &["sketch", "decode"]),
     ("labels", &["decode"]),
+    ("label_files", &["labels"]),
     ("archive", &["capture", "decode"]),
     ("pipeline", &["capture", "decode", "sketch", "drift", "labels", "archive"]),
     ("export", &["capture", "latency", "pipeline", "drift", "labels", "sketch", "archive"]),

