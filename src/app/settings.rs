@@ -2,7 +2,7 @@
 
 use super::StartError;
 use crate::capture::{RouteTable, SampleRate};
-use crate::config::{Archive, BaselineSource, Config, Model, PayloadProtocol};
+use crate::config::{Archive, BaselineSource, Config, Features, Model, PayloadProtocol, Segment};
 use crate::drift::{Baseline, Reference};
 use crate::{admin, archive, decode, drift, labels, proxy, tap};
 use std::sync::Arc;
@@ -58,11 +58,16 @@ pub(super) fn serving(config: &Config, rate: &Arc<SampleRate>) -> proxy::Live {
     }
 }
 
-/// Those that are asked for, and the one that tells labels.
+/// Those that are asked for, and those that tell segments and labels.
 fn kept_headers(config: &Config) -> Arc<[http::HeaderName]> {
-    let of_labels = config.labels.response_header.iter();
-    let of_labels = of_labels.filter(|name| !config.capture.headers.contains(name));
-    config.capture.headers.iter().chain(of_labels).cloned().collect()
+    let mut headers = config.capture.headers.clone();
+    let told_by = config.features.segment_headers().chain(&config.labels.response_header);
+    for header in told_by {
+        if !headers.contains(header) {
+            headers.push(header.clone());
+        }
+    }
+    headers.into()
 }
 
 /// As the page lists them.
@@ -128,6 +133,32 @@ pub(super) fn drift(config: &Config) -> drift::Settings {
         max_features: config.memory.bounds.max_features.get(),
         filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
+        segments: segments(config),
+        attribution: attribution(features),
+    }
+}
+
+fn segments(config: &Config) -> drift::SegmentSettings {
+    let key = |segment: &Segment| match segment {
+        Segment::Feature(name) => drift::SegmentKey::Feature(name.as_str().into()),
+        Segment::Header(name) => drift::SegmentKey::Header(name.as_str().into()),
+    };
+    drift::SegmentSettings {
+        keys: config.features.segments.iter().map(key).collect(),
+        max_values: config.features.max_segments,
+        max_cells: config.memory.bounds.segment_windows,
+    }
+}
+
+fn attribution(features: &Features) -> drift::AttributionSettings {
+    let importance = features.importance.iter();
+    drift::AttributionSettings {
+        importance: importance.map(|(name, weight)| (name.as_str().into(), *weight)).collect(),
+        prefixes: features
+            .attribution_prefixes
+            .iter()
+            .map(|prefix| prefix.as_str().into())
+            .collect(),
     }
 }
 

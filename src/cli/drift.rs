@@ -3,21 +3,26 @@
 mod cut;
 mod html;
 mod overview;
+mod segments_table;
 
 use super::columns::{self, Batch, Times};
 use super::input::{BadInput, read_baseline};
+use super::segments;
 use super::source::Source;
 use super::style::{Colour, Palette};
 use super::window::Window;
+use crate::config::parse_importance;
 use crate::drift::{
-    Baseline, BaselineFeature, FeatureFilter, Persistence, Settings, Verdict, WindowReport,
+    AttributionSettings, Baseline, BaselineFeature, FeatureFilter, Persistence, SegmentKey,
+    SegmentSettings, Settings, Verdict, WindowReport,
 };
 use crate::sketch::{FeatureKey, Role};
 use cut::Cutter;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -51,6 +56,18 @@ pub(super) struct Args {
     /// Share of false alarms among alarms that is put up with, between 0 and 1
     #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = rate)]
     false_discovery_rate: f64,
+    /// Inputs by whose values parts of the rows are judged by themselves
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    segments: Vec<SegmentKey>,
+    /// Values of each of those that are told apart
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    max_segments: usize,
+    /// A JSON object with the importance of each feature, by which drift is ranked
+    #[arg(long, value_name = "FILE")]
+    importance: Option<PathBuf>,
+    /// Outputs whose name begins so are attributions to the feature that the rest names
+    #[arg(long, value_name = "A,B", value_delimiter = ',', default_value = "shap_,attribution.")]
+    attribution_prefix: Vec<String>,
     /// In how many of how many windows in a row a feature must be found to drift: 2 of 3
     #[arg(long, value_name = "K of M", default_value = "1 of 1")]
     persistence: crate::config::Persistence,
@@ -95,11 +112,12 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 pub(super) fn drift(args: &Args) -> anyhow::Result<ExitCode> {
     let baseline = Arc::new(read_baseline(&args.baseline)?);
     let rows = baseline.rows();
-    let windows = args.judge(&baseline)?;
+    let settings = args.settings()?;
+    let windows = args.judge(&settings, &baseline)?;
     let report = Report { baseline: BaselineRows { rows }, windows };
     let text = match args.format {
         Format::Json => serde_json::to_string_pretty(&report)?,
-        Format::Table => overview::text(&report, &args.settings(), Palette::of_stdout()),
+        Format::Table => overview::text(&report, &settings, Palette::of_stdout()),
         Format::Html => html::page(&report, &args.baseline, &args.from),
     };
     super::print(&text)?;
@@ -107,9 +125,11 @@ pub(super) fn drift(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    fn settings(&self) -> Settings {
+    fn settings(&self) -> Result<Settings, BadInput> {
         let window = self.window.unwrap_or(Window::All);
-        Settings {
+        let prefixes = self.attribution_prefix.iter().map(|prefix| prefix.as_str().into());
+        let importance = self.importance.as_deref().map(importance).transpose()?;
+        Ok(Settings {
             min_rows: self.min_rows,
             false_discovery_rate: self.false_discovery_rate,
             persistence: Persistence::new(self.persistence.least, self.persistence.of)
@@ -117,21 +137,39 @@ impl Args {
             max_features: usize::MAX,
             filter: FeatureFilter::new(self.include.clone(), self.exclude.clone()),
             windows: vec![window.to_string().into()],
-        }
+            segments: SegmentSettings {
+                keys: segments::known(&self.segments)?,
+                max_values: self.max_segments,
+                max_cells: usize::MAX,
+            },
+            attribution: AttributionSettings {
+                importance: importance.unwrap_or_default(),
+                prefixes: prefixes.filter(|prefix: &Arc<str>| !prefix.is_empty()).collect(),
+            },
+        })
     }
 
-    fn judge(&self, baseline: &Arc<Baseline>) -> Result<Vec<WindowReport>, BadInput> {
+    fn judge(
+        &self,
+        settings: &Settings,
+        baseline: &Arc<Baseline>,
+    ) -> Result<Vec<WindowReport>, BadInput> {
         let window = self.window.unwrap_or(Window::All);
-        let mut wanted = Wanted::new(baseline, &self.settings().filter);
+        let mut wanted = Wanted::new(baseline, &settings.filter);
         if wanted.keys.is_empty() {
             return Err(BadInput::text(format!(
                 "no feature of {} is among those to judge: see --include and --exclude",
                 self.baseline.display()
             )));
         }
-        let mut cutter = Cutter::new(self.settings(), Arc::clone(baseline), window);
+        let mut cutter = Cutter::new(settings.clone(), Arc::clone(baseline), window);
         let mut source = Source::open(&self.from)?;
-        let is_output = |name: &str| has_feature(baseline, Role::Output, name);
+        let is_attribution =
+            |name: &str| self.attribution_prefix.iter().any(|prefix| name.starts_with(prefix));
+        let is_output = |name: &str| {
+            has_feature(baseline, Role::Output, name)
+                || (is_attribution(name) && !has_feature(baseline, Role::Input, name))
+        };
         let (mut rows_read, mut names) = (0, String::new());
         while let Some(batch) = source.next_batch(&self.time_column, is_output)? {
             if rows_read == 0 {
@@ -239,6 +277,15 @@ impl<'a> Wanted<'a> {
 
 fn listed(keys: &[&FeatureKey]) -> String {
     keys.iter().map(|key| &*key.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Weights by feature.
+fn importance(path: &Path) -> Result<BTreeMap<Arc<str>, f64>, BadInput> {
+    let read = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"));
+    let parsed = read.and_then(|bytes| parse_importance(&bytes));
+    let told = |why: String| BadInput::text(format!("--importance: {} {why}", path.display()));
+    let weights = parsed.map_err(told)?;
+    Ok(weights.into_iter().map(|(name, weight)| (name.into(), weight)).collect())
 }
 
 fn has_feature(baseline: &Baseline, role: Role, name: &str) -> bool {

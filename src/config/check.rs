@@ -3,10 +3,11 @@
 //! In each section all keys are read before the first `?`, so that one fault hides no other.
 
 use super::checked::{
-    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Features, Model,
-    PayloadProtocol, Persistence, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
+    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Model, PayloadProtocol,
+    Persistence, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
 };
 use super::export;
+use super::features;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
 use super::labels;
 use super::layers::Sources;
@@ -42,7 +43,7 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
     let model = model(reader, &pod);
     let routes = routes(reader);
     let capture = capture(reader, limits);
-    let features = features(reader);
+    let features = features::features(reader);
     let baseline = baseline(reader);
     let windows = windows(reader);
     let drift = drift(reader);
@@ -50,7 +51,9 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
     let archive = archive(reader, &data_dir);
     let export = export::export(reader, &pod, &data_dir);
     let drain = drain(reader);
-    let memory = memory::fitted(reader, limits, capture.as_ref(), archive.as_ref());
+    let segments =
+        features.as_ref().map(|features| (features.segments.len(), features.max_segments));
+    let memory = memory::fitted(reader, limits, capture.as_ref(), archive.as_ref(), segments);
     let watch = reader.switch("reload.watch");
     Some(Config {
         listen: listen?,
@@ -62,7 +65,7 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
         model: model?,
         routes: routes?,
         capture: capture?,
-        features,
+        features: features?,
         baseline: baseline?,
         windows: windows?,
         drift: drift?,
@@ -282,10 +285,6 @@ fn header_names(reader: &mut Reader<'_>) -> Option<Vec<HeaderName>> {
         }
     }
     (names.len() == texts.len()).then_some(names)
-}
-
-fn features(reader: &Reader<'_>) -> Features {
-    Features { include: reader.list("features.include"), exclude: reader.list("features.exclude") }
 }
 
 /// The file wins over learning, unless learning was asked for in a stronger place.

@@ -4,6 +4,7 @@
 //! when its windows end; each gives a [`WindowReport`]. What live rows are compared with is a
 //! [`Baseline`], built beforehand or learnt from the first rows.
 
+mod attribution;
 mod baseline;
 mod dependence;
 pub mod distance;
@@ -11,6 +12,7 @@ mod effect;
 mod examples;
 mod monitor;
 mod report;
+mod segments;
 mod settings;
 mod shift;
 mod significance;
@@ -21,6 +23,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use attribution::{AttributionSettings, ndcg};
 pub use baseline::{
     Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings,
     PerformanceBuilder, ReferencePerformance,
@@ -28,8 +31,13 @@ pub use baseline::{
 pub use dependence::VariationBuilder;
 pub use monitor::{Monitor, Referred};
 pub use report::{
-    Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
-    WindowReport,
+    AttributionDrift, AttributionRank, AttributionReference, Bin, Distances, Example, Expected,
+    FeatureReport, FeatureView, Quality, Shape, Verdict, Weight, WindowReport,
+};
+pub use segments::{
+    Assigned, RecordedSegment, SegmentCounter, SegmentFeature, SegmentId, SegmentKey,
+    SegmentKeyError, SegmentReference, SegmentReport, SegmentSettings, SegmentSurvey,
+    SegmentWindow,
 };
 pub use settings::{FeatureFilter, Persistence, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};

@@ -1,6 +1,6 @@
 //! What a monitor is told, and what it is told to compare with.
 
-use super::Baseline;
+use super::{AttributionSettings, Baseline, SegmentSettings};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -18,6 +18,9 @@ pub struct Settings {
     pub filter: FeatureFilter,
     /// The name of each window length, finest first: `5m`, `1h`, or `500` for rows.
     pub windows: Vec<Arc<str>>,
+    /// Parts of the traffic that are judged by themselves.
+    pub segments: SegmentSettings,
+    pub attribution: AttributionSettings,
 }
 
 impl Default for Settings {
@@ -29,6 +32,8 @@ impl Default for Settings {
             max_features: 1000,
             filter: FeatureFilter::default(),
             windows: vec!["5m".into(), "1h".into(), "1d".into()],
+            segments: SegmentSettings::default(),
+            attribution: AttributionSettings::default(),
         }
     }
 }

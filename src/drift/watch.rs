@@ -178,6 +178,7 @@ impl Watch {
             coverage: span.coverage,
             verdict: verdict(rows, settings.min_rows, &features),
             features,
+            ..WindowReport::default()
         })
     }
 
@@ -213,7 +214,7 @@ impl Watch {
     }
 
     /// What live rows show of their dependence, by feature: where they show none, nothing.
-    fn dependence(&self) -> Vec<Vec<RowScale>> {
+    pub(super) fn dependence(&self) -> Vec<Vec<RowScale>> {
         let evidence: Vec<_> =
             self.watched.iter().map(|watched| dependence::evidence(&watched.blocks)).collect();
         let shown = dependence::shown(&evidence);

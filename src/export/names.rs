@@ -74,6 +74,8 @@ pub mod event {
     pub const CONFIG_RELOADED: &str = "taffrail.config.reloaded";
     pub const CONFIG_REJECTED: &str = "taffrail.config.rejected";
 
+    pub const SEGMENTS_CHANGED: &str = "taffrail.drift.segments_changed";
+
     pub const BASELINE_ROWS: &str = "taffrail.baseline.rows";
     pub const BASELINE_STATE: &str = "taffrail.baseline.state";
     pub const CONFIG_CAUSE: &str = "taffrail.config.cause";
@@ -86,6 +88,10 @@ pub mod event {
     pub const EXAMPLES: &str = "taffrail.window.examples";
     pub const END: &str = "taffrail.window.end";
     pub const FEATURES_DETECTED: &str = "taffrail.features.detected";
+    pub const FEATURES_IMPORTANT: &str = "taffrail.features.important";
+    pub const ATTRIBUTION_NDCG: &str = "taffrail.attribution.ndcg";
+    pub const SEGMENTS_DRIFTING: &str = "taffrail.segments.drifting";
+    pub const SEGMENTS_DRIFTING_COUNT: &str = "taffrail.segments.drifting_count";
     pub const FEATURES_DETECTED_COUNT: &str = "taffrail.features.detected_count";
     pub const LABELLED: &str = "taffrail.labels.rows";
     pub const LABELLED_BEFORE: &str = "taffrail.labels.rows_before";
@@ -136,6 +142,7 @@ const CLIENT: &[&str] = &[
 const FEATURE: &[&str] = &[key::FEATURE, key::ROLE];
 const FEATURE_BIN: &[&str] = &[key::FEATURE, key::ROLE, key::BIN];
 const FEATURE_WINDOW: &[&str] = &[key::FEATURE, key::ROLE, key::WINDOW];
+const SEGMENT_WINDOW: &[&str] = &[key::SEGMENT, key::WINDOW];
 const EXPORT: &[&str] = &[key::EXPORTER, key::SIGNAL];
 
 type Text = &'static str;
@@ -188,7 +195,7 @@ macro_rules! table {
 mod table {
     use super::{
         CLIENT, EXPORT, FEATURE, FEATURE_BIN, FEATURE_WINDOW, HTTP_SECONDS, LABEL_SECONDS, Metric,
-        SERVER, bytes, counter, estimated, gauge, key, level, measure, seconds,
+        SEGMENT_WINDOW, SERVER, bytes, counter, estimated, gauge, key, level, measure, seconds,
     };
 
     table! {
@@ -232,6 +239,12 @@ mod table {
         DRIFT_VERDICT = gauge("taffrail.drift.verdict", "", &[key::WINDOW, key::VERDICT], "1 for the verdict on the last closed window.");
         DRIFT_ROWS = gauge("taffrail.drift.rows", "{row}", &[key::WINDOW], "Rows in the last closed window.");
         DRIFT_COVERAGE = gauge("taffrail.drift.coverage", "1", &[key::WINDOW], "Share of the last closed window's exchanges that its verdict saw.");
+
+        DRIFT_SEGMENT_VERDICT = gauge("taffrail.drift.segment.verdict", "", SEGMENT_WINDOW, "1 if the segment drifts in the last closed window, 0 if it is stable; none with too few rows.");
+        DRIFT_SEGMENT_FEATURES_DETECTED = gauge("taffrail.drift.segment.features_detected", "{feature}", SEGMENT_WINDOW, "Features that drift in the segment.");
+        DRIFT_SEGMENT_ROWS = gauge("taffrail.drift.segment.rows", "{row}", SEGMENT_WINDOW, "Rows of the segment in the last closed window.");
+        DRIFT_ATTRIBUTION_NDCG = gauge("taffrail.drift.attribution_ndcg", "1", &[key::WINDOW], "NDCG of the ranking of features by mean absolute attribution in the last closed window, against the reference's; 1 is the same ranking.");
+        DRIFT_ATTRIBUTION_DETECTED = gauge("taffrail.drift.attribution_detected", "", &[key::WINDOW], "1 if that ranking is another one, beyond chance.");
 
         PERFORMANCE_ACCURACY = measure("taffrail.performance.accuracy", "Share of labelled rows predicted right.");
         PERFORMANCE_PRECISION = measure("taffrail.performance.precision", "Precision, mean over classes.");

@@ -5,10 +5,11 @@
 
 use super::kept::KeptWindows;
 use super::snapshot::{Problem, Snapshot};
-use crate::capture::Totals;
+use crate::capture::{Headers, Totals};
 use crate::decode::{Decoded, Rows};
 use crate::drift::{
-    self, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WindowReport, WindowSpan,
+    self, Assigned, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WindowReport,
+    WindowSpan,
 };
 use crate::labels::{self, Joiner, LabelFault, Parsed, Source};
 use jiff::Timestamp;
@@ -34,9 +35,13 @@ pub struct Watch {
     input_rows: u64,
     output_rows: u64,
     problems: BTreeMap<&'static str, u64>,
+    /// Of the exchange that is being counted.
+    assigned: Assigned,
+    /// By window, the segments that drifted in the last.
+    drifting_segments: BTreeMap<Arc<str>, Vec<Arc<str>>>,
 }
 
-/// A verdict that is not the one before it on windows of the same length. Before the first, nothing
+/// A verdict that is not the one before it on windows of the same length, or other segments that drift. Before the first, nothing
 /// was shown, which is what `insufficient_data` says.
 #[derive(Debug, Clone)]
 pub struct VerdictChange {
@@ -79,6 +84,8 @@ impl Watch {
             input_rows: 0,
             output_rows: 0,
             problems: BTreeMap::new(),
+            assigned: Assigned::default(),
+            drifting_segments: BTreeMap::new(),
         }
     }
 
@@ -89,21 +96,41 @@ impl Watch {
         let lengths_stay = tumbling.has_lengths_of(&self.tumbling);
         let names = retune.drift.windows.clone();
         self.joiner.retune(retune.labels);
+        if !retune.drift.segments.tells_as(self.monitor.segment_settings()) {
+            self.joiner.begin_parts_anew();
+        }
         self.monitor.retune(retune.drift);
         let reference = self.monitor.refer(retune.reference);
         if !lengths_stay {
             self.tumbling = tumbling;
             self.windows.retain(|report| names.contains(&report.window));
             self.last_verdicts.retain(|window, _| names.contains(window));
+            self.drifting_segments.retain(|window, _| names.contains(window));
         }
         if reference == Referred::Anew {
             self.windows.clear();
             self.last_verdicts.clear();
+            self.drifting_segments.clear();
             self.counted_since = Some(now);
         }
         if !lengths_stay || reference == Referred::Anew {
             self.opened = (0..names.len()).map(|level| (level, totals)).collect();
         }
+    }
+
+    /// Says which parts of the traffic the rows of an exchange belong to, and counts them there; before
+    /// [`Self::observe`] of the same.
+    pub fn segment(&mut self, decoded: &Decoded, headers: &Headers) {
+        let header = |name: &str| {
+            let found = headers.iter().find(|(known, _)| known.as_str() == name);
+            found.and_then(|(_, value)| value.to_str().ok())
+        };
+        self.assigned = if decoded.inputs.is_empty() && decoded.outputs.is_empty() {
+            Assigned::default()
+        } else {
+            self.monitor.segment(&decoded.inputs, &decoded.outputs, header)
+        };
+        self.joiner.name_parts(self.monitor.segment_names());
     }
 
     pub fn observe(&mut self, id: &str, decoded: &Decoded, at: Timestamp) {
@@ -132,7 +159,9 @@ impl Watch {
         for row in 0..outputs.len() {
             if let Some(prediction) = labels::prediction(outputs, row) {
                 let (place, scores) = ((row, outputs.len()), self.joiner.scores(outputs, row));
-                self.joiner.predicted(id, place, prediction.as_cell(), scores, at);
+                let parts = self.assigned.of_row(row);
+                let cell = prediction.as_cell();
+                self.joiner.predicted_in(id, place, cell, scores, at, parts);
             }
         }
     }
@@ -181,7 +210,12 @@ impl Watch {
         let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
         let before = before.unwrap_or(Verdict::InsufficientData);
         let reference = self.monitor.reference_state();
-        (before != report.verdict).then_some(VerdictChange { before, report, reference })
+        let drifting = report.segments.iter().filter(|segment| segment.is_drifting());
+        let drifting: Vec<Arc<str>> = drifting.map(|s| Arc::clone(&s.segment)).collect();
+        let known = self.drifting_segments.insert(Arc::clone(&report.window), drifting.clone());
+        let segments_changed = known.unwrap_or_default() != drifting;
+        let changed = before != report.verdict || segments_changed;
+        changed.then_some(VerdictChange { before, report, reference })
     }
 
     pub fn snapshot(&mut self) -> Snapshot {
@@ -197,6 +231,7 @@ impl Watch {
             features_over_limit: self.monitor.features_over_limit(),
             extra_features: self.monitor.extra_features(),
             windows: self.windows.oldest_first(),
+            segments: self.monitor.segment_windows(),
             labels: self.joiner.report(),
             decoded_exchanges: self.decoded_exchanges,
             input_rows: self.input_rows,

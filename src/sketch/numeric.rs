@@ -90,7 +90,7 @@ impl NumericCounts {
 
     /// What is counted of all values is kept in locals: in one loop over a payload's numbers that is
     /// half the cost.
-    fn observe_numbers(&mut self, numbers: &[f64]) {
+    pub(super) fn observe_numbers(&mut self, numbers: &[f64]) {
         let Bounds { min: lowest, max: highest, centre } = self.edges.bounds();
         let (mut squares, mut min, mut max) = (0.0, self.min, self.max);
         let (mut zeros, mut below, mut above) = (0, 0, 0);

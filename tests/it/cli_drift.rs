@@ -184,6 +184,144 @@ fn the_page_needs_nothing_from_elsewhere() {
     }
 }
 
+/// Summers with the kind of weather as an input, each kind recorded.
+fn with_kinds() -> Weather {
+    let weather = Weather::new();
+    let built = weather.taffrail(&[
+        "baseline",
+        "build",
+        "--from",
+        "summers.csv",
+        "--time-column",
+        "date",
+        "--segments",
+        "weather",
+        "--max-segments",
+        "2",
+        "--out",
+        "baseline.json",
+    ]);
+    assert_eq!(built.code, Some(0), "{built:?}");
+    assert!(built.stderr.contains("of which the 2 most frequent are kept"), "{}", built.stderr);
+    weather
+}
+
+#[test]
+fn parts_of_the_rows_are_judged_by_themselves() {
+    let weather = with_kinds();
+    let by_weather = ["--segments", "weather", "--time-column", "date", "--min-rows", "20"];
+    let run = drift(&weather, &[&by_weather[..], &["--format", "json"]].concat());
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    let window = &windows(&run)[0];
+    let segments = window["segments"].as_array().unwrap();
+    let of = |name: &str| segments.iter().find(|s| s["segment"] == name).unwrap();
+    let (sun, rain) = (of("weather=sun"), of("weather=rain"));
+    assert_eq!((&sun["reference"], &rain["reference"]), (&"segment".into(), &"segment".into()));
+    // Sunny days of a whole year are colder than those of summers.
+    assert_eq!(sun["verdict"], "drifting");
+    let drifting = sun["features"].as_array().unwrap();
+    assert!(drifting.iter().any(|f| f["feature"] == "temp_max" && f["detected"] == true));
+    // Constant in its own segment, then and now.
+    assert!(drifting.iter().all(|f| f["feature"] != "weather" || f["detected"] == false));
+    assert!(segments.iter().any(|s| s["reference"] == "learning"), "snow was not recorded");
+    let rows: u64 = segments.iter().map(|s| s["rows"].as_u64().unwrap()).sum();
+    assert_eq!(rows, window["rows"].as_u64().unwrap());
+
+    let table = drift(&weather, &by_weather);
+    assert!(table.stdout.contains("weather=sun"), "{}", table.stdout);
+    assert!(table.stdout.lines().all(|line| line.chars().count() <= 130), "{}", table.stdout);
+    let page = drift(&weather, &[&by_weather[..], &["--format", "html"]].concat());
+    assert!(page.stdout.contains("weather=sun"));
+    let shown = weather.taffrail(&["baseline", "show", "baseline.json"]);
+    assert!(shown.stdout.contains("segments: weather=sun "), "{}", shown.stdout);
+    let merged = weather.taffrail(&[
+        "baseline",
+        "merge",
+        "baseline.json",
+        "baseline.json",
+        "--out",
+        "merged.json",
+    ]);
+    assert!(merged.stderr.contains("segments are left out"), "{merged:?}");
+}
+
+#[test]
+fn drift_is_ranked_by_the_importances_of_a_file() {
+    let weather = Weather::with_baseline();
+    let file = weather.path().join("importance.json");
+    std::fs::write(&file, "{\"temp_min\": 0.7, \"temp_max\": 0.1, \"wind\": 0.2}").unwrap();
+    let by_file = ["--importance", "importance.json", "--time-column", "date"];
+    let run = drift(&weather, &[&by_file[..], &["--format", "json"]].concat());
+    let window = &windows(&run)[0];
+    let features = window["features"].as_array().unwrap();
+    let of = |name: &str| &features.iter().find(|f| f["feature"] == name).unwrap()["weight"];
+    assert_eq!((&of("temp_min")["rank"], &of("temp_min")["importance"]), (&1.into(), &0.7.into()));
+    assert!(of("precipitation").is_null());
+    let table = drift(&weather, &by_file).stdout;
+    assert!(table.contains("most important: temp_min"), "{table}");
+    std::fs::write(&file, "{\"temp_min\": \"much\"}").unwrap();
+    let run = drift(&weather, &by_file);
+    assert_eq!(run.code, Some(2));
+    assert!(
+        run.stderr.contains("--importance: importance.json is no JSON object"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn attributions_of_recorded_answers_are_ranked_against_those_of_the_baseline() {
+    let weather = Weather::new();
+    // What two features are worth to each of 400 predictions, in one order and in the other.
+    let table = |name: &str, scales: [f64; 2]| {
+        let part = |n: u32, scale: f64| scale * (f64::from(n % 20) - 9.5);
+        let [a, b] = scales;
+        let row = |n: u32| format!("{n},{},{},{}\n", n % 7, part(n, a), part(n + 3, b));
+        let rows: String = (0..400).map(row).collect();
+        let text = format!("x,prediction,shap_x,shap_y\n{rows}");
+        std::fs::write(weather.path().join(name), text).unwrap();
+    };
+    table("before.csv", [1.0, 0.2]);
+    table("after.csv", [0.2, 1.0]);
+    let outputs = ["--outputs", "prediction,shap_x,shap_y", "--out", "shap.json"];
+    let build = [&["baseline", "build", "--from", "before.csv"], &outputs[..]].concat();
+    assert_eq!(weather.taffrail(&build).code, Some(0));
+    let attribution = |from: &str| {
+        let call = ["drift", "--baseline", "shap.json", "--from", from, "--format", "json"];
+        windows(&weather.taffrail(&call))[0]["attribution"].clone()
+    };
+    let (same, turned) = (attribution("before.csv"), attribution("after.csv"));
+    assert_eq!((&same["ndcg"], &same["detected"]), (&1.0.into(), &false.into()));
+    assert_eq!((&turned["reference"], &turned["detected"]), (&"baseline".into(), &true.into()));
+    let first = &turned["features"][0];
+    assert_eq!((&first["feature"], &first["rank_now"]), (&"x".into(), &2.into()));
+    // sklearn.metrics.ndcg_score([[5, 1]], [[1, 5]]): only the scale of the reference counts.
+    assert!((turned["ndcg"].as_f64().unwrap() - 0.737_826_424_707_602).abs() < 0.002, "{turned}");
+    let table = weather.taffrail(&["drift", "--baseline", "shap.json", "--from", "after.csv"]);
+    assert!(table.stdout.contains("attributions: NDCG 0.7"), "{}", table.stdout);
+}
+
+#[test]
+fn segments_that_no_row_tells_are_refused() {
+    let weather = Weather::with_baseline();
+    let run = drift(&weather, &["--segments", "header:x-tenant"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("is known to the sidecar alone"), "{}", run.stderr);
+    let built = weather.taffrail(&[
+        "baseline",
+        "build",
+        "--from",
+        "summers.csv",
+        "--segments",
+        "country",
+        "--out",
+        "b.json",
+    ]);
+    assert_eq!(built.code, Some(2));
+    assert!(built.stderr.contains("no input \"country\" has values"), "{}", built.stderr);
+    assert!(!weather.path().join("b.json").exists());
+}
+
 #[test]
 fn a_wrong_call_or_file_exits_2_and_says_why() {
     let weather = Weather::with_baseline();

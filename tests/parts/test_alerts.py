@@ -69,6 +69,14 @@ for value, labels in ((1, {**FEATURE, "severity": "warning"}), (0, None)):
         for number, window, one in ((1, "5m", 0), (1, "1h", value), (2, "5m", 0))
     ]
     case("TaffrailDrift", f"detected {value}", [*known(5), *detected], 3, labels)
+    part, when = {"segment": "country=FR"}, {"window": "1h"}
+    for alert, name, which in (
+        ("TaffrailSegmentDrift", "taffrail_drift_segment_verdict", part),
+        ("TaffrailAttributionDrift", "taffrail_drift_attribution_detected", when),
+    ):
+        judged = [holds(name, pod(1, **part, **when) if which is part else pod(1, **when), value, 5)]
+        labels = {**VERSION, **which, "severity": "warning"} if value else None
+        case(alert, f"detected {value}", [*known(5), *judged], 3, labels)
 
 
 for value, labels in ((1, {**VERSION, "measure": "accuracy", "severity": "warning"}), (0, None)):

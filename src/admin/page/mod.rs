@@ -10,6 +10,7 @@ mod login;
 mod message;
 mod performance;
 mod range;
+mod segments;
 mod shell;
 mod summary;
 mod system;

@@ -5,7 +5,7 @@ mod estimates;
 mod tables;
 
 use super::shell::{Page, Place};
-use super::{badge, empty, health, range};
+use super::{badge, empty, health, range, segments};
 use crate::admin::figure;
 use crate::admin::moment::Moment;
 use crate::admin::query::BadParameter;
@@ -52,6 +52,7 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Result<Page,
                 (charts::measures(windows, overall, labels.reference.performance()))
                 (estimates::panel(&labels.estimates, length.as_deref()))
                 (tables::changes(windows))
+                (segments::performance(&labels.parts))
                 (tables::classes(overall))
                 (charts::arrival(labels, windows))
                 (tables::windows(windows, overall))

@@ -5,7 +5,7 @@
 
 use super::note;
 use crate::archive::{self, DecodedExchange};
-use crate::cli::columns::{Batch, scatter};
+use crate::cli::columns::Batch;
 use crate::cli::input::BadInput;
 use crate::cli::source::Source;
 use crate::decode::{Cell, Column, Rows};
@@ -109,8 +109,8 @@ impl Labelled<'_> {
         labels.push(label);
         let part_of: Vec<_> = (0..labels.len()).map(|row| row / CHUNK).collect();
         let parts = labels.len().div_ceil(CHUNK);
-        let chunks = scatter(&batch.outputs, &part_of, parts);
-        for (outputs, labels) in chunks.iter().zip(scatter(&labels, &part_of, parts)) {
+        let chunks = batch.outputs.scatter(&part_of, parts);
+        for (outputs, labels) in chunks.iter().zip(labels.scatter(&part_of, parts)) {
             let labels = labels.columns().iter().flat_map(Column::cells);
             labels.enumerate().for_each(|(row, label)| self.add(outputs, row, label));
         }

@@ -4,7 +4,7 @@
 //! closed once there are many. A row whose window was closed by then is counted, not judged. Windows
 //! are closed in the order of time and each is judged with those before it, as the sidecar does.
 
-use crate::cli::columns::{Batch, scatter};
+use crate::cli::columns::Batch;
 use crate::cli::window::{TimeWindow, Window};
 use crate::decode::Rows;
 use crate::drift::{Baseline, Monitor, Reference, Settings, WindowReport, WindowSpan};
@@ -72,8 +72,8 @@ impl Cutter {
         }
         let part = |window: &RowWindow| keys.binary_search(&window.key).unwrap_or(0);
         let part_of: Vec<_> = windows.iter().map(part).collect();
-        let inputs = scatter(inputs, &part_of, keys.len());
-        let outputs = scatter(outputs, &part_of, keys.len());
+        let inputs = inputs.scatter(&part_of, keys.len());
+        let outputs = outputs.scatter(&part_of, keys.len());
         for (key, (inputs, outputs)) in keys.iter().zip(inputs.iter().zip(&outputs)) {
             self.fold(*key, span(&windows, *key), (inputs, outputs), *sample_rate);
         }
@@ -125,6 +125,7 @@ impl Cutter {
             self.open.insert(key, Open { monitor, span: None });
         }
         if let Some(open) = self.open.get_mut(&key) {
+            open.monitor.segment(inputs, outputs, |_| None);
             open.monitor.observe_sampled(inputs, outputs, sample_rate);
             open.span = union(open.span, span);
         }

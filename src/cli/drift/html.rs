@@ -111,6 +111,32 @@ fn details(window: &WindowReport, index: usize, open: bool) -> Markup {
                 span class=(class) { (window.verdict.as_str()) }
             }
             div.scroll { (figures(window)) }
+            @if !window.segments.is_empty() { div.scroll { (segments(window)) } }
+        }
+    }
+}
+
+fn segments(window: &WindowReport) -> Markup {
+    html! {
+        table {
+            thead {
+                tr {
+                    @for head in ["segment", "rows", "compared with", "verdict", "features that drift"] {
+                        th { (head) }
+                    }
+                }
+            }
+            tbody {
+                @for segment in &window.segments {
+                    tr {
+                        td { (segment.segment) }
+                        td { (segment.rows) }
+                        td { (segment.reference.as_str()) }
+                        td class=[segment.is_drifting().then_some("hit")] { (segment.verdict.as_str()) }
+                        td { (segment.features_detected) }
+                    }
+                }
+            }
         }
     }
 }

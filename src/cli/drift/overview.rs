@@ -1,6 +1,6 @@
 //! The report for a terminal: a line a window, and for a single window a line a feature.
 
-use super::Report;
+use super::{Report, segments_table};
 use crate::cli::layout::{Align, Grid, elided};
 use crate::cli::style::{Colour, Palette};
 use crate::drift::{FeatureReport, Settings, Verdict, WindowReport};
@@ -29,10 +29,12 @@ pub(super) fn text(report: &Report, settings: &Settings, palette: Palette) -> St
         _ => format!("{}; {unjudged} had too few rows to judge", count(drifting, total)),
     };
     let colour = if drifting > 0 { Colour::Red } else { Colour::Green };
+    let parts = segments_table::text(&report.windows, palette);
+    let parts = if parts.is_empty() { parts } else { format!("{parts}\n\n") };
     let head = format!("compared with a baseline of {} rows", report.baseline.rows);
     let [head, legend] =
         [head, legend(report, settings)].map(|text| palette.paint(Colour::Dim, text));
-    format!("{head}\n\n{body}\n\n{legend}\n\n{}", palette.paint(colour, foot))
+    format!("{head}\n\n{body}\n\n{parts}{legend}\n\n{}", palette.paint(colour, foot))
 }
 
 /// What the table's words mean, in lines of at most [`WIDTH`].
@@ -156,12 +158,33 @@ fn single(window: &WindowReport, palette: Palette) -> String {
             grid.row(cells);
         }
     }
+    let table = grid.text(palette);
+    let table = match of_the_model(window) {
+        Some(told) => format!("{table}\n\n{told}"),
+        None => table,
+    };
     let rows = window.rows;
     let head = match window.start {
         Some(_) => format!("window {} (UTC), {rows} rows", name(window, 0)),
         None => format!("{rows} rows"),
     };
-    format!("{head}\n\n{}", grid.text(palette))
+    format!("{head}\n\n{table}")
+}
+
+/// What importances and attributions say of a window.
+fn of_the_model(window: &WindowReport) -> Option<String> {
+    let ranked = window.features.iter().filter(|feature| feature.detected);
+    let mut ranked: Vec<(usize, &str)> =
+        ranked.filter_map(|f| Some((f.weight.as_ref()?.rank?, &*f.feature))).collect();
+    ranked.sort_unstable();
+    let names: Vec<_> = ranked.iter().take(5).map(|(_, name)| *name).collect();
+    let ranked = (!names.is_empty()).then(|| format!("most important: {}", names.join(", ")));
+    let attribution = window.attribution.as_ref().map(|drift| {
+        let verdict = if drift.detected { "another ranking" } else { "as far as chance goes" };
+        format!("attributions: NDCG {:.3}, {verdict}", drift.ndcg)
+    });
+    let told: Vec<_> = ranked.into_iter().chain(attribution).collect();
+    (!told.is_empty()).then(|| told.join("\n"))
 }
 
 /// What a person wants to know first of a feature.

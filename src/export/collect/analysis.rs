@@ -15,8 +15,12 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     families.push(Family::gauge(&names::FEATURES_OVER_LIMIT, snapshot.features_over_limit as f64));
     families.extend(baseline(&snapshot.reference));
     families.extend(quality(&snapshot.features));
-    families.extend(drift(&latest_of_each_length(snapshot)));
-    families.extend(performance::families(&snapshot.labels));
+    let latest = latest_of_each_length(snapshot);
+    families.extend(drift(&latest));
+    families.extend(super::segments::families(&latest));
+    let mut performance = performance::families(&snapshot.labels);
+    super::segments::performance(&mut performance, &snapshot.labels.parts);
+    families.extend(performance);
     families
 }
 

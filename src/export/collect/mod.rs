@@ -5,6 +5,7 @@
 mod analysis;
 mod estimates;
 mod operation;
+mod segments;
 mod traffic;
 
 pub(crate) use traffic::method;

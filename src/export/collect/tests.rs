@@ -187,6 +187,7 @@ fn snapshot() -> Snapshot {
             window("5m", 70, Verdict::Drifting),
         ]
         .into(),
+        segments: Vec::new(),
         labels: Report {
             predictions: 8,
             joined: 4,
