@@ -399,9 +399,9 @@ fn tls(config: &Config) -> Result<Tls, StartError> {
 }
 
 fn new_watch(config: &Config, reference: Reference, now: Timestamp) -> Watch {
+    let joiner = Joiner::new(settings::labels(config, &reference));
     let monitor = Monitor::new(settings::drift(config), reference);
     let tumbling = Tumbling::new(&config.windows, now);
-    let joiner = Joiner::new(settings::labels(config));
     let name = config.model.name.as_str().into();
     let version = config.model.version.as_str().into();
     Watch::new(name, version, monitor, tumbling, joiner, config.memory.bounds.kept_verdicts)

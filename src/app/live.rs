@@ -135,7 +135,7 @@ impl Live {
             return Err(NotSet::Ending);
         }
         self.tuning.store(Arc::new(tuning(&config, decode)));
-        let (drift, labels) = (settings::drift(&config), settings::labels(&config));
+        let (drift, labels) = (settings::drift(&config), settings::labels(&config, &reference));
         let windows = config.windows.clone();
         self.hub.retune(Retune { drift, windows, labels, reference }, at);
         if let Some(bounds) = settings::archive_bounds(&config.archive) {

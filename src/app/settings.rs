@@ -124,13 +124,24 @@ pub(super) fn drift(config: &Config) -> drift::Settings {
     drift::Settings {
         min_rows: config.drift.min_rows,
         false_discovery_rate: config.drift.false_discovery_rate,
+        persistence: persistence(config.drift.persistence),
         max_features: config.memory.bounds.max_features.get(),
         filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
     }
 }
 
-pub(super) fn labels(config: &Config) -> labels::Settings {
+/// What was checked cannot ask for more windows than there are.
+fn persistence(checked: crate::config::Persistence) -> drift::Persistence {
+    drift::Persistence::new(checked.least, checked.of).unwrap_or_default()
+}
+
+/// `reference` may bring what labels said of its rows.
+pub(super) fn labels(config: &Config, reference: &Reference) -> labels::Settings {
+    let performance = match reference {
+        Reference::Baseline(baseline) => baseline.performance(),
+        Reference::Learn { .. } => None,
+    };
     labels::Settings {
         max_delay: config.labels.max_delay,
         max_pending: config.memory.bounds.max_pending_labels,
@@ -142,6 +153,9 @@ pub(super) fn labels(config: &Config) -> labels::Settings {
             min_rows: config.drift.min_rows,
             rate: config.drift.false_discovery_rate,
         },
+        reference: performance.map(|performance| Arc::clone(&performance.summary)),
+        calibration: performance.and_then(|performance| performance.scores.clone()),
+        score_columns: performance.map(|p| p.score_columns.clone()).unwrap_or_default(),
         ..labels::Settings::default()
     }
 }

@@ -170,6 +170,11 @@ const fn measure(name: Text, description: Text) -> Metric {
     gauge(name, "", &[key::SEGMENT], description)
 }
 
+/// One that scores tell before labels do, of the last closed window.
+const fn estimated(name: Text, description: Text) -> Metric {
+    gauge(name, "", &[key::SEGMENT, key::WINDOW], description)
+}
+
 macro_rules! table {
     ($($id:ident = $metric:expr;)*) => {
         $(pub static $id: Metric = $metric;)*
@@ -183,7 +188,7 @@ macro_rules! table {
 mod table {
     use super::{
         CLIENT, EXPORT, FEATURE, FEATURE_BIN, FEATURE_WINDOW, HTTP_SECONDS, LABEL_SECONDS, Metric,
-        SERVER, bytes, counter, gauge, key, level, measure, seconds,
+        SERVER, bytes, counter, estimated, gauge, key, level, measure, seconds,
     };
 
     table! {
@@ -250,15 +255,17 @@ mod table {
         PERFORMANCE_VERDICT = gauge("taffrail.performance.verdict", "", &[key::WINDOW, key::VERDICT], "1 for the verdict on the last window of labelled rows that was judged.");
         PERFORMANCE_REVISIONS = counter("taffrail.performance.revisions", "{window}", &[], "Windows of labelled rows that were emitted again, after late labels.");
         PERFORMANCE_FORGOTTEN = counter("taffrail.performance.forgotten_windows", "{window}", &[], "Windows given up over a bound of memory before their labels had come.");
-        PERFORMANCE_ESTIMATED_ACCURACY = measure("taffrail.performance.estimated_accuracy", "Accuracy estimated without labels.");
-        PERFORMANCE_ESTIMATED_PRECISION = measure("taffrail.performance.estimated_precision", "Precision estimated without labels.");
-        PERFORMANCE_ESTIMATED_RECALL = measure("taffrail.performance.estimated_recall", "Recall estimated without labels.");
-        PERFORMANCE_ESTIMATED_F1 = measure("taffrail.performance.estimated_f1", "F1 estimated without labels.");
-        PERFORMANCE_ESTIMATED_AUROC = measure("taffrail.performance.estimated_auroc", "Area under the ROC curve estimated without labels.");
-        PERFORMANCE_ESTIMATED_MAE = measure("taffrail.performance.estimated_mae", "Mean absolute error estimated without labels.");
-        PERFORMANCE_ESTIMATED_MSE = measure("taffrail.performance.estimated_mse", "Mean squared error estimated without labels.");
-        PERFORMANCE_ESTIMATED_RMSE = measure("taffrail.performance.estimated_rmse", "Root mean squared error estimated without labels.");
-        PERFORMANCE_ESTIMATED_R2 = measure("taffrail.performance.estimated_r2", "Coefficient of determination estimated without labels.");
+        PERFORMANCE_ESTIMATED_ACCURACY = estimated("taffrail.performance.estimated_accuracy", "Accuracy estimated without labels.");
+        PERFORMANCE_ESTIMATED_PRECISION = estimated("taffrail.performance.estimated_precision", "Precision estimated without labels.");
+        PERFORMANCE_ESTIMATED_RECALL = estimated("taffrail.performance.estimated_recall", "Recall estimated without labels.");
+        PERFORMANCE_ESTIMATED_F1 = estimated("taffrail.performance.estimated_f1", "F1 estimated without labels.");
+        PERFORMANCE_ESTIMATED_AUROC = estimated("taffrail.performance.estimated_auroc", "Area under the ROC curve estimated without labels.");
+        PERFORMANCE_ESTIMATED_INTERVAL = gauge("taffrail.performance.estimated_interval", "", &[key::SEGMENT, key::WINDOW, key::MEASURE, key::BOUND], "The low and the high end between which each realised figure should lie, 95 times of 100.");
+        PERFORMANCE_ESTIMATED_ROWS = gauge("taffrail.performance.estimated_rows", "{row}", &[key::WINDOW], "Predicted rows with scores in the last window that was estimated.");
+        PERFORMANCE_ESTIMATED_CALIBRATION_ROWS = gauge("taffrail.performance.estimated_calibration_rows", "{row}", &[key::SOURCE], "Labelled rows that tell what a score means: of the reference, or of labels so far.");
+        PERFORMANCE_ESTIMATED_ERROR = gauge("taffrail.performance.estimated_error", "", &[key::MEASURE], "Mean distance of estimates from the realised figures, over the windows compared.");
+        PERFORMANCE_ESTIMATED_INSIDE = gauge("taffrail.performance.estimated_inside", "1", &[key::MEASURE], "Share of the windows compared whose realised figure lay in the interval.");
+        PERFORMANCE_ESTIMATED_TRUST = gauge("taffrail.performance.estimated_trust", "", &[key::STATE], "1 for what comparing says of estimates: untested, trusted or not_trusted.");
         LABELS_COVERAGE = gauge("taffrail.labels.coverage", "1", &[], "Share of predictions whose label has come.");
         LABELS_DELAY = seconds("taffrail.labels.delay", LABEL_SECONDS, &[], "Time from a prediction to its label.");
         LABELS_PREDICTIONS = counter("taffrail.labels.predictions", "{row}", &[], "Predicted rows that a label may join.");

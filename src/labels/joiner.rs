@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::compare::Rule;
+use super::estimate::{self, Estimator, LabelledCounts, RowScores};
 use super::forgotten::Forgotten;
 use super::pending::{Keyed, Pending};
+use super::prediction::{named_scores, scores};
 use super::probabilities::Scores;
 use super::reference::Reference;
 use super::report::{Performance, Report};
@@ -16,7 +18,7 @@ use super::summary::{Kind, Summary};
 use super::tally::{Pair, Tally, Task};
 use super::value::{Classes, Label, LabelValue, Truth, Value};
 use super::windows::{Bounds, Emitted, Judging, WindowLength, Windows};
-use crate::decode::Cell;
+use crate::decode::{Cell, Rows};
 use crate::distribution::Distribution;
 
 #[derive(Debug, Clone)]
@@ -39,6 +41,10 @@ pub struct Settings {
     pub reference: Option<Arc<Summary>>,
     /// How many of them.
     pub reference_rows: NonZeroU64,
+    /// What scores meant in the reference; `None` learns it from labels.
+    pub calibration: Option<Arc<LabelledCounts>>,
+    /// The outputs that are scores: one of class 1, or one a class. Without any, see [`super::scores`].
+    pub score_columns: Vec<Arc<str>>,
 }
 
 impl Default for Settings {
@@ -56,6 +62,8 @@ impl Default for Settings {
             rule: Rule::default(),
             reference: None,
             reference_rows: NonZeroU64::MIN.saturating_add(999),
+            calibration: None,
+            score_columns: Vec::new(),
         }
     }
 }
@@ -166,6 +174,7 @@ impl Joiner {
     pub fn retune(&mut self, settings: Settings) {
         self.scored.windows.retune(&settings.windows, settings.bounds());
         self.scored.reference.retune(settings.reference.clone(), settings.reference_rows);
+        self.scored.estimator.retune(settings.estimate());
         self.settings = settings;
     }
 
@@ -188,12 +197,21 @@ impl Joiner {
         let (truth, in_reference) = (None, false);
         let mut known = Row { index: row, of: rows, prediction, scores, at, truth, in_reference };
         self.predicted += 1;
-        self.scored.windows.predicted(at);
+        self.scored.predicted(&known);
         while let Some(early) = self.take_early(id, row, rows) {
             let _ = self.scored.labelled(&mut known, early.known);
         }
         self.predictions.insert(id, at, known);
         self.forget_over_bound(Timestamp::MIN);
+    }
+
+    /// The class probabilities of row `row`, from the columns that were named, or by the rules of
+    /// [`super::scores`].
+    pub fn scores(&self, outputs: &Rows, row: usize) -> Scores {
+        match &*self.settings.score_columns {
+            [] => scores(outputs, row),
+            named => named_scores(outputs, named, row),
+        }
     }
 
     fn take_early(&mut self, id: &str, row: usize, rows: usize) -> Option<EarlyLabel> {
@@ -337,6 +355,7 @@ impl Joiner {
     pub fn report(&mut self) -> Report {
         let scored = &mut self.scored;
         let kind = scored.look(self.settings.task);
+        let windows = scored.windows.report(kind, &scored.classes);
         Report {
             predictions: self.predicted,
             joined: scored.joined,
@@ -346,7 +365,8 @@ impl Joiner {
             expired: self.expired,
             delay: scored.delay.clone(),
             overall: scored.overall(kind),
-            windows: scored.windows.report(kind, &scored.classes),
+            estimates: Arc::new(scored.estimator.beside(&windows)),
+            windows,
             reference: scored.reference.report(kind, &scored.classes),
             revisions: scored.windows.revisions,
             forgotten_windows: scored.windows.forgotten,
@@ -357,6 +377,14 @@ impl Joiner {
 }
 
 impl Settings {
+    fn estimate(&self) -> estimate::Settings {
+        estimate::Settings {
+            windows: self.windows.iter().map(|w| (Arc::clone(&w.name), w.length)).collect(),
+            min_rows: self.rule.min_rows,
+            reference: self.calibration.clone(),
+        }
+    }
+
     fn bounds(&self) -> Bounds {
         Bounds { shown: self.max_windows.get(), cells: self.max_cells }
     }
@@ -372,6 +400,7 @@ struct Scored {
     /// What all rows so far are, as last looked at.
     kind: Kind,
     windows: Windows,
+    estimator: Estimator,
     reference: Reference,
     joined: u64,
     duplicates: u64,
@@ -386,6 +415,7 @@ impl Scored {
             shown: None,
             kind: Kind::default(),
             windows: Windows::new(&settings.windows, settings.bounds()),
+            estimator: Estimator::new(settings.estimate()),
             reference: Reference::new(settings.reference.clone(), settings.reference_rows),
             joined: 0,
             duplicates: 0,
@@ -428,7 +458,22 @@ impl Scored {
             rule,
             max_delay,
         };
+        self.estimator.advance(now);
         self.windows.advance(now, judging)
+    }
+
+    fn predicted(&mut self, row: &Row) {
+        self.windows.predicted(row.at);
+        if let Some(scores) = row.scores() {
+            self.estimator.predicted(&scores, row.at);
+        }
+    }
+
+    fn unpredicted(&mut self, row: &Row) {
+        self.windows.unpredicted(row.at);
+        if let Some(scores) = row.scores() {
+            self.estimator.unpredicted(&scores, row.at);
+        }
     }
 
     /// True if the row had a label before.
@@ -451,9 +496,9 @@ impl Scored {
 
     fn predicted_again(&mut self, row: &mut Row, said: Value, scores: Scores, at: Timestamp) {
         self.remove(row);
-        self.windows.unpredicted(row.at);
+        self.unpredicted(row);
         (row.prediction, row.scores, row.at) = (said, scores, at);
-        self.windows.predicted(at);
+        self.predicted(row);
         self.add(row);
     }
 
@@ -462,6 +507,9 @@ impl Scored {
         self.shown = None;
         self.overall.add(pair, &mut self.classes);
         self.windows.add(row.at, pair, &mut self.classes);
+        if let Some(scores) = row.scores() {
+            self.estimator.labelled(&scores, pair.label.class_number(), row.at);
+        }
         if row.in_reference {
             self.reference.add(row.at, pair, &mut self.classes);
         }
@@ -472,6 +520,9 @@ impl Scored {
         self.shown = None;
         self.overall.remove(pair, &mut self.classes);
         self.windows.remove(row.at, pair, &mut self.classes);
+        if let Some(scores) = row.scores() {
+            self.estimator.unlabelled(&scores, pair.label.class_number());
+        }
         if row.in_reference {
             self.reference.remove(pair, &mut self.classes);
         }
@@ -482,6 +533,11 @@ impl Row {
     fn pair(&self) -> Option<Pair<'_>> {
         let label = self.truth?.value;
         Some(Pair { prediction: self.prediction, scores: &self.scores, label })
+    }
+
+    fn scores(&self) -> Option<RowScores> {
+        let said = self.prediction;
+        RowScores::of(&self.scores, said.class_number(), said.number())
     }
 }
 

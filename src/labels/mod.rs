@@ -10,11 +10,13 @@
 //! is compared with the label.
 
 mod compare;
+pub mod estimate;
 mod forgotten;
 pub mod grid;
 mod header;
 mod interval;
 mod joiner;
+mod merged;
 mod numbers;
 mod parse;
 mod pending;
@@ -34,7 +36,7 @@ pub use compare::{Change, Concept, ConceptVerdict, Rule};
 pub use header::parse_header;
 pub use joiner::{Joined, Joiner, Settings};
 pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse, parse_lines};
-pub use prediction::{Prediction, prediction, scores};
+pub use prediction::{Prediction, named_scores, prediction, scores};
 pub use probabilities::Scores;
 pub use report::{
     Bounds, ClassPerformance, Classification, LabelWindow, Performance, PerformanceReference,

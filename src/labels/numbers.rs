@@ -90,7 +90,7 @@ pub(super) fn mean(measure: Measure, mean: Mean) -> Figure {
     figure(measure, value, positive, variance, whole(rows))
 }
 
-fn root(mse: Figure) -> Figure {
+pub(super) fn root(mse: Figure) -> Figure {
     Figure {
         measure: Measure::Rmse,
         value: mse.value.sqrt(),

@@ -3,6 +3,7 @@
 use super::probabilities::Scores;
 use crate::decode::{Cell, Column, Rows};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// What the model said of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,6 +61,20 @@ pub fn scores(outputs: &Rows, row: usize) -> Scores {
         columns = others;
     }
     Scores::None
+}
+
+/// The class probabilities of row `row` in columns of these names: one of class 1, or one a class.
+pub fn named_scores(outputs: &Rows, names: &[Arc<str>], row: usize) -> Scores {
+    let named = |name: &Arc<str>| match cell(outputs.column(name)?, row)? {
+        Cell::Number(share) if (0.0..=1.0).contains(&share) => Some(share),
+        _ => None,
+    };
+    let shares: Option<SmallVec<[f64; 8]>> = names.iter().map(named).collect();
+    match shares.as_deref() {
+        Some([positive]) => Scores::Positive(*positive),
+        Some(shares) => Scores::of(shares),
+        None => Scores::None,
+    }
 }
 
 /// How many columns the first output has.

@@ -213,7 +213,8 @@ impl Probabilities {
             return Vec::new();
         }
         let mut figures: Vec<_> = self.area().into_iter().collect();
-        figures.extend([mean(Measure::LogLoss, self.loss), self.calibration_error()]);
+        figures
+            .extend([mean(Measure::LogLoss, self.loss), calibration_error_of(&self.calibration())]);
         figures
     }
 
@@ -233,27 +234,6 @@ impl Probabilities {
             }
         };
         Some(figure(Measure::Auroc, value, Some(interval), Some(error * error), self.rows))
-    }
-
-    /// Expected calibration error over ten bins (Naeini and others, AAAI 2015; of several classes with
-    /// the likeliest, Guo and others, ICML 2017). A small sample overstates it: where nothing is wrong,
-    /// a bin's gap of standard error s is √(2/π) s on average. So its interval reaches down by that
-    /// much more.
-    fn calibration_error(&self) -> Figure {
-        let rows = self.rows as f64;
-        let (mut error, mut variance, mut overstated) = (0.0, 0.0, 0.0);
-        for bin in self.calibration.iter().filter(|bin| bin.residual.rows() > 0.0) {
-            let (count, score) = (bin.residual.rows(), bin.scores.value() / bin.residual.rows());
-            let share = count / rows;
-            let of_row = bin.residual.variance().max(score * (1.0 - score));
-            error += share * bin.residual.value().abs();
-            variance += share * share * of_row / count;
-            overstated += share * (of_row / count * std::f64::consts::FRAC_2_PI).sqrt();
-        }
-        let spread = interval::Z * variance.max(0.0).sqrt();
-        let low = (error - overstated - spread).max(0.0);
-        let within = Interval { low, high: (error + spread).min(1.0) };
-        figure(Measure::CalibrationError, error, Some(within), Some(variance), self.rows)
     }
 
     pub(super) fn calibration(&self) -> Vec<CalibrationBin> {
@@ -282,4 +262,35 @@ impl Probabilities {
         };
         histogram.counts.iter().map(count).collect()
     }
+}
+
+/// The area of counts by score of class 1.
+pub(super) fn area_of(scores: &[ScoreCount]) -> Option<Figure> {
+    let mut histogram = Histogram::default();
+    for score in scores {
+        histogram.counts.insert(score.step, [score.negatives, score.positives]);
+    }
+    let area = histogram.area()?;
+    let rows = area.negatives + area.positives;
+    Some(figure(Measure::Auroc, area.value, Some(area.interval()), Some(area.variance), rows))
+}
+
+/// Expected calibration error over ten bins (Naeini and others, AAAI 2015; of several classes with the
+/// likeliest, Guo and others, ICML 2017). A small sample overstates it: where nothing is wrong, a bin's gap
+/// of standard error s is √(2/π) s on average. So its interval reaches down by that much more.
+pub(super) fn calibration_error_of(bins: &[CalibrationBin]) -> Figure {
+    let total: u64 = bins.iter().map(|bin| bin.rows).sum();
+    let (mut error, mut variance, mut overstated) = (0.0, 0.0, 0.0);
+    for bin in bins.iter().filter(|bin| bin.rows > 0) {
+        let (count, score) = (bin.rows as f64, bin.mean_score);
+        let share = count / total as f64;
+        let of_row = bin.variance.max(score * (1.0 - score));
+        error += share * (bin.right as f64 / count - score).abs();
+        variance += share * share * of_row / count;
+        overstated += share * (of_row / count * std::f64::consts::FRAC_2_PI).sqrt();
+    }
+    let spread = interval::Z * variance.max(0.0).sqrt();
+    let low = (error - overstated - spread).max(0.0);
+    let within = Interval { low, high: (error + spread).min(1.0) };
+    figure(Measure::CalibrationError, error, Some(within), Some(variance), total)
 }

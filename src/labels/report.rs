@@ -1,6 +1,7 @@
 //! How the model did on the rows whose truth is known, as it is shown.
 
 use super::compare::Concept;
+use super::estimate::Estimates;
 use super::interval::Interval;
 use super::sources::{LabelFault, SourceCounts};
 use super::summary::{CalibrationBin, ClassCounts, Figure, Kind, Measure, Summary};
@@ -33,6 +34,8 @@ pub struct Report {
     pub overall: Option<Performance>,
     /// The newest of each length by prediction time, shortest length first, then oldest first.
     pub windows: Vec<Arc<LabelWindow>>,
+    /// What scores say of performance, before labels do.
+    pub estimates: Arc<Estimates>,
     pub reference: PerformanceReference,
     /// Windows that were emitted again.
     pub revisions: u64,
@@ -121,6 +124,7 @@ impl Default for Report {
             delay: Distribution::of_seconds(),
             overall: None,
             windows: Vec::new(),
+            estimates: Arc::default(),
             reference: PerformanceReference::None,
             revisions: 0,
             forgotten_windows: 0,

@@ -219,7 +219,7 @@ fn with_scores(mut summary: Summary, probabilities: &Probabilities) -> Summary {
     summary
 }
 
-fn with_classes(mut summary: Summary, mut classes: Vec<ClassCounts>) -> Summary {
+pub(super) fn with_classes(mut summary: Summary, mut classes: Vec<ClassCounts>) -> Summary {
     classes.retain(|class| class.labelled + class.predicted > 0);
     classes.sort_by(|a, b| {
         let weight = |class: &ClassCounts| (class.labelled, class.predicted);
@@ -276,7 +276,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 
 /// Accuracy and the macro averages. `mistaken` says how often two classes were taken for each other, or
 /// `None` where that was not counted.
-fn classification(
+pub(super) fn classification(
     rows: u64,
     equal: u64,
     classes: &[ClassCounts],

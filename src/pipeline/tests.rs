@@ -1,3 +1,5 @@
+mod estimates;
+
 use super::*;
 use crate::capture::{
     CapturedBody, Counters, Exchange, Limits, Message, Queue, RequestId, RouteId, RouteTable,

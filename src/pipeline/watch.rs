@@ -126,7 +126,7 @@ impl Watch {
     fn remember_predictions(&mut self, id: &str, outputs: &Rows, at: Timestamp) {
         for row in 0..outputs.len() {
             if let Some(prediction) = labels::prediction(outputs, row) {
-                let (place, scores) = ((row, outputs.len()), labels::scores(outputs, row));
+                let (place, scores) = ((row, outputs.len()), self.joiner.scores(outputs, row));
                 self.joiner.predicted(id, place, prediction.as_cell(), scores, at);
             }
         }

@@ -19,6 +19,10 @@ use taffrail::drift::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
     WindowReport,
 };
+use taffrail::labels::estimate::{
+    Estimate, EstimatedFigure, Estimates, LearntFrom, Realised, State as Estimation, TrackRecord,
+    Trust,
+};
 use taffrail::latency::{Outcome, Phase, PhaseTimes, RequestSeries};
 use taffrail::sketch::{Kind, Role};
 use taffrail::{capture, labels, latency, pipeline};
@@ -155,7 +159,47 @@ fn performance() -> labels::Report {
         delay,
         overall: Some(measures(0.836, 6600)),
         windows: (0..24).map(|index| Arc::new(window(index))).collect(),
+        estimates: Arc::new(estimates()),
         ..labels::Report::default()
+    }
+}
+
+/// What scores said, which did not see the concept change.
+fn estimates() -> Estimates {
+    let window = |index: i64| {
+        let realised = Realised { rows: 300, value: 0.871, error: 0.004, inside: true };
+        let missed = Realised { value: 0.72, error: 0.155, inside: false, ..realised };
+        let figure = EstimatedFigure {
+            measure: labels::Measure::Accuracy,
+            value: 0.875,
+            low: 0.83,
+            high: 0.92,
+            realised: (index < 22).then_some(if index < 15 { realised } else { missed }),
+        };
+        Estimate {
+            window: "5m".into(),
+            start: minute(index * 5),
+            end: minute(index * 5 + 5),
+            closed: index < 23,
+            rows: 340,
+            state: Estimation::Estimated,
+            source: Some(LearntFrom::Reference),
+            figures: vec![figure],
+        }
+    };
+    let record = TrackRecord {
+        measure: labels::Measure::Accuracy,
+        windows: 22,
+        inside: 15,
+        mean_absolute_error: 0.052,
+        error_of_no_change: Some(0.061),
+    };
+    Estimates {
+        source: Some(LearntFrom::Reference),
+        calibration_rows: 2500,
+        trust: Trust::NotTrusted,
+        records: vec![record],
+        windows: (0..24).map(window).collect(),
     }
 }
 

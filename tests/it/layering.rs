@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("latency", &["capture", "proxy", "tap"]),
     ("decode", &[]),
     ("sketch", &["decode"]),
-    ("drift", &["sketch", "decode"]),
+    ("drift", &["sketch", "decode", "labels"]),
     ("labels", &["decode"]),
     ("label_files", &["labels"]),
     ("archive", &["capture", "decode"]),

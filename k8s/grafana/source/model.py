@@ -141,6 +141,29 @@ def measured(name):
     return query(f'avg(taffrail_performance_{name}{{{POD}, segment="all"}})', name)
 
 
+def estimated(name):
+    return query(f'avg by (window) (taffrail_performance_estimated_{name}{{{POD}, segment="all"}})', f"{name} {{{{window}}}}")
+
+
+ESTIMATED = [
+    lines("Estimated before labels come", "From scores, of the last closed window; mean over pods. It cannot see a change of the concept: look at whether it came true.", "percentunit", [estimated(name) for name in ("accuracy", "precision", "recall", "f1", "auroc")], maximum=1),
+    lines(
+        "Accuracy should lie between",
+        "The ends of the interval of the estimate, of the pod that is least sure.",
+        "percentunit",
+        [
+            query(f'min by (window) (taffrail_performance_estimated_interval{{{POD}, measure="accuracy", bound="low"}})', "at least {{window}}"),
+            query(f'max by (window) (taffrail_performance_estimated_interval{{{POD}, measure="accuracy", bound="high"}})', "at most {{window}}"),
+        ],
+        maximum=1,
+    ),
+    lines("Error of estimates", "Mean distance from what came true, over the windows whose labels have come.", "percentunit", query(f"max by (measure) (taffrail_performance_estimated_error{{{POD}}})", "{{measure}}"), size=(8, 8)),
+    lines("Estimates that came true", "Share of those windows whose realised figure lay in the interval: 0.95 is what it is made for.", "percentunit", query(f"min by (measure) (taffrail_performance_estimated_inside{{{POD}}})", "{{measure}}"), minimum=0, maximum=1, limits=steps((None, RED), (0.8, GREEN)), size=(8, 8)),
+    stat("Not to be trusted", "Pods whose estimates did not come true too often: the concept has changed, or the reference was another.", "none", f'sum(taffrail_performance_estimated_trust{{{POD}, state="not_trusted"}})', limits=steps((None, GREEN), (1, RED)), size=(4, 8)),
+    stat("Rows that tell what a score means", "Labelled rows, of the reference or live.", "short", f"sum by (source) (taffrail_performance_estimated_calibration_rows{{{POD}}}) > 0", "{{source}}", limits=steps((None, YELLOW), (1000, GREEN)), size=(4, 8)),
+    lines("Rows estimated", "Predicted rows with scores in the last window of each length, over all pods.", "short", query(f"sum by (window) (taffrail_performance_estimated_rows{{{POD}}})", "{{window}}"), size=(24, 6)),
+]
+
 PERFORMANCE = [
     lines("Classification, since the start", "Mean over pods; precision, recall and F1 are means over classes. Empty for a regression.", "percentunit", [measured(name) for name in ("accuracy", "precision", "recall", "f1")], maximum=1),
     lines("Regression, since the start", "Mean over pods, in the label's unit. Empty for a classifier.", "none", [measured(name) for name in ("mae", "rmse", "r2", "mape")]),
@@ -258,6 +281,6 @@ DASHBOARD = dashboard(
     "Does the model drift, is its input sound, does it still perform.",
     [JOB, NAMESPACE, MODEL_NAME, VERSION, PODS, WINDOWS, FLEET_WINDOW],
     verdict_changes(POD),
-    [("Verdict", VERDICT), ("Features", FEATURES), ("Quality", QUALITY), ("Performance and labels", PERFORMANCE), ("What the verdicts saw", COVERAGE)],
+    [("Verdict", VERDICT), ("Features", FEATURES), ("Quality", QUALITY), ("Performance and labels", PERFORMANCE), ("Performance before labels come", ESTIMATED), ("What the verdicts saw", COVERAGE)],
     span="now-24h",
 )

@@ -8,6 +8,7 @@ use crate::capture::Totals;
 use crate::config::{MemoryPlan, Standing};
 use crate::drift::ReferenceState;
 use crate::drift::Verdict;
+use crate::labels::estimate::Estimates;
 use crate::labels::{
     LabelFault, LabelWindow, Performance, PerformanceReference, Source, SourceCounts,
 };
@@ -111,6 +112,8 @@ pub(super) struct Labels<'a> {
     reference: &'a PerformanceReference,
     /// Shortest length first, then oldest first; in the status only the newest of each.
     windows: Vec<&'a LabelWindow>,
+    /// What scores say of performance before labels come, of as many windows.
+    estimates: Estimates,
     /// How often windows were emitted again, after late labels.
     revisions: u64,
     /// Windows given up over a bound of memory before their labels had come.
@@ -227,6 +230,7 @@ pub(super) fn labels<'a>(
         overall: report.overall.as_ref(),
         reference: &report.reference,
         windows: windows.collect(),
+        estimates: report.estimates.newest(length, newest),
         revisions: report.revisions,
         forgotten_windows: report.forgotten_windows,
         sources: Source::ALL

@@ -1,6 +1,7 @@
 //! Labels and performance: how right the model was, on the rows whose truth has come.
 
 mod charts;
+mod estimates;
 mod tables;
 
 use super::shell::{Page, Place};
@@ -41,6 +42,7 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Result<Page,
         @match &labels.overall {
             None => {
                 section.panel #performance aria-label="Performance" { (nothing_yet(labels)) }
+                (estimates::panel(&labels.estimates, length.as_deref()))
             }
             Some(overall) => {
                 @if let Some(length) = length.as_deref() {
@@ -48,6 +50,7 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Result<Page,
                         lengths.iter().map(|length| (&**length, &**length))))
                 }
                 (charts::measures(windows, overall, labels.reference.performance()))
+                (estimates::panel(&labels.estimates, length.as_deref()))
                 (tables::changes(windows))
                 (tables::classes(overall))
                 (charts::arrival(labels, windows))
