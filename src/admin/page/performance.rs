@@ -38,6 +38,10 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Result<Page,
                 b { (figure::count(labels.predictions)) } " predictions; coverage "
                 b { (figure::percent(labels.coverage())) } ". " (tested_against(labels))
             }
+            @if let Some(length) = length.as_deref().filter(|_| lengths.len() > 1) {
+                (range::choices(visit, "Length of windows", "window", length,
+                    lengths.iter().map(|length| (&**length, &**length))))
+            }
         }
         @match &labels.overall {
             None => {
@@ -45,10 +49,6 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Result<Page,
                 (estimates::panel(&labels.estimates, length.as_deref()))
             }
             Some(overall) => {
-                @if let Some(length) = length.as_deref() {
-                    (range::choices(visit, "Length of windows", "window", length,
-                        lengths.iter().map(|length| (&**length, &**length))))
-                }
                 (charts::measures(windows, overall, labels.reference.performance()))
                 (estimates::panel(&labels.estimates, length.as_deref()))
                 (tables::changes(windows))
