@@ -39,6 +39,8 @@ impl Watched {
             ids.extend(parsed.labels.into_iter().map(|label| label.id));
             bad.extend(parsed.bad.iter().map(|bad| format!("{name} {bad}")));
         });
+        // Files of one moment have no order.
+        self.ids.sort();
         std::mem::take(&mut self.ids)
     }
 

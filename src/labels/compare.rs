@@ -136,9 +136,7 @@ fn p_value(figure: &Figure, before: &Figure, window: &Summary, reference: &Summa
         Measure::Precision | Measure::Recall | Measure::F1 => {
             classes_differ(figure.measure, &window.classes, &reference.classes)
         }
-        Measure::Auroc => {
-            arms_differ((figure.value, interval_of(figure)?), (before.value, interval_of(before)?))
-        }
+        Measure::Auroc => areas_differ(figure, before, window, reference),
         Measure::LogLoss | Measure::Mae | Measure::Mse | Measure::R2 => {
             means_differ(figure, before)
         }
@@ -320,4 +318,60 @@ fn calibration_differs(window: &Summary, reference: &Summary) -> Option<f64> {
         bins += 1.0;
     }
     ChiSquared::new(bins).ok().map(|distribution| distribution.sf(sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::numbers::figure;
+    use super::*;
+
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
+    }
+
+    /// `2 * scipy.stats.hypergeom(1050, 940, 50).cdf(40)`, and for the other tail `sf`.
+    #[test]
+    fn shares_are_tested_as_by_fisher() {
+        let share = |right: f64, rows: u64| {
+            figure(Measure::Accuracy, right / rows as f64, None, None, rows)
+        };
+        close(shares_differ(&share(40.0, 50), &share(900.0, 1000)), 2.0 * 0.029_138_923_117_095_61);
+        close(shares_differ(&share(50.0, 50), &share(50.0, 50)), 1.0);
+        let (fell, rose) = (share(0.0, 50), share(50.0, 50));
+        assert!(shares_differ(&fell, &rose) < 1e-25);
+        close(shares_differ(&fell, &rose), shares_differ(&rose, &fell));
+    }
+
+    /// `ttest_ind([1,2,4,8,3], [2,2,5,9,9,4,7], equal_var=False)` is 0.29693, with `equal_var=True` this.
+    #[test]
+    fn means_are_tested_as_by_student_or_welch_whichever_sees_less() {
+        let mean = |values: &[f64]| {
+            let rows = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / rows;
+            let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+            let variance = Some(squares / (rows - 1.0) / rows);
+            figure(Measure::Mae, mean, None, variance, values.len() as u64)
+        };
+        let (one, other) =
+            (mean(&[1.0, 2.0, 4.0, 8.0, 3.0]), mean(&[2.0, 2.0, 5.0, 9.0, 9.0, 4.0, 7.0]));
+        let found = means_differ(&one, &other).unwrap();
+        assert!((found - 0.303_584_850_728_667_4).abs() < 1e-9, "{found}");
+    }
+
+    /// `statsmodels.stats.multitest.multipletests([.001, .004, .02, .03], .01, "holm")[0]`
+    #[test]
+    fn many_measures_are_corrected_as_by_holm() {
+        let change = |p_value| Change {
+            measure: Measure::Accuracy,
+            value: 0.0,
+            reference: 0.0,
+            p_value,
+            significant: false,
+            detected: false,
+            worse: false,
+        };
+        let mut changes = [0.02, 0.001, 0.004, 0.03].map(change);
+        mark_significant(&mut changes, 0.01);
+        assert_eq!(changes.map(|change| change.significant), [false, true, false, false]);
+    }
 }

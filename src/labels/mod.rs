@@ -50,4 +50,6 @@ pub use value::{Label, LabelValue, Truth};
 pub use windows::{Emitted, WindowLength};
 
 #[cfg(test)]
+mod simulations;
+#[cfg(test)]
 mod tests;

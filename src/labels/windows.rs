@@ -69,6 +69,13 @@ pub(super) struct Bounds {
 /// Windows of one length that wait for labels, at most: two weeks of `5m`.
 const MAX_WAITING: usize = 4096;
 
+impl Bounds {
+    /// With little memory fewer: each takes a few kilobytes once it was emitted.
+    fn waiting(self) -> usize {
+        (self.cells / 100).min(MAX_WAITING).max(self.shown)
+    }
+}
+
 /// Aligned to the Unix epoch.
 #[derive(Debug)]
 struct Level {
@@ -145,7 +152,7 @@ impl Windows {
 
     fn forget_over_count(&mut self) {
         for level in &mut self.levels {
-            if level.by_start.len() > MAX_WAITING.max(self.bounds.shown) {
+            if level.by_start.len() > self.bounds.waiting() {
                 self.forgotten += level.forget_oldest();
             }
         }
@@ -260,7 +267,8 @@ impl Level {
     fn forget_oldest(&mut self) -> u64 {
         let Some((start, window)) = self.by_start.pop_first() else { return 0 };
         self.forgotten_before = end(start, self.length_nanos);
-        u64::from(window.standing != Standing::Final)
+        let waits = window.standing != Standing::Final && window.predictions > window.tally.rows();
+        u64::from(waits)
     }
 
     fn cells(&self) -> usize {

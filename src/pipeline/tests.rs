@@ -83,8 +83,7 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
 
 fn run_to_the_end(queue: &Arc<Queue>, hub: &Arc<Hub>, make_decode: MakeDecode) {
     let budget = CpuBudget::new(Arc::new(SampleRate::new(1.0)));
-    let labels_header = Some(http::HeaderName::from_static("x-label"));
-    let tuning = Tuning { decode: make_decode, sample: 1.0, cpu_budget: 1.0, labels_header };
+    let tuning = Tuning { decode: make_decode, sample: 1.0, cpu_budget: 1.0, labels_header: None };
     let tuning = Arc::new(ArcSwap::from_pointee(tuning));
     let pulse = Pulses::default().add("analysis", Duration::MAX);
     Worker::new(Arc::clone(queue), Arc::clone(hub), tuning, budget, usize::MAX, pulse)

@@ -7,7 +7,10 @@ use crate::drift::ReferenceState;
 use crate::drift::{Bin, Distances, FeatureReport, FeatureView, Quality, Verdict, WindowReport};
 use crate::export::family::{Point, Value};
 use crate::export::names::{self, Metric};
-use crate::labels::{Classification, Performance, Report};
+use crate::labels::{
+    Change, ClassPerformance, Classification, Concept, ConceptVerdict, LabelWindow, Measure,
+    Performance, PerformanceReference, Report,
+};
 use crate::latency::{Outcome, Phase, PhaseTimes, RequestSeries};
 use crate::pipeline::{Problem, Snapshot};
 use crate::sketch::{Kind, Role};
@@ -157,8 +160,19 @@ fn snapshot() -> Snapshot {
         precision: 0.7,
         recall: 0.6,
         f1: 0.65,
+        intervals: [("accuracy", [0.3, 0.95])].into(),
+        classes: vec![ClassPerformance {
+            class: "rain".into(),
+            support: 3,
+            predicted: 2,
+            precision: 1.0,
+            recall: 0.5,
+            f1: 0.625,
+            intervals: [("precision", [0.3, 1.0])].into(),
+        }],
         ..Classification::default()
     };
+    let scores = Performance::Classification(scores);
     Snapshot {
         model_name: "weather".into(),
         model_version: "1".into(),
@@ -180,7 +194,9 @@ fn snapshot() -> Snapshot {
             duplicates: 0,
             expired: 2,
             delay: distribution_ms(&[2000, 90_000]),
-            overall: Some(Performance::Classification(scores)),
+            overall: Some(scores.clone()),
+            windows: vec![Arc::new(label_window(&scores))],
+            reference: PerformanceReference::Learned { performance: Arc::new(scores) },
             ..Report::default()
         },
         decoded_exchanges: 8,
@@ -188,6 +204,29 @@ fn snapshot() -> Snapshot {
         output_rows: 9,
         problems: vec![Problem { reason: "invalid_json", count: 3 }],
         archive: Some(ArchiveState { exchanges: 7, lost_exchanges: 1, ..ArchiveState::default() }),
+    }
+}
+
+fn label_window(scores: &Performance) -> LabelWindow {
+    let change = Change {
+        measure: Measure::Accuracy,
+        value: 0.75,
+        reference: 0.875,
+        p_value: 0.001,
+        significant: true,
+        detected: true,
+        worse: true,
+    };
+    let verdict = ConceptVerdict::Drifting;
+    let (rows, reference_rows) = (4, 100);
+    LabelWindow {
+        window: "1h".into(),
+        revision: 2,
+        joined: 4,
+        predictions: 8,
+        performance: Some(scores.clone()),
+        concept: Some(Concept { verdict, rows, reference_rows, looks: 2, changes: vec![change] }),
+        ..LabelWindow::default()
     }
 }
 

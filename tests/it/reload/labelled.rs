@@ -61,8 +61,7 @@ pub(super) fn response_header() {
     // A client cannot say what is true.
     sidecar.predict("d", &[1.0, 2.0]);
     sidecar.send("f0", "\r\nx-label: d#0=1", b"{}");
-    let predicted = |status: &Value| status["labels"]["predictions"] == 4;
-    let status = sidecar.status_when(predicted);
+    let status = sidecar.status_when(|status| status["labels"]["predictions"] == 6);
     assert!(joined(&status, 2));
     let header = &status["labels"]["sources"][2];
     assert_eq!(header["source"], "header");

@@ -78,7 +78,7 @@ fn windows(report: &Report) -> Vec<Family> {
         let newest = windows.iter().rev();
         if let Some(window) = newest.clone().find(|window| window.revision > 0) {
             rows.push(vec![of.clone()], Value::Gauge(window.joined as f64));
-            for performance in &window.performance {
+            if let Some(performance) = &window.performance {
                 push_intervals(&mut intervals, &of, performance.intervals());
                 for (name, value) in performance.measures() {
                     values.push(vec![of.clone(), measure(name)], Value::Gauge(value));
