@@ -5,6 +5,7 @@
 //! [`Baseline`], built beforehand or learnt from the first rows.
 
 mod baseline;
+mod dependence;
 pub mod distance;
 mod effect;
 mod examples;
@@ -24,11 +25,12 @@ pub use baseline::{
     Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings,
     PerformanceBuilder, ReferencePerformance,
 };
+pub use dependence::VariationBuilder;
 pub use monitor::{Monitor, Referred};
 pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
     WindowReport,
 };
-pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
+pub use settings::{FeatureFilter, Persistence, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};
 pub use tumbling::{Tumbling, WindowSpan};

@@ -193,7 +193,7 @@ impl Labelled<'_> {
                  performance is not estimated before labels come; labels of two classes are 0 and 1, of \
                  several the number of the class"
             )),
-            Some(scores) if !scores.is_enough() => note(&format!(
+            Some(counts) if !counts.is_enough() => note(&format!(
                 "{rows} labelled rows are too few to estimate performance before labels come: it takes \
                  {}, with {} of two classes",
                 LabelledCounts::MIN_ROWS,

@@ -25,6 +25,8 @@ pub use performance::{PerformanceBuilder, ReferencePerformance};
 pub(crate) use builder::NameCount;
 pub(crate) use feature::{CategoricalReference, Content, NumericReference};
 
+use super::dependence::Variation;
+
 /// Ranks at which a baseline keeps the reference's value, under the names its file has.
 const QUANTILES: [(&str, f64); 9] = [
     ("0.01", 0.01),
@@ -55,6 +57,7 @@ impl Baseline {
     }
 
     /// With what labels said of its rows.
+    #[must_use]
     pub fn with_performance(self, performance: ReferencePerformance) -> Self {
         let hash = file::hash(self.rows, &self.features, Some(&performance));
         Self { hash, performance: Some(performance), ..self }
@@ -63,6 +66,13 @@ impl Baseline {
     /// What labels said of its rows, if they were known.
     pub fn performance(&self) -> Option<&ReferencePerformance> {
         self.performance.as_ref()
+    }
+
+    /// With how each feature varies, in their order.
+    pub(crate) fn with_variation(self, variation: Vec<Variation>) -> Self {
+        let features = self.features.into_iter().zip(variation);
+        let features = features.map(|(feature, variation)| feature.with_variation(variation));
+        Self::new(self.rows, features.collect())
     }
 
     pub fn rows(&self) -> u64 {
