@@ -140,7 +140,7 @@ impl Args {
             wanted.meet(&batch);
             let times = self.times(window, &batch, rows_read)?;
             rows_read += batch.rows();
-            cutter.observe(&batch.inputs, &batch.outputs, times.as_deref());
+            cutter.observe(&batch, times.as_deref());
         }
         if rows_read == 0 {
             return Err(source.empty(self.from.clone()));

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 mod retuned;
+mod sampled;
 mod weather;
 
 fn column(name: &str, cells: &[Cell<'_>]) -> Column {

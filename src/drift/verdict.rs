@@ -21,6 +21,8 @@ const LEANING: f64 = 0.01;
 pub(super) struct Case<'a> {
     pub(super) feature: &'a BaselineFeature,
     pub(super) window: FeatureCounts,
+    /// What the window's rows are worth, where they were sampled at different rates.
+    pub(super) weighed: FeatureCounts,
     /// The window and those kept before it, where there are any.
     pub(super) merged: Option<Merged>,
     pub(super) repeated: Vec<(ValueKey, u32)>,
@@ -96,8 +98,13 @@ pub(super) fn judge(cases: &[Case<'_>], min_rows: u64, rate: f64) -> Vec<Judged>
 }
 
 impl Case<'_> {
+    /// By so many the rows are more than as many of one weight that would tell as much.
+    fn unequal_weights(&self) -> f64 {
+        self.window.rows().max(1) as f64 / self.weighed.rows().max(1) as f64
+    }
+
     fn alone(&self) -> Comparison<'_> {
-        self.compare((&self.window, &self.repeated), 1, self.time.hours.as_slice())
+        self.compare((&self.weighed, &self.repeated), 1, self.time.hours.as_slice())
     }
 
     fn merged(&self, alone: f64) -> Option<Comparison<'_>> {
@@ -144,7 +151,7 @@ impl Case<'_> {
             same_hours: false,
         };
         let effects = self.effects(question);
-        let p_value = || p_value(content, &self.window, &self.repeated, &effects);
+        let p_value = || p_value(content, &self.weighed, &self.repeated, &effects);
         alone.same_hours.then(p_value).flatten()
     }
 }
@@ -168,9 +175,9 @@ fn report(
         role: case.feature.key().role,
         kind: case.feature.kind(),
         rows: case.window.rows(),
-        distances: distance::distances(&case.feature.content, &case.window),
+        distances: distance::distances(&case.feature.content, &case.weighed),
         effect: effect::size(&alone.reference, alone.counts, &alone.effects),
-        design_effect: alone.effects.values(),
+        design_effect: alone.effects.values() * case.unequal_weights(),
         significant: significant_alone || merged.is_some(),
         detected,
         quality: quality(&case.window),

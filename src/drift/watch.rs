@@ -121,12 +121,12 @@ impl Watch {
         self.extra.names()
     }
 
-    pub(super) fn observe(&mut self, settings: &Settings, role: Role, rows: &Rows) {
+    pub(super) fn observe(&mut self, settings: &Settings, role: Role, rows: &Rows, rate: f64) {
         let Some(open) = self.open_rows.first_mut() else { return };
         open[role as usize] += rows.len() as u64;
         for column in rows.columns() {
             match self.index[role as usize].get(column.name()) {
-                Some(watched) => self.watched[*watched].observe(&self.baseline, column),
+                Some(watched) => self.watched[*watched].observe(&self.baseline, column, rate),
                 None if settings.filter.admits(column.name()) => {
                     self.extra.count(role, column.name());
                 }
@@ -252,8 +252,8 @@ impl Watched {
         }
     }
 
-    fn observe(&mut self, baseline: &Baseline, column: &Column) {
-        self.windows[0].open.observe(column);
+    fn observe(&mut self, baseline: &Baseline, column: &Column, rate: f64) {
+        self.windows[0].open.observe_sampled(column, rate);
         let content = &baseline.features()[self.feature].content;
         let Self { scores, blocks, .. } = self;
         scores.each(content, column, |scored| blocks.observe(&scored));
@@ -320,13 +320,18 @@ impl Watched {
         };
         let all_hours = || windows.kept.iter().map(|kept| kept.hours).chain([time.hours]);
         let merged = (!windows.kept.is_empty()).then(|| Merged {
-            counts: windows.kept.iter().fold(window.clone(), |sum, kept| add(sum, &kept.counts)),
+            counts: windows
+                .kept
+                .iter()
+                .fold(window.clone(), |sum, kept| add(sum, &kept.counts))
+                .effective(),
             tainted: windows.kept.iter().any(|kept| kept.significant_alone),
             hours: all_hours().collect::<Option<Vec<_>>>().unwrap_or_default(),
             windows: windows.kept.len() + 1,
             repeated: all_repeated(),
         });
-        Case { feature, window, merged, repeated, live, time }
+        let weighed = window.clone().effective();
+        Case { feature, window, weighed, merged, repeated, live, time }
     }
 
     fn close(

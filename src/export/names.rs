@@ -226,6 +226,9 @@ mod table {
         DRIFT_P_VALUE = gauge("taffrail.drift.p_value", "", FEATURE_WINDOW, "p-value of the last closed window against the baseline, before correction for many features.");
         DRIFT_SIGNIFICANT = gauge("taffrail.drift.significant", "", FEATURE_WINDOW, "1 if the difference is not chance, at drift.false_discovery_rate.");
         DRIFT_DETECTED = gauge("taffrail.drift.detected", "", FEATURE_WINDOW, "1 if the feature drifts: significant, and of a size worth acting on.");
+        DRIFT_EFFECT = gauge("taffrail.drift.effect", "1", FEATURE_WINDOW, "Size of the difference of the last closed window: PSI less what chance alone would give at this number of rows.");
+        DRIFT_DESIGN_EFFECT = gauge("taffrail.drift.design_effect", "1", FEATURE_WINDOW, "Rows of the last closed window over independent rows that would tell as much: 1 where rows are independent.");
+        DRIFT_SEASONAL = gauge("taffrail.drift.seasonal", "", FEATURE_WINDOW, "1 if the feature differs from the baseline as a whole, but not from the baseline at the same hours of the day.");
         DRIFT_VERDICT = gauge("taffrail.drift.verdict", "", &[key::WINDOW, key::VERDICT], "1 for the verdict on the last closed window.");
         DRIFT_ROWS = gauge("taffrail.drift.rows", "{row}", &[key::WINDOW], "Rows in the last closed window.");
         DRIFT_COVERAGE = gauge("taffrail.drift.coverage", "1", &[key::WINDOW], "Share of the last closed window's exchanges that its verdict saw.");

@@ -107,6 +107,11 @@ impl Watch {
     }
 
     pub fn observe(&mut self, id: &str, decoded: &Decoded, at: Timestamp) {
+        self.observe_sampled(id, decoded, 1.0, at);
+    }
+
+    /// `rate` is the share of exchanges that were kept when this one was, in (0, 1].
+    pub fn observe_sampled(&mut self, id: &str, decoded: &Decoded, rate: f64, at: Timestamp) {
         for (_, problem) in &decoded.problems {
             self.count_problem(problem.as_str());
         }
@@ -116,7 +121,7 @@ impl Watch {
         self.decoded_exchanges += 1;
         self.input_rows += decoded.inputs.len() as u64;
         self.output_rows += decoded.outputs.len() as u64;
-        self.monitor.observe(&decoded.inputs, &decoded.outputs);
+        self.monitor.observe_sampled(&decoded.inputs, &decoded.outputs, rate);
         if id.len() <= MAX_EXAMPLE_ID_BYTES {
             self.monitor.exemplify(&id.into(), &decoded.inputs, &decoded.outputs);
         }

@@ -13,6 +13,7 @@ pub mod fuzzing;
 mod levels;
 mod numeric;
 mod repeats;
+mod weighting;
 mod window;
 mod wire;
 

@@ -122,6 +122,9 @@ fn drift(windows: &[Arc<WindowReport>]) -> Vec<Family> {
     let mut p_values = Family::new(&names::DRIFT_P_VALUE);
     let mut significant = Family::new(&names::DRIFT_SIGNIFICANT);
     let mut detected = Family::new(&names::DRIFT_DETECTED);
+    let mut effects = Family::new(&names::DRIFT_EFFECT);
+    let mut design_effects = Family::new(&names::DRIFT_DESIGN_EFFECT);
+    let mut seasonal = Family::new(&names::DRIFT_SEASONAL);
     let mut verdicts = Family::new(&names::DRIFT_VERDICT);
     let mut rows = Family::new(&names::DRIFT_ROWS);
     let mut coverage = Family::new(&names::DRIFT_COVERAGE);
@@ -133,6 +136,11 @@ fn drift(windows: &[Arc<WindowReport>]) -> Vec<Family> {
             attributes.push(window.clone());
             if let Some(p_value) = judged.p_value {
                 p_values.push(attributes.clone(), Value::Gauge(p_value));
+                design_effects.push(attributes.clone(), Value::Gauge(judged.design_effect));
+                seasonal.push(attributes.clone(), flag(judged.seasonal));
+            }
+            if let Some(effect) = judged.effect {
+                effects.push(attributes.clone(), Value::Gauge(effect));
             }
             significant.push(attributes.clone(), flag(judged.significant));
             detected.push(attributes, flag(judged.detected));
@@ -144,7 +152,9 @@ fn drift(windows: &[Arc<WindowReport>]) -> Vec<Family> {
         rows.push(vec![window.clone()], Value::Gauge(report.rows as f64));
         coverage.push(vec![window], Value::Gauge(report.coverage));
     }
-    vec![distances, p_values, significant, detected, verdicts, rows, coverage]
+    let sizes = [effects, design_effects, seasonal];
+    let judged = [distances, p_values, significant, detected].into_iter().chain(sizes);
+    judged.chain([verdicts, rows, coverage]).collect()
 }
 
 fn push_distances(
