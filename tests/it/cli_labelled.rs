@@ -154,6 +154,19 @@ fn scores_that_are_no_probabilities_and_few_rows_are_noted() {
     let flags = ["--label", "label", "--score", "x"];
     let built = tables.build("binary.csv", "b.json", &flags);
     assert_eq!(built.code, Some(0), "{built:?}");
+    assert!(built.stderr.contains("labelled rows were left out"), "{built:?}");
+    let flags = ["--label", "label", "--prediction", "label2", "--score", "score"];
+    let text = std::fs::read_to_string(tables.path("binary.csv")).unwrap();
+    let said = |line: &str| match line.split(',').collect::<Vec<_>>()[..] {
+        ["x", ..] => "x,score,label,label2".to_owned(),
+        [x, score, label] => {
+            format!("{x},{score},{label},{}", if score < "0.5" { "no" } else { "yes" })
+        }
+        _ => panic!("{line}"),
+    };
+    let lines: Vec<_> = text.lines().map(said).collect();
+    std::fs::write(tables.path("words.csv"), lines.join("\n")).unwrap();
+    let built = tables.build("words.csv", "words.json", &flags);
     assert!(built.stderr.contains("performance is not estimated before labels come"), "{built:?}");
     let text = std::fs::read_to_string(tables.path("binary.csv")).unwrap();
     let few: Vec<_> = text.lines().take(100).collect();

@@ -61,6 +61,7 @@ impl Baseline {
     }
 
     /// With what labels said of its rows.
+    #[must_use]
     pub fn with_performance(mut self, performance: ReferencePerformance) -> Self {
         self.performance = Some(performance);
         self.hash = file::hash(&self);

@@ -134,9 +134,9 @@ impl Feature {
         let counts = match (&whole.content, self.numeric, self.categorical) {
             (Content::Numeric(whole), Some(part), None) => {
                 let counts = part.check(NumericCounts::new(whole.counts.edges().clone()));
-                counts.map(|counts| {
-                    let (nulls, type_errors) = (self.null, self.type_error);
-                    FeatureCounts::Numeric(NumericCounts { nulls, type_errors, ..counts })
+                counts.map(|mut counts| {
+                    (counts.nulls, counts.type_errors) = (self.null, self.type_error);
+                    FeatureCounts::Numeric(counts)
                 })
             }
             (Content::Categorical(whole), None, Some(part)) => {
