@@ -9,6 +9,7 @@ pub mod distance;
 mod effect;
 mod examples;
 mod monitor;
+mod quality;
 mod report;
 mod settings;
 mod shift;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
 pub use monitor::{Monitor, Referred};
+pub use quality::{Check, Checked, Checks, ExtraFeature, ExtraFeatures, Failure, UnitChange};
 pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
     WindowReport,

@@ -1,5 +1,6 @@
 //! Rows in, verdicts on windows out.
 
+use super::quality::Grouping;
 use super::watch::Watch;
 use super::{
     Baseline, BaselineBuilder, BaselineSettings, FeatureView, Reference, ReferenceState, Settings,
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub struct Monitor {
     settings: Settings,
     phase: Phase,
+    grouping: Grouping,
 }
 
 #[derive(Debug)]
@@ -50,7 +52,14 @@ impl Monitor {
             },
             Reference::Learn { rows } => Phase::learning(&settings, rows),
         };
-        Self { settings, phase }
+        Self { settings, phase, grouping: Grouping::Request }
+    }
+
+    /// Takes what comes in one call for rows of a table, each for itself, and not for one request.
+    #[must_use]
+    pub fn of_table(mut self) -> Self {
+        self.grouping = Grouping::Rows;
+        self
     }
 
     /// Goes on with other settings. What is watched before and after keeps its open windows, unless
@@ -91,7 +100,8 @@ impl Monitor {
                 Referred::AsBefore
             }
             _ => {
-                *self = Self::new(self.settings.clone(), reference);
+                let grouping = self.grouping;
+                *self = Self { grouping, ..Self::new(self.settings.clone(), reference) };
                 Referred::Anew
             }
         }
@@ -109,8 +119,8 @@ impl Monitor {
                 }
             }
             Phase::Watching { watch, .. } => {
-                watch.observe(&self.settings, Role::Input, inputs);
-                watch.observe(&self.settings, Role::Output, outputs);
+                watch.observe(&self.settings, Role::Input, inputs, self.grouping);
+                watch.observe(&self.settings, Role::Output, outputs, self.grouping);
             }
         }
     }

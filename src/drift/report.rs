@@ -1,5 +1,6 @@
 //! The words of a verdict, in the shape that `taffrail drift --format json` and `/api/v1/drift` print.
 
+use super::quality::{Checks, ExtraFeatures};
 use crate::sketch::{Kind, Role};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -39,6 +40,9 @@ pub struct WindowReport {
     pub coverage: f64,
     pub verdict: Verdict,
     pub features: Vec<FeatureReport>,
+    /// Features of requests that the baseline lacks, by role; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra_features: Option<Box<[ExtraFeatures]>>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
@@ -64,6 +68,10 @@ pub struct FeatureReport {
     /// Apart from the report that is printed: a page and `/api/v1/features/{name}` show it.
     #[serde(skip)]
     pub shape: Shape,
+    /// What is not in order with its rows, check by check; absent where no check found any, now or in
+    /// the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Box<Checks>>,
 }
 
 /// A row of a request, and the bin that its value falls in.

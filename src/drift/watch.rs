@@ -2,10 +2,11 @@
 
 use super::baseline::{Baseline, BaselineFeature, NameCount};
 use super::examples::Examples;
+use super::quality::{self as checks, Around, ExtraFeatures, Extras, Grouping, Runs, Subject};
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
 use super::{Settings, WindowSpan};
-use crate::decode::Rows;
+use crate::decode::{Column, Rows};
 use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Role};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -23,6 +24,10 @@ pub(super) struct Watch {
     open_rows: Vec<[u64; 2]>,
     over_limit: u64,
     extra: NameCount,
+    /// By level, of the open window.
+    extras: Vec<Extras>,
+    /// By role, rows of the baseline.
+    reference_rows: [u64; 2],
     /// Finest windows closed so far, and by level how many there were when the open one began.
     closed: u64,
     opened_at: Vec<u64>,
@@ -44,6 +49,7 @@ struct Watched {
 #[derive(Debug)]
 struct Windows {
     open: FeatureSketch,
+    runs: Runs,
     kept: VecDeque<Kept>,
 }
 
@@ -71,8 +77,18 @@ impl Watch {
         }
         let levels = settings.windows.len();
         let (open_rows, opened_at) = (vec![[0; 2]; levels], vec![0; levels]);
-        let extra = NameCount::default();
-        Self { baseline, watched, index, open_rows, over_limit, extra, closed: 0, opened_at }
+        Self {
+            reference_rows: reference_rows(&baseline),
+            baseline,
+            watched,
+            index,
+            open_rows,
+            over_limit,
+            extra: NameCount::default(),
+            extras: vec![Extras::default(); levels],
+            closed: 0,
+            opened_at,
+        }
     }
 
     /// Watches what `settings` say now. Rows that were counted stay counted; what is watched on keeps
@@ -90,6 +106,7 @@ impl Watch {
         }
         if windows_stay {
             next.open_rows = std::mem::take(&mut self.open_rows);
+            next.extras = std::mem::take(&mut self.extras);
         }
         *self = next;
     }
@@ -106,18 +123,33 @@ impl Watch {
         self.extra.names()
     }
 
-    pub(super) fn observe(&mut self, settings: &Settings, role: Role, rows: &Rows) {
+    pub(super) fn observe(
+        &mut self,
+        settings: &Settings,
+        role: Role,
+        rows: &Rows,
+        grouping: Grouping,
+    ) {
         let Some(open) = self.open_rows.first_mut() else { return };
         open[role as usize] += rows.len() as u64;
         for column in rows.columns() {
             match self.index[role as usize].get(column.name()) {
-                Some(watched) => self.watched[*watched].windows[0].open.observe(column),
+                Some(watched) => {
+                    let window = &mut self.watched[*watched].windows[0];
+                    window.open.observe(column);
+                    window.runs.observe(column, grouping);
+                }
                 None if settings.filter.admits(column.name()) => {
                     self.extra.count(role, column.name());
                 }
                 None => {}
             }
         }
+        let known = &self.index[role as usize];
+        let is_extra =
+            |name: &&Arc<str>| !known.contains_key(*name) && settings.filter.admits(name);
+        let names = rows.columns().iter().map(Column::name).filter(is_extra);
+        self.extras[0].observe(role, names, rows.len() as u64);
     }
 
     /// Notes which bins an exchange's rows fall in.
@@ -148,7 +180,11 @@ impl Watch {
             longer.for_each(|rows| *rows = [rows[0] + open[0], rows[1] + open[1]]);
         }
         let rows = open[0].max(open[1]);
-        let features = self.close_features(settings, span.level);
+        let extras = std::mem::take(&mut self.extras[span.level]);
+        if span.level == 0 {
+            self.extras.iter_mut().skip(1).for_each(|longer| longer.append(&extras));
+        }
+        let (features, extra_features) = self.close_features(settings, span.level, open, &extras);
         if span.level == 0 {
             self.closed += 1;
         }
@@ -161,20 +197,30 @@ impl Watch {
             coverage: span.coverage,
             verdict: verdict(rows, settings.min_rows, &features),
             features,
+            extra_features,
         })
     }
 
-    fn close_features(&mut self, settings: &Settings, level: usize) -> Vec<FeatureReport> {
+    fn close_features(
+        &mut self,
+        settings: &Settings,
+        level: usize,
+        rows: [u64; 2],
+        extras: &Extras,
+    ) -> (Vec<FeatureReport>, Option<Box<[ExtraFeatures]>>) {
         let baseline = self.baseline.clone();
         let since = self.opened_at[level];
         let case = |watched: &Watched| watched.case(&baseline.features()[watched.feature], level);
         let cases: Vec<Case<'_>> = self.watched.iter().map(case).collect();
         let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
+        let checked = self.check(settings, level, (&cases, &judged), rows, extras);
         let closed = cases.into_iter().map(|case| (case.feature, case.window));
         let mut reports = Vec::with_capacity(judged.len());
-        for ((watched, (feature, counts)), mut judged) in
+        let judged = judged.into_iter().zip(checked.features);
+        for ((watched, (feature, counts)), (mut judged, checks)) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
+            judged.report.checks = checks;
             let mut examples = Vec::new();
             if judged.report.detected {
                 examples = watched.examples.of_grown(feature, &counts, since);
@@ -184,7 +230,32 @@ impl Watch {
             watched.close(level, feature, counts, &judged);
             reports.push(judged.report);
         }
-        reports
+        (reports, checked.extra)
+    }
+
+    fn check(
+        &self,
+        settings: &Settings,
+        level: usize,
+        (cases, judged): (&[Case<'_>], &[Judged]),
+        rows: [u64; 2],
+        extras: &Extras,
+    ) -> checks::Judged {
+        let of_each = self.watched.iter().zip(cases).zip(judged);
+        let subjects: Vec<_> = of_each
+            .map(|((watched, case), judged)| Subject {
+                feature: case.feature,
+                counts: &case.window,
+                sketch: &watched.windows[level].open,
+                runs: &watched.windows[level].runs,
+                drifts: judged.report.p_value.filter(|_| judged.report.detected),
+            })
+            .collect();
+        // A baseline with as many features as are allowed may lack some for that reason.
+        let is_whole = self.baseline.features().len() < settings.max_features;
+        let extras = is_whole.then_some(extras);
+        let around = Around { rows, reference_rows: self.reference_rows, extras };
+        checks::judge(&subjects, &around, settings.min_rows, settings.false_discovery_rate)
     }
 
     pub(super) fn views(&self) -> Vec<FeatureView> {
@@ -195,7 +266,11 @@ impl Watch {
 
 impl Watched {
     fn new(place: usize, feature: &BaselineFeature, levels: usize) -> Self {
-        let window = || Windows { open: feature.content.window(), kept: VecDeque::new() };
+        let window = || Windows {
+            open: feature.content.window(),
+            runs: Runs::default(),
+            kept: VecDeque::new(),
+        };
         let total = feature.content.window().counts();
         Self {
             feature: place,
@@ -239,10 +314,12 @@ impl Watched {
         judged: &Judged,
     ) {
         let open = std::mem::replace(&mut self.windows[level].open, feature.content.window());
+        let runs = std::mem::take(&mut self.windows[level].runs);
         if level == 0 {
             // All windows of a feature stand on the same edges, so merging cannot be refused.
             for longer in self.windows.iter_mut().skip(1) {
                 let _: Result<(), EdgesDiffer> = longer.open.merge(&open);
+                longer.runs.append(&runs);
             }
             self.total = add(std::mem::replace(&mut self.total, counts.clone()), &counts);
             self.last = Some(counts.clone());
@@ -284,6 +361,16 @@ impl Watched {
             baseline: Some(Arc::clone(&self.expected)),
         }
     }
+}
+
+/// By role: the most that a feature has, for one may stay away from some.
+fn reference_rows(baseline: &Baseline) -> [u64; 2] {
+    let mut rows = [0; 2];
+    for feature in baseline.features() {
+        let most = &mut rows[feature.key().role as usize];
+        *most = feature.rows().max(*most);
+    }
+    rows
 }
 
 fn all(values: [Option<f64>; 5]) -> Option<[f64; 5]> {

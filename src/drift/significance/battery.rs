@@ -94,7 +94,7 @@ fn tail<'a>(bins: impl Iterator<Item = (&'a u64, &'a u64)> + Clone) -> f64 {
 }
 
 /// The chance that the `outside` outermost of all values are all the window's: exact, without ties.
-fn beyond(outside: u64, window: u64, reference: u64) -> f64 {
+pub(in crate::drift) fn beyond(outside: u64, window: u64, reference: u64) -> f64 {
     let mut chance = 1.0;
     for drawn in 0..outside {
         chance *= (window - drawn) as f64 / (window + reference - drawn) as f64;

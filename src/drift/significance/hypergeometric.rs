@@ -4,9 +4,9 @@ use statrs::function::gamma::ln_gamma;
 
 /// `marked` of `rows`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
-    pub(super) marked: u64,
-    pub(super) rows: u64,
+pub(in crate::drift) struct Part {
+    pub(in crate::drift) marked: u64,
+    pub(in crate::drift) rows: u64,
 }
 
 /// Below this many standard deviations a share is not tested further: its p-value would be above
@@ -19,7 +19,7 @@ pub(super) fn two_sided(window: Part, reference: Part) -> f64 {
 }
 
 /// The chance of as many marked rows in the window, or more.
-pub(super) fn more(window: Part, reference: Part) -> f64 {
+pub(in crate::drift) fn more(window: Part, reference: Part) -> f64 {
     let expected = expected(window, reference);
     if (window.marked as f64) > expected { tail(window, reference) } else { 1.0 }
 }
