@@ -122,8 +122,9 @@ impl Args {
                 self.baseline.display()
             )));
         }
-        let mut cutter = Cutter::new(self.settings(), Arc::clone(baseline), window);
         let mut source = Source::open(&self.from)?;
+        let (settings, recorded) = (self.settings(), source.is_archive());
+        let mut cutter = Cutter::new(settings, Arc::clone(baseline), window, recorded);
         let is_output = |name: &str| has_feature(baseline, Role::Output, name);
         let (mut rows_read, mut names) = (0, String::new());
         while let Some(batch) = source.next_batch(&self.time_column, is_output)? {

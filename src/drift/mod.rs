@@ -17,6 +17,7 @@ mod significance;
 mod tumbling;
 mod verdict;
 mod watch;
+mod words;
 
 #[cfg(test)]
 mod tests;

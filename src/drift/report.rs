@@ -63,8 +63,8 @@ pub struct FeatureReport {
     pub quality: Quality,
     /// Where it drifts: requests of the window, in the bins whose share of rows grew most. None where
     /// rows have no request.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub examples: Vec<Example>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub examples: Box<[Example]>,
     /// Apart from the report that is printed: a page and `/api/v1/features/{name}` show it.
     #[serde(skip)]
     pub shape: Shape,

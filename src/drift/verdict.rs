@@ -78,7 +78,7 @@ fn report(case: &Case<'_>, p_value: Option<f64>, alone: bool, merged: bool) -> F
         significant: alone || merged,
         detected,
         quality: quality(&case.window),
-        examples: Vec::new(),
+        examples: Box::default(),
         shape: Shape::default(),
         checks: None,
     }

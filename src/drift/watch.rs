@@ -221,12 +221,10 @@ impl Watch {
             self.watched.iter_mut().zip(closed).zip(judged)
         {
             judged.report.checks = checks;
-            let mut examples = Vec::new();
             if judged.report.detected {
-                examples = watched.examples.of_grown(feature, &counts, since);
+                judged.report.examples = watched.examples.of_grown(feature, &counts, since).into();
             }
             judged.report.shape = watched.shape(level, feature, &counts);
-            judged.report.examples = examples;
             watched.close(level, feature, counts, &judged);
             reports.push(judged.report);
         }

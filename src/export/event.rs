@@ -1,10 +1,10 @@
-//! What changed: a window's verdict, and what live rows are compared with.
+//! What changed: a window's verdict, the checks of its data that fail, and what live rows are compared with.
 
 use super::batch::{Entry, Outbox};
 use super::names::event;
 use crate::config::{Outcome, Rejected, Reloaded};
-use crate::drift::{ReferenceState, Verdict, WindowReport};
-use crate::pipeline::VerdictChange;
+use crate::drift::{Failure, ReferenceState, Verdict, WindowReport};
+use crate::pipeline::{QualityChange, VerdictChange};
 use opentelemetry::logs::{AnyValue, Severity};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -52,6 +52,13 @@ impl Events {
     pub fn offer(&self, change: &VerdictChange) {
         if !self.outboxes.is_empty() {
             self.queue(&Event::drift_changed(change));
+        }
+    }
+
+    /// Queues `taffrail.quality.changed`.
+    pub fn offer_quality(&self, change: &QualityChange) {
+        if !self.outboxes.is_empty() {
+            self.queue(&Event::quality_changed(change));
         }
     }
 
@@ -137,6 +144,38 @@ impl Event {
         Self { name: event::DRIFT_CHANGED, at: SystemTime::now(), severity, body, attributes }
     }
 
+    fn quality_changed(change: &QualityChange) -> Self {
+        let QualityChange { began, ended, report } = change;
+        let named = |failures: &[Failure]| -> AnyValue {
+            failures.iter().take(MAX_NAMES).map(|failure| text(&failure.to_string())).collect()
+        };
+        let now = report.failures().len() as u64;
+        let mut attributes = vec![
+            (event::WINDOW, text(&report.window)),
+            (event::QUALITY_BEGAN, named(began)),
+            (event::QUALITY_ENDED, named(ended)),
+            (event::QUALITY_FAILED_COUNT, count(now)),
+            (event::ROWS, count(report.rows)),
+            (event::COVERAGE, AnyValue::Double(report.coverage)),
+        ];
+        attributes.extend(report.start.map(|start| (event::START, text(&start.to_string()))));
+        attributes.extend(report.end.map(|end| (event::END, text(&end.to_string()))));
+        let listed = |failures: &[Failure]| {
+            let named = failures.iter().take(MAX_NAMES).map(ToString::to_string);
+            let more = if failures.len() > MAX_NAMES { ", …" } else { "" };
+            format!("{}{more}", named.collect::<Vec<_>>().join(", "))
+        };
+        let (window, rows) = (&report.window, report.rows);
+        let mut body = format!("Data quality in the {window} window of {rows} rows");
+        for (what, failures) in [("fails", began), ("no longer fails", ended)] {
+            if !failures.is_empty() {
+                body.push_str(&format!("; {what}: {}", listed(failures)));
+            }
+        }
+        let severity = if began.is_empty() { Severity::Info } else { Severity::Warn };
+        Self { name: event::QUALITY_CHANGED, at: SystemTime::now(), severity, body, attributes }
+    }
+
     fn baseline_changed(reference: &ReferenceState) -> Self {
         let (rows, body) = match reference {
             ReferenceState::Learning { rows, needed } => {
@@ -161,7 +200,7 @@ impl Event {
 /// Ids of requests whose values are where drifting features grew, each once.
 fn examples(report: &WindowReport) -> Vec<&str> {
     let mut ids: Vec<&str> = Vec::new();
-    for example in report.features.iter().flat_map(|feature| &feature.examples) {
+    for example in report.features.iter().flat_map(|feature| feature.examples.iter()) {
         if ids.len() < MAX_EXAMPLES && !ids.contains(&&*example.request_id) {
             ids.push(&example.request_id);
         }

@@ -3,6 +3,7 @@
 //! Analysis threads and the label endpoint take the lock for a batch; exporters and pages read the
 //! snapshot and never the lock. Serving threads know neither.
 
+use super::failures::QualityChange;
 use super::snapshot::Snapshot;
 use super::watch::{Retune, VerdictChange, Watch};
 use crate::archive::{self, Entry};
@@ -21,11 +22,12 @@ pub struct Hub {
 
 pub type Outlet<T> = Box<dyn Fn(&T) + Send + Sync>;
 
-/// Where analysed exchanges and changed verdicts go on to. None of them may wait.
+/// Where analysed exchanges and what changed go on to. None of them may wait.
 pub struct Outlets {
     pub archive: Option<archive::Writer>,
     pub on_entry: Outlet<Arc<Entry>>,
     pub on_verdict: Outlet<VerdictChange>,
+    pub on_quality: Outlet<QualityChange>,
 }
 
 impl Hub {
@@ -99,7 +101,7 @@ impl Hub {
         }
     }
 
-    /// Closes due windows, tells of changed verdicts, and publishes.
+    /// Closes due windows, tells what changed, and publishes.
     pub(super) fn tick(&self, now: Timestamp) {
         let totals = self.counters.totals();
         let (changes, snapshot) = {
@@ -107,8 +109,11 @@ impl Hub {
             (watch.advance(now, totals), watch.snapshot())
         };
         self.publish(snapshot);
-        for change in &changes {
+        for change in &changes.verdicts {
             (self.outlets.on_verdict)(change);
+        }
+        for change in &changes.quality {
+            (self.outlets.on_quality)(change);
         }
     }
 

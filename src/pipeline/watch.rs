@@ -3,6 +3,7 @@
 //! In: decoded exchanges and labels. Out: at each tick the windows that closed, the verdicts that
 //! changed, and a [`Snapshot`]. Time comes in with each call.
 
+use super::failures::{Failures, QualityChange};
 use super::kept::KeptWindows;
 use super::snapshot::{Problem, Snapshot};
 use crate::capture::Totals;
@@ -28,6 +29,7 @@ pub struct Watch {
     /// What capture had counted when each window opened: a window's coverage is the difference.
     opened: BTreeMap<usize, Totals>,
     last_verdicts: BTreeMap<Arc<str>, Verdict>,
+    failures: Failures,
     windows: KeptWindows,
     counted_since: Option<Timestamp>,
     decoded_exchanges: u64,
@@ -44,6 +46,13 @@ pub struct VerdictChange {
     pub report: Arc<WindowReport>,
     /// What the window was compared with.
     pub reference: ReferenceState,
+}
+
+/// What the windows of one moment changed, in the order in which they closed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub verdicts: Vec<VerdictChange>,
+    pub quality: Vec<QualityChange>,
 }
 
 /// What a watch is to go on with.
@@ -73,6 +82,7 @@ impl Watch {
             joiner,
             opened: BTreeMap::new(),
             last_verdicts: BTreeMap::new(),
+            failures: Failures::default(),
             windows: KeptWindows::new(max_verdicts),
             counted_since: None,
             decoded_exchanges: 0,
@@ -95,10 +105,12 @@ impl Watch {
             self.tumbling = tumbling;
             self.windows.retain(|report| names.contains(&report.window));
             self.last_verdicts.retain(|window, _| names.contains(window));
+            self.failures.retain(|window| names.contains(window));
         }
         if reference == Referred::Anew {
             self.windows.clear();
             self.last_verdicts.clear();
+            self.failures = Failures::default();
             self.counted_since = Some(now);
         }
         if !lengths_stay || reference == Referred::Anew {
@@ -139,13 +151,14 @@ impl Watch {
         *self.problems.entry(reason).or_default() += 1;
     }
 
-    /// Closes the windows that are due and says which verdicts changed.
-    pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Vec<VerdictChange> {
+    /// Closes the windows that are due and says what changed.
+    pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Changes {
         self.joiner.advance(now);
-        let due = self.tumbling.due(now);
-        due.into_iter()
-            .filter_map(|(level, start, end)| self.close(level, (start, end), totals))
-            .collect()
+        let mut changes = Changes::default();
+        for (level, start, end) in self.tumbling.due(now) {
+            self.close(level, (start, end), totals, &mut changes);
+        }
+        changes
     }
 
     fn close(
@@ -153,16 +166,20 @@ impl Watch {
         level: usize,
         (start, end): (Timestamp, Timestamp),
         totals: Totals,
-    ) -> Option<VerdictChange> {
+        changes: &mut Changes,
+    ) {
         let opened = self.opened.insert(level, totals).unwrap_or_default();
         let coverage = totals.since(&opened).coverage();
         let span = WindowSpan { level, start: Some(start), end: Some(end), coverage };
-        let report = Arc::new(self.monitor.close(span)?);
+        let Some(report) = self.monitor.close(span).map(Arc::new) else { return };
         self.windows.push(Arc::clone(&report));
+        changes.quality.extend(self.failures.follow(&report));
         let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
         let before = before.unwrap_or(Verdict::InsufficientData);
-        let reference = self.monitor.reference_state();
-        (before != report.verdict).then_some(VerdictChange { before, report, reference })
+        if before != report.verdict {
+            let reference = self.monitor.reference_state();
+            changes.verdicts.push(VerdictChange { before, report, reference });
+        }
     }
 
     pub fn snapshot(&self) -> Snapshot {

@@ -110,7 +110,18 @@ fn details(window: &WindowReport, index: usize, open: bool) -> Markup {
                 (name(window, index)) " · " (window.rows) " rows · "
                 span class=(class) { (window.verdict.as_str()) }
             }
+            (quality(window))
             div.scroll { (figures(window)) }
+        }
+    }
+}
+
+fn quality(window: &WindowReport) -> Markup {
+    let said = overview::said_of(window);
+    html! {
+        @if !said.is_empty() {
+            p { strong { "Data quality" } }
+            ul { @for line in said { li { (line) } } }
         }
     }
 }

@@ -32,7 +32,45 @@ pub(super) fn text(report: &Report, settings: &Settings, palette: Palette) -> St
     let head = format!("compared with a baseline of {} rows", report.baseline.rows);
     let [head, legend] =
         [head, legend(report, settings)].map(|text| palette.paint(Colour::Dim, text));
-    format!("{head}\n\n{body}\n\n{legend}\n\n{}", palette.paint(colour, foot))
+    let quality = quality(&report.windows, palette);
+    format!("{head}\n\n{body}\n\n{quality}{legend}\n\n{}", palette.paint(colour, foot))
+}
+
+/// What is not in order with the rows, in the words of one window or by window; empty where all is.
+fn quality(windows: &[WindowReport], palette: Palette) -> String {
+    let lines: Vec<String> = match windows {
+        [window] => said_of(window),
+        windows => {
+            let named = windows.iter().enumerate().filter_map(|(index, window)| {
+                let failures = window.failures();
+                let failures: Vec<_> = failures.iter().map(ToString::to_string).collect();
+                let line = format!("{}: {}", name(window, index), failures.join(", "));
+                (!failures.is_empty()).then(|| elided(&line, WIDTH - 2))
+            });
+            named.collect()
+        }
+    };
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    format!("{}\n{lines}\n", palette.paint(Colour::Red, "Data quality:"))
+}
+
+/// Each failure of a window with its figures.
+pub(super) fn said_of(window: &WindowReport) -> Vec<String> {
+    let of_features = window.features.iter().flat_map(|report| {
+        let failed = report.checks.iter().flat_map(|checks| checks.iter());
+        let failed = failed.filter(|checked| checked.detected);
+        failed.map(|checked| format!("{} ({}): {checked}", report.feature, report.role))
+    });
+    let extra = window.extra_features.iter().flatten().filter(|extra| extra.checked.detected);
+    let extra = extra.map(|extra| {
+        let names: Vec<_> = extra.features.iter().take(5).map(|extra| &*extra.feature).collect();
+        let more = if extra.features_total > names.len() as u64 { ", …" } else { "" };
+        format!("{}s: {}: {}{more}", extra.role, extra.checked, names.join(", "))
+    });
+    of_features.chain(extra).collect()
 }
 
 /// What the table's words mean, in lines of at most [`WIDTH`].

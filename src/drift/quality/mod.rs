@@ -11,6 +11,7 @@ mod extras;
 mod repeats;
 mod runs;
 mod units;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::sketch::{FeatureCounts, FeatureSketch, Role};
 use repeats::Expected;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::fmt;
 use std::sync::Arc;
 
 pub use extras::{ExtraFeature, ExtraFeatures};
@@ -98,6 +100,12 @@ pub struct Checked {
 #[serde(transparent)]
 pub struct Checks(Vec<Checked>);
 
+impl From<Vec<Checked>> for Checks {
+    fn from(checked: Vec<Checked>) -> Self {
+        Self(checked)
+    }
+}
+
 impl Checks {
     pub fn iter(&self) -> impl Iterator<Item = &Checked> {
         self.0.iter()
@@ -114,6 +122,16 @@ pub struct Failure {
     pub role: Role,
     pub feature: Option<Arc<str>>,
     pub check: Check,
+}
+
+/// `null of age`, or `extra_feature of inputs`.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.feature {
+            Some(feature) => write!(f, "{} of {feature}", self.check.as_str()),
+            None => write!(f, "{} of {}s", self.check.as_str(), self.role),
+        }
+    }
 }
 
 impl WindowReport {

@@ -70,6 +70,9 @@ const KNOWN: [(f64, f64, &str); 40] = [
 const MIN_DISTANCE: f64 = 0.3;
 /// What may be left of it.
 const MAX_LEFT: f64 = 0.25;
+/// What may be left beyond chance where hardly any value is where it was and the unit is far away.
+const MAX_LEFT_FAR: f64 = 0.2;
+const DISJOINT: f64 = 0.8;
 /// Kolmogorov's variable exceeds the first once in ten times where nothing differs, the second, which is
 /// for factors near 1, once in five.
 const KOLMOGOROV: (f64, f64) = (1.224, 1.073);
@@ -96,7 +99,13 @@ pub(super) fn unit_change(
     let (n, m) = (values as f64, reference.counts.values() as f64);
     let by_chance = ((n + m) / (n * m)).sqrt();
     let most = |level: f64| (level * by_chance + window.rank_error()).min(before * MAX_LEFT);
-    let most = |factor: f64| most(if near(factor) { KOLMOGOROV.1 } else { KOLMOGOROV.0 });
+    let most = |factor: f64, offset: f64| match near(factor) && offset == 0.0 {
+        true => most(KOLMOGOROV.1),
+        false if is_far(factor, offset) && before >= DISJOINT => {
+            most(KOLMOGOROV.0).max(before * MAX_LEFT_FAR)
+        }
+        false => most(KOLMOGOROV.0),
+    };
     let fitted = comparison.fitted()?;
     let change = |factor, offset, looks_like, left: f64| UnitChange {
         factor,
@@ -113,7 +122,8 @@ pub(super) fn unit_change(
         *offset != 0.0 || !near(*factor) || tolerance.is_some_and(|most| misses_by <= most)
     });
     let left = known.map(|known| (known, comparison.distance(known.0, known.1)));
-    let left: Vec<_> = left.filter(|((factor, ..), left)| *left <= most(*factor)).collect();
+    let left: Vec<_> =
+        left.filter(|((factor, offset, _), left)| *left <= most(*factor, *offset)).collect();
     let best = left.iter().map(|(_, left)| *left).fold(f64::INFINITY, f64::min);
     // Of what so few rows do not tell apart, the commonest.
     let named = left.iter().find(|(_, left)| *left <= best + CLOSE.max(by_chance / 2.0));
@@ -121,7 +131,12 @@ pub(super) fn unit_change(
         return Some(change(*factor, *offset, Some(*name), *left));
     }
     let left = comparison.distance(fitted, 0.0);
-    (!near(fitted) && left <= most(fitted)).then(|| change(fitted, 0.0, None, left))
+    (!near(fitted) && left <= most(fitted, 0.0)).then(|| change(fitted, 0.0, None, left))
+}
+
+/// So far that no drift goes there: who finds values there may leave some for a drift besides.
+fn is_far(factor: f64, offset: f64) -> bool {
+    offset != 0.0 || !(0.1..=10.0).contains(&factor.abs())
 }
 
 fn near(factor: f64) -> bool {
