@@ -9,6 +9,8 @@ use super::input::{BadInput, read_baseline};
 use super::source::Source;
 use super::style::{Colour, Palette};
 use super::window::Window;
+use super::{problems, settings};
+use crate::config::Problems;
 use crate::drift::{Baseline, BaselineFeature, FeatureFilter, Settings, Verdict, WindowReport};
 use crate::sketch::{FeatureKey, Role};
 use cut::Cutter;
@@ -23,7 +25,8 @@ pub(super) const AFTER_HELP: &str = "\
 Exit codes: 0 no window drifts, 3 at least one does, 2 the call or a file is wrong, 1 anything else.
 A window with fewer rows than --min-rows is neither: its verdict is insufficient_data.
 Times are RFC 3339, dates (2012-01-01), date and time (2012-01-01 09:30:00, UTC), or seconds or
-milliseconds since 1970; of recorded traffic, when the exchange began. Windows of time are aligned
+milliseconds since 1970; of recorded traffic, when it was counted: with --config and --window as the
+sidecar has them, its verdicts come out again (`provenance` tells). Windows of time are aligned
 to UTC; 1mo is a calendar month.";
 
 #[derive(Debug, clap::Args)]
@@ -43,14 +46,17 @@ pub(super) struct Args {
     time_column: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// A window with fewer rows has no verdict
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
-    min_rows: u64,
-    /// Share of false alarms among alarms that is put up with, between 0 and 1
-    #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = rate)]
-    false_discovery_rate: f64,
-    /// Globs over the names of features to judge
-    #[arg(long, value_name = "GLOBS", value_delimiter = ',', default_value = "*")]
+    /// The sidecar's configuration: judges as it does, but for what flags say
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A window with fewer rows has no verdict [default: 50]
+    #[arg(long, value_name = "COUNT")]
+    min_rows: Option<u64>,
+    /// Share of false alarms among alarms that is put up with, between 0 and 1 [default: 0.01]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    false_discovery_rate: Option<f64>,
+    /// Globs over the names of features to judge [default: *]
+    #[arg(long, value_name = "GLOBS", value_delimiter = ',')]
     include: Vec<String>,
     /// Globs over the names of features to leave out
     #[arg(long, value_name = "GLOBS", value_delimiter = ',')]
@@ -90,11 +96,15 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 pub(super) fn drift(args: &Args) -> anyhow::Result<ExitCode> {
     let baseline = Arc::new(read_baseline(&args.baseline)?);
     let rows = baseline.rows();
-    let windows = args.judge(&baseline)?;
+    let settings = match args.settings() {
+        Ok(settings) => settings,
+        Err(found) => return Ok(problems::print(&found)),
+    };
+    let windows = args.judge(&baseline, &settings)?;
     let report = Report { baseline: BaselineRows { rows }, windows };
     let text = match args.format {
         Format::Json => serde_json::to_string_pretty(&report)?,
-        Format::Table => overview::text(&report, &args.settings(), Palette::of_stdout()),
+        Format::Table => overview::text(&report, &settings, Palette::of_stdout()),
         Format::Html => html::page(&report, &args.baseline, &args.from),
     };
     super::print(&text)?;
@@ -102,20 +112,32 @@ pub(super) fn drift(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    fn settings(&self) -> Settings {
+    /// Flags win over the file, and the file over defaults.
+    fn settings(&self) -> Result<Settings, Problems> {
+        let usual = Settings { max_features: usize::MAX, ..Settings::default() };
+        let mut settings = match &self.config {
+            None => usual,
+            Some(path) => {
+                let (config, _warnings) = settings::Settings::of_file(path).load_keys()?;
+                crate::app::drift_settings(&config)
+            }
+        };
         let window = self.window.unwrap_or(Window::All);
-        Settings {
-            min_rows: self.min_rows,
-            false_discovery_rate: self.false_discovery_rate,
-            max_features: usize::MAX,
-            filter: FeatureFilter::new(self.include.clone(), self.exclude.clone()),
-            windows: vec![window.to_string().into()],
-        }
+        settings.windows = vec![window.to_string().into()];
+        settings.min_rows = self.min_rows.unwrap_or(settings.min_rows);
+        let rate = self.false_discovery_rate;
+        settings.false_discovery_rate = rate.unwrap_or(settings.false_discovery_rate);
+        settings.filter = settings.filter.or_given(&self.include, &self.exclude);
+        Ok(settings)
     }
 
-    fn judge(&self, baseline: &Arc<Baseline>) -> Result<Vec<WindowReport>, BadInput> {
+    fn judge(
+        &self,
+        baseline: &Arc<Baseline>,
+        settings: &Settings,
+    ) -> Result<Vec<WindowReport>, BadInput> {
         let window = self.window.unwrap_or(Window::All);
-        let mut wanted = Wanted::new(baseline, &self.settings().filter);
+        let mut wanted = Wanted::new(baseline, &settings.filter);
         if wanted.keys.is_empty() {
             return Err(BadInput::text(format!(
                 "no feature of {} is among those to judge: see --include and --exclude",
@@ -123,8 +145,8 @@ impl Args {
             )));
         }
         let mut source = Source::open(&self.from)?;
-        let (settings, recorded) = (self.settings(), source.is_archive());
-        let mut cutter = Cutter::new(settings, Arc::clone(baseline), window, recorded);
+        let recorded = source.is_archive();
+        let mut cutter = Cutter::new(settings.clone(), Arc::clone(baseline), window, recorded);
         let is_output = |name: &str| has_feature(baseline, Role::Output, name);
         let (mut rows_read, mut names) = (0, String::new());
         while let Some(batch) = source.next_batch(&self.time_column, is_output)? {
@@ -134,7 +156,7 @@ impl Args {
             wanted.meet(&batch);
             let times = self.times(window, &batch, rows_read)?;
             rows_read += batch.rows();
-            cutter.observe(&batch.inputs, &batch.outputs, times.as_deref());
+            cutter.observe(&batch, times.as_deref());
         }
         if rows_read == 0 {
             return Err(source.empty(self.from.clone()));

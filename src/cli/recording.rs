@@ -1,7 +1,8 @@
 //! Recorded exchanges in, batches of their rows out: one an exchange.
 //!
-//! So every row keeps its time, no cell is made up, and the engine counts what it counted when the
-//! exchange passed, rows of one request together.
+//! So every row keeps its time, which is when analysis counted it or, in older files, when its exchange
+//! began. No cell is made up, and the engine counts what it counted when the
+//! exchange passed, in the same window, rows of one request together.
 
 use super::columns::{Batch, Times};
 use crate::archive::{ArchiveError, DecodedExchange, Reader};
@@ -24,9 +25,12 @@ impl Recording {
     /// At least one row; `None` at the end.
     pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, ArchiveError> {
         let exchange = self.exchanges.next().transpose()?;
-        Ok(exchange.map(|DecodedExchange { started_at, inputs, outputs, .. }| {
+        Ok(exchange.map(|exchange| {
+            let DecodedExchange { started_at, counted_at, sample_rate, inputs, outputs, .. } =
+                exchange;
             let rows = inputs.len().max(outputs.len());
-            Batch { inputs, outputs, times: Times::Known(vec![started_at; rows]) }
+            let times = Times::Known(vec![counted_at.unwrap_or(started_at); rows]);
+            Batch { inputs, outputs, times, sample_rate }
         }))
     }
 }
@@ -49,7 +53,8 @@ mod tests {
 
     fn exchange(second: i64, inputs: Rows, outputs: Rows) -> DecodedExchange {
         let started_at = Timestamp::from_second(second).unwrap();
-        DecodedExchange { id: "a".into(), started_at, sample_rate: 1.0, inputs, outputs }
+        let id = "a".into();
+        DecodedExchange { id, started_at, counted_at: None, sample_rate: 1.0, inputs, outputs }
     }
 
     /// Rows of inputs, rows of outputs, and the second that each row was in, a batch.

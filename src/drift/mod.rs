@@ -8,7 +8,9 @@ mod baseline;
 pub mod distance;
 mod effect;
 mod examples;
+mod explain;
 mod monitor;
+mod provenance;
 mod quality;
 mod report;
 mod settings;
@@ -23,7 +25,9 @@ mod words;
 mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
+pub use explain::{Explanation, Finding, Moved, Side};
 pub use monitor::{Monitor, Referred};
+pub use provenance::{Provenance, Weights};
 pub use quality::{Check, Checked, Checks, ExtraFeature, ExtraFeatures, Failure, UnitChange};
 pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,

@@ -125,6 +125,13 @@ impl Monitor {
         }
     }
 
+    /// Notes that so many rows of the open window stand for others too: of the share `rate` that is kept.
+    pub fn sampled(&mut self, rate: f64, rows: u64) {
+        if let Phase::Watching { watch, .. } = &mut self.phase {
+            watch.sampled(rate, rows);
+        }
+    }
+
     /// Keeps the exchange as an example of the bins that its rows fall in, for reports to name.
     pub fn exemplify(&mut self, request_id: &Arc<str>, inputs: &Rows, outputs: &Rows) {
         if let Phase::Watching { watch, .. } = &mut self.phase {

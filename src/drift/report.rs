@@ -1,5 +1,7 @@
 //! The words of a verdict, in the shape that `taffrail drift --format json` and `/api/v1/drift` print.
 
+use super::explain::Explanation;
+use super::provenance::Provenance;
 use super::quality::{Checks, ExtraFeatures};
 use crate::sketch::{Kind, Role};
 use jiff::Timestamp;
@@ -43,6 +45,7 @@ pub struct WindowReport {
     /// Features of requests that the baseline lacks, by role; absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra_features: Option<Box<[ExtraFeatures]>>,
+    pub provenance: Option<Box<Provenance>>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
@@ -72,6 +75,9 @@ pub struct FeatureReport {
     /// the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checks: Option<Box<Checks>>,
+    /// Where it is significant or a check fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// A row of a request, and the bin that its value falls in.

@@ -88,6 +88,18 @@ impl FeatureFilter {
         }
     }
 
+    /// With other globs where some are given.
+    #[must_use]
+    pub fn or_given(self, include: &[String], exclude: &[String]) -> Self {
+        let given = |ours, given: &[String]| if given.is_empty() { ours } else { given.to_vec() };
+        Self { include: given(self.include, include), exclude: given(self.exclude, exclude) }
+    }
+
+    /// Included and excluded.
+    pub(super) fn globs(&self) -> [&[String]; 2] {
+        [&self.include, &self.exclude]
+    }
+
     pub fn admits(&self, feature: &str) -> bool {
         let some = |globs: &[String]| globs.iter().any(|glob| matches(glob, feature));
         some(&self.include) && !some(&self.exclude)

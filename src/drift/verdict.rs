@@ -81,6 +81,7 @@ fn report(case: &Case<'_>, p_value: Option<f64>, alone: bool, merged: bool) -> F
         examples: Box::default(),
         shape: Shape::default(),
         checks: None,
+        explanation: None,
     }
 }
 

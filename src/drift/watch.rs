@@ -2,12 +2,15 @@
 
 use super::baseline::{Baseline, BaselineFeature, NameCount};
 use super::examples::Examples;
+use super::explain::{self, explain};
+use super::provenance::{self, Provenance, Sampled};
 use super::quality::{self as checks, Around, ExtraFeatures, Extras, Grouping, Runs, Subject};
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
 use super::{Settings, WindowSpan};
 use crate::decode::{Column, Rows};
 use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Role};
+use jiff::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -26,6 +29,7 @@ pub(super) struct Watch {
     extra: NameCount,
     /// By level, of the open window.
     extras: Vec<Extras>,
+    sampled: Vec<Sampled>,
     /// By role, rows of the baseline.
     reference_rows: [u64; 2],
     /// Finest windows closed so far, and by level how many there were when the open one began.
@@ -51,6 +55,8 @@ struct Windows {
     open: FeatureSketch,
     runs: Runs,
     kept: VecDeque<Kept>,
+    /// When the windows began that were not in order one after the other, up to the last.
+    since: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -86,6 +92,7 @@ impl Watch {
             over_limit,
             extra: NameCount::default(),
             extras: vec![Extras::default(); levels],
+            sampled: vec![Sampled::default(); levels],
             closed: 0,
             opened_at,
         }
@@ -107,6 +114,7 @@ impl Watch {
         if windows_stay {
             next.open_rows = std::mem::take(&mut self.open_rows);
             next.extras = std::mem::take(&mut self.extras);
+            next.sampled = std::mem::take(&mut self.sampled);
         }
         *self = next;
     }
@@ -152,6 +160,12 @@ impl Watch {
         self.extras[0].observe(role, names, rows.len() as u64);
     }
 
+    pub(super) fn sampled(&mut self, rate: f64, rows: u64) {
+        if let Some(open) = self.sampled.first_mut() {
+            open.add(rate, rows);
+        }
+    }
+
     /// Notes which bins an exchange's rows fall in.
     pub(super) fn exemplify(&mut self, role: Role, request_id: &Arc<str>, rows: &Rows) {
         for column in rows.columns() {
@@ -167,6 +181,7 @@ impl Watch {
         for (watched, before) in self.watched.iter_mut().zip(&mut before.watched) {
             for (windows, before) in watched.windows.iter_mut().zip(&mut before.windows) {
                 windows.kept = std::mem::take(&mut before.kept);
+                windows.since = before.since.take();
             }
         }
     }
@@ -184,7 +199,12 @@ impl Watch {
         if span.level == 0 {
             self.extras.iter_mut().skip(1).for_each(|longer| longer.append(&extras));
         }
-        let (features, extra_features) = self.close_features(settings, span.level, open, &extras);
+        let sampled = std::mem::take(&mut self.sampled[span.level]);
+        if span.level == 0 {
+            self.sampled.iter_mut().skip(1).for_each(|longer| longer.append(&sampled));
+        }
+        let provenance = self.provenance(settings, span.level, open, &sampled);
+        let (features, extra_features) = self.close_features(settings, span, open, &extras);
         if span.level == 0 {
             self.closed += 1;
         }
@@ -198,26 +218,28 @@ impl Watch {
             verdict: verdict(rows, settings.min_rows, &features),
             features,
             extra_features,
+            provenance: Some(Box::new(provenance)),
         })
     }
 
     fn close_features(
         &mut self,
         settings: &Settings,
-        level: usize,
+        span: WindowSpan,
         rows: [u64; 2],
         extras: &Extras,
     ) -> (Vec<FeatureReport>, Option<Box<[ExtraFeatures]>>) {
         let baseline = self.baseline.clone();
+        let level = span.level;
         let since = self.opened_at[level];
         let case = |watched: &Watched| watched.case(&baseline.features()[watched.feature], level);
         let cases: Vec<Case<'_>> = self.watched.iter().map(case).collect();
         let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
         let checked = self.check(settings, level, (&cases, &judged), rows, extras);
-        let closed = cases.into_iter().map(|case| (case.feature, case.window));
+        let closed = cases.into_iter().map(|case| (case.feature, case.window, case.merged));
         let mut reports = Vec::with_capacity(judged.len());
         let judged = judged.into_iter().zip(checked.features);
-        for ((watched, (feature, counts)), (mut judged, checks)) in
+        for ((watched, (feature, counts, merged)), (mut judged, checks)) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
             judged.report.checks = checks;
@@ -225,10 +247,35 @@ impl Watch {
                 judged.report.examples = watched.examples.of_grown(feature, &counts, since).into();
             }
             judged.report.shape = watched.shape(level, feature, &counts);
+            let alone = judged.significant_alone;
+            let told = merged.filter(|_| !alone).map(|merged| merged.counts);
+            watched.explain(span, feature, told.as_ref().unwrap_or(&counts), &mut judged.report);
             watched.close(level, feature, counts, &judged);
             reports.push(judged.report);
         }
         (reports, checked.extra)
+    }
+
+    fn provenance(
+        &self,
+        settings: &Settings,
+        level: usize,
+        rows: [u64; 2],
+        sampled: &Sampled,
+    ) -> Provenance {
+        let mut hash = provenance::Hash::default();
+        rows.into_iter().for_each(|rows| hash.number(rows));
+        for watched in &self.watched {
+            let feature = &self.baseline.features()[watched.feature];
+            hash.feature(feature, &watched.windows[level].open.counts());
+        }
+        Provenance {
+            baseline_hash: self.baseline.hash().into(),
+            config_hash: provenance::config_hash(settings, &settings.windows[level]),
+            sketch_hash: hash.finish(),
+            weights: sampled.weights(),
+            engine: provenance::engine(),
+        }
     }
 
     fn check(
@@ -268,6 +315,7 @@ impl Watched {
             open: feature.content.window(),
             runs: Runs::default(),
             kept: VecDeque::new(),
+            since: None,
         };
         let total = feature.content.window().counts();
         Self {
@@ -292,6 +340,30 @@ impl Watched {
             FeatureSketch::Categorical(_) => None,
         };
         Shape { shares: if total == 0 { Box::default() } else { shares.collect() }, quantiles }
+    }
+
+    /// Follows since when the feature drifts or its rows are not in order, and says why where it does.
+    fn explain(
+        &mut self,
+        span: WindowSpan,
+        feature: &BaselineFeature,
+        counts: &FeatureCounts,
+        report: &mut FeatureReport,
+    ) {
+        let fails = report.checks.as_ref().is_some_and(|checks| checks.fail());
+        let windows = &mut self.windows[span.level];
+        if report.detected || fails {
+            windows.since = windows.since.or(span.start);
+        } else if report.p_value.is_some() {
+            windows.since = None;
+        }
+        if report.significant || fails {
+            let since = windows.since.filter(|_| report.detected || fails);
+            let (shape, sketch) = (&report.shape, &windows.open);
+            let case = explain::Case { feature, counts, sketch, shape, report, since };
+            let explanation = explain(&case);
+            report.explanation = Some(Box::new(explanation));
+        }
     }
 
     fn case<'a>(&self, feature: &'a BaselineFeature, level: usize) -> Case<'a> {

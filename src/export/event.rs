@@ -3,7 +3,7 @@
 use super::batch::{Entry, Outbox};
 use super::names::event;
 use crate::config::{Outcome, Rejected, Reloaded};
-use crate::drift::{Failure, ReferenceState, Verdict, WindowReport};
+use crate::drift::{Explanation, Failure, ReferenceState, Verdict, WindowReport};
 use crate::pipeline::{QualityChange, VerdictChange};
 use opentelemetry::logs::{AnyValue, Severity};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,8 @@ use std::time::SystemTime;
 
 /// Features that one event names, at most; their number is always told.
 const MAX_NAMES: usize = 50;
+/// Features that one event explains, at most.
+const MAX_EXPLANATIONS: usize = 10;
 /// Requests that one event names, at most.
 const MAX_EXAMPLES: usize = 10;
 
@@ -136,11 +138,27 @@ impl Event {
         }
         attributes.extend(report.start.map(|start| (event::START, text(&start.to_string()))));
         attributes.extend(report.end.map(|end| (event::END, text(&end.to_string()))));
+        let said = explanations(report);
+        if !said.is_empty() {
+            let said = said.iter().map(|sentence| text(sentence));
+            attributes.push((event::EXPLANATIONS, said.collect()));
+        }
+        attributes.extend(report.provenance.iter().flat_map(|it| {
+            [
+                (event::VERDICT_BASELINE_HASH, text(&it.baseline_hash)),
+                (event::VERDICT_CONFIG_HASH, text(&it.config_hash)),
+                (event::SKETCH_HASH, text(&it.sketch_hash)),
+            ]
+        }));
         let severity = match report.verdict {
             Verdict::Drifting => Severity::Warn,
             Verdict::Stable | Verdict::InsufficientData => Severity::Info,
         };
-        let body = sentence(report, *before, names, detected.len());
+        let mut body = sentence(report, *before, names, detected.len());
+        if let Some(first) = said.first() {
+            body.push_str(". ");
+            body.push_str(first);
+        }
         Self { name: event::DRIFT_CHANGED, at: SystemTime::now(), severity, body, attributes }
     }
 
@@ -195,6 +213,15 @@ impl Event {
         let (name, severity) = (event::BASELINE_CHANGED, Severity::Info);
         Self { name, at: SystemTime::now(), severity, body, attributes }
     }
+}
+
+/// Why features drift, in a sentence each: those whose shares of rows moved most first.
+fn explanations(report: &WindowReport) -> Vec<&str> {
+    let detected = report.features.iter().filter(|feature| feature.detected);
+    let mut explained: Vec<_> = detected.filter_map(|it| it.explanation.as_deref()).collect();
+    let furthest = |it: &Explanation| it.moved.first().map_or(0.0, |moved| moved.difference.abs());
+    explained.sort_by(|a, b| furthest(b).total_cmp(&furthest(a)));
+    explained.iter().take(MAX_EXPLANATIONS).map(|explanation| &*explanation.sentence).collect()
 }
 
 /// Ids of requests whose values are where drifting features grew, each once.

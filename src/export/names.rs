@@ -69,6 +69,7 @@ pub mod event {
     pub const CONFIG_RELOADED: &str = "taffrail.config.reloaded";
     pub const CONFIG_REJECTED: &str = "taffrail.config.rejected";
 
+    pub const VERDICT_BASELINE_HASH: &str = "taffrail.verdict.baseline_hash";
     pub const BASELINE_ROWS: &str = "taffrail.baseline.rows";
     pub const BASELINE_STATE: &str = "taffrail.baseline.state";
     pub const CONFIG_CAUSE: &str = "taffrail.config.cause";
@@ -78,6 +79,7 @@ pub mod event {
     pub const CONFIG_PROBLEMS_COUNT: &str = "taffrail.config.problems_count";
     pub const CONFIG_RESTART_REQUIRED: &str = "taffrail.config.restart_required";
     pub const COVERAGE: &str = "taffrail.window.coverage";
+    pub const EXPLANATIONS: &str = "taffrail.features.explanations";
     pub const EXAMPLES: &str = "taffrail.window.examples";
     pub const END: &str = "taffrail.window.end";
     pub const FEATURES_DETECTED: &str = "taffrail.features.detected";
@@ -86,8 +88,10 @@ pub mod event {
     pub const QUALITY_ENDED: &str = "taffrail.quality.ended";
     pub const QUALITY_FAILED_COUNT: &str = "taffrail.quality.failed_count";
     pub const ROWS: &str = "taffrail.window.rows";
+    pub const SKETCH_HASH: &str = "taffrail.verdict.sketch_hash";
     pub const START: &str = "taffrail.window.start";
     pub const VERDICT_AFTER: &str = "taffrail.verdict.after";
+    pub const VERDICT_CONFIG_HASH: &str = "taffrail.verdict.config_hash";
     pub const VERDICT_BEFORE: &str = "taffrail.verdict.before";
     pub const WINDOW: &str = "taffrail.window";
 }

@@ -118,6 +118,17 @@ impl Watch {
         }
     }
 
+    /// When an exchange that is observed now counts: within the window that is open.
+    pub fn counts_at(&self, now: Timestamp) -> Timestamp {
+        self.tumbling.within_open(now)
+    }
+
+    /// Notes at which rate the next exchange was sampled.
+    pub fn sampled(&mut self, rate: f64, decoded: &Decoded) {
+        let rows = decoded.inputs.len().max(decoded.outputs.len());
+        self.monitor.sampled(rate, rows as u64);
+    }
+
     pub fn observe(&mut self, id: &str, decoded: &Decoded, at: Timestamp) {
         for (_, problem) in &decoded.problems {
             self.count_problem(problem.as_str());

@@ -99,6 +99,7 @@ fn entry(index: u64, inputs: Rows, outputs: Rows) -> Entry {
         dialect: Some("mlflow"),
         inputs,
         outputs,
+        counted_at: None,
     }
 }
 

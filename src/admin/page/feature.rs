@@ -64,6 +64,9 @@ fn head(visit: &Visit, view: &FeatureView, last: Option<&FeatureReport>) -> Mark
                 @if let Some(rows) = baseline { " · baseline of " b { (figure::count(rows)) } " rows" }
                 @if let Some(last) = last { " · last window: " (trend::effect(last)) }
             }
+            @if let Some(explanation) = last.and_then(|last| last.explanation.as_ref()) {
+                p.lede #explanation { (explanation.sentence) }
+            }
             (figures(last))
         }
     }

@@ -35,6 +35,9 @@ pub(super) use runs::{Grouping, Runs};
 
 /// A stop shorter than this share of a window's requests is not worth a word.
 const MIN_RUN_SHARE: f64 = 0.05;
+/// A value that is more than this share of the baseline comes in long runs wherever rows depend on one
+/// another (dry days, requests of one country): that is no sign that it stands still.
+const MAX_FROZEN_SHARE: f64 = 0.2;
 /// A run that is likelier is left out.
 const LIKELY: f64 = 0.05;
 
@@ -109,6 +112,11 @@ impl From<Vec<Checked>> for Checks {
 impl Checks {
     pub fn iter(&self) -> impl Iterator<Item = &Checked> {
         self.0.iter()
+    }
+
+    /// Whether something is detected.
+    pub fn fail(&self) -> bool {
+        self.iter().any(|checked| checked.detected)
     }
 
     pub fn get(&self, check: Check) -> Option<&Checked> {
@@ -332,6 +340,9 @@ impl Subject<'_> {
         if repeats::is_constant(self.counts, self.runs) {
             let p_value = repeats::all_alike(requests, &expected);
             return Some(Finding::new(Check::Constant, 1.0, expected.share(), Some(p_value)));
+        }
+        if expected.share() > MAX_FROZEN_SHARE {
+            return None;
         }
         let rate = expected.share().max(self.runs.repeat_rate());
         let p_value = repeats::run_as_long(run.requests, requests, rate);

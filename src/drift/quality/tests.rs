@@ -279,6 +279,19 @@ fn a_value_that_stands_still_for_a_while_is_frozen() {
 }
 
 #[test]
+fn a_value_that_is_frequent_anyway_is_not_frozen() {
+    // Dry days come in a row, though each fourth day is wet.
+    let days = |dry: usize, wet: usize| {
+        (0..dry + wet).map(move |n| if n < dry { 0.0 } else { (n % 97) as f64 + 1.0 })
+    };
+    let weather = |spells: usize| (0..spells).flat_map(move |_| days(3, 1)).map(Cell::Number);
+    let dry_spell = weather(40).chain(days(60, 1).map(Cell::Number)).chain(weather(40));
+    let report = judged(&rows(weather(500)), &rows(dry_spell));
+    let checks = report.checks.as_ref();
+    assert!(checks.is_none_or(|checks| checks.get(Check::Frozen).is_none()), "{checks:?}");
+}
+
+#[test]
 fn requests_that_come_in_runs_are_not_frozen() {
     let mut random = Rng::with_seed(5);
     let reference = baseline(&rows((0..5000).map(|_| Cell::Number(random.f64()))));
