@@ -117,10 +117,16 @@ pub(crate) fn drift(config: &Config) -> drift::Settings {
     drift::Settings {
         min_rows: config.drift.min_rows,
         false_discovery_rate: config.drift.false_discovery_rate,
+        persistence: persistence(config.drift.persistence),
         max_features: config.memory.bounds.max_features.get(),
         filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
     }
+}
+
+/// What was checked cannot ask for more windows than there are.
+fn persistence(checked: crate::config::Persistence) -> drift::Persistence {
+    drift::Persistence::new(checked.least, checked.of).unwrap_or_default()
 }
 
 pub(super) fn labels(config: &Config) -> labels::Settings {

@@ -1,13 +1,14 @@
 //! `taffrail baseline`: reference sketches from training data or recorded traffic; to read them, to
 //! merge them.
 
-use super::columns::{self, Batch};
+use super::columns::{self, Batch, Times};
 use super::input::{BadInput, read_baseline};
 use super::layout::{Align, Grid};
 use super::source::Source;
 use super::style::{Colour, Palette};
 use crate::drift::{
     Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, Settings,
+    VariationBuilder,
 };
 use crate::sketch::{Kind, Role};
 use anyhow::Context;
@@ -103,7 +104,28 @@ impl Build {
             note(&format!("{over_limit} columns are over --max-features and were left out"));
         }
         let baseline = builder.finish().map_err(BadInput::new)?;
-        write(&self.out, &baseline)?;
+        let mut variation = VariationBuilder::new(baseline);
+        for path in &self.from {
+            self.read_again(path, &mut variation)?;
+        }
+        write(&self.out, &variation.finish())?;
+        Ok(())
+    }
+
+    /// Once bins are known: what the rows vary by in blocks, in the order that they have.
+    fn read_again(&self, path: &Path, variation: &mut VariationBuilder) -> anyhow::Result<()> {
+        let mut source = Source::open(path)?;
+        let is_output = |name: &str| self.outputs.iter().any(|output| output == name);
+        while let Some(batch) = source.next_batch(&self.time_column, is_output)? {
+            // Times that cannot be read are no error here: rows keep their order.
+            let times = match &batch.times {
+                Times::Unknown => None,
+                Times::Column(column) => columns::times(column).ok(),
+                Times::Known(times) => Some(times.clone()),
+            };
+            variation.observe(Role::Input, &batch.inputs, times.as_deref());
+            variation.observe(Role::Output, &batch.outputs, times.as_deref());
+        }
         Ok(())
     }
 

@@ -11,7 +11,9 @@ use super::style::{Colour, Palette};
 use super::window::Window;
 use super::{problems, settings};
 use crate::config::Problems;
-use crate::drift::{Baseline, BaselineFeature, FeatureFilter, Settings, Verdict, WindowReport};
+use crate::drift::{
+    Baseline, BaselineFeature, FeatureFilter, Persistence, Settings, Verdict, WindowReport,
+};
 use crate::sketch::{FeatureKey, Role};
 use cut::Cutter;
 use jiff::Timestamp;
@@ -55,6 +57,10 @@ pub(super) struct Args {
     /// Share of false alarms among alarms that is put up with, between 0 and 1 [default: 0.01]
     #[arg(long, value_name = "RATE", value_parser = rate)]
     false_discovery_rate: Option<f64>,
+    /// In how many of how many windows in a row a feature must be found to drift: 2 of 3
+    /// [default: 1 of 1]
+    #[arg(long, value_name = "K of M")]
+    persistence: Option<crate::config::Persistence>,
     /// Globs over the names of features to judge [default: *]
     #[arg(long, value_name = "GLOBS", value_delimiter = ',')]
     include: Vec<String>,
@@ -127,6 +133,9 @@ impl Args {
         settings.min_rows = self.min_rows.unwrap_or(settings.min_rows);
         let rate = self.false_discovery_rate;
         settings.false_discovery_rate = rate.unwrap_or(settings.false_discovery_rate);
+        let persistence = self.persistence.as_ref();
+        let persistence = persistence.and_then(|given| Persistence::new(given.least, given.of));
+        settings.persistence = persistence.unwrap_or(settings.persistence);
         settings.filter = settings.filter.or_given(&self.include, &self.exclude);
         Ok(settings)
     }

@@ -4,7 +4,7 @@
 
 use super::checked::{
     Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Features, Labels, Model,
-    PayloadProtocol, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
+    PayloadProtocol, Persistence, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
 };
 use super::export;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
@@ -333,7 +333,19 @@ fn drift(reader: &mut Reader<'_>) -> Option<Drift> {
     let min_rows = reader.count("drift.min_rows", 2);
     let within = |rate: f64| rate > 0.0 && rate < 1.0;
     let rate = reader.number("drift.false_discovery_rate", "between 0 and 1", within);
-    Some(Drift { min_rows: min_rows?, false_discovery_rate: rate? })
+    let persistence = persistence(reader);
+    Some(Drift { min_rows: min_rows?, false_discovery_rate: rate?, persistence: persistence? })
+}
+
+fn persistence(reader: &mut Reader<'_>) -> Option<Persistence> {
+    let text = reader.text("drift.persistence");
+    match text.parse() {
+        Ok(persistence) => Some(persistence),
+        Err(allowed) => {
+            reader.problem("drift.persistence", format!("is {text:?}; {allowed}"));
+            None
+        }
+    }
 }
 
 fn labels(reader: &mut Reader<'_>) -> Option<Labels> {

@@ -5,6 +5,7 @@
 //! [`Baseline`], built beforehand or learnt from the first rows.
 
 mod baseline;
+mod dependence;
 pub mod distance;
 mod effect;
 mod examples;
@@ -25,6 +26,7 @@ mod words;
 mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
+pub use dependence::VariationBuilder;
 pub use explain::{Explanation, Finding, Moved, Side};
 pub use monitor::{Monitor, Referred};
 pub use provenance::{Provenance, Weights};
@@ -33,6 +35,6 @@ pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
     WindowReport,
 };
-pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
+pub use settings::{FeatureFilter, Persistence, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};
 pub use tumbling::{Tumbling, WindowSpan};

@@ -88,6 +88,9 @@ pub(super) fn config_hash(settings: &Settings, window: &str) -> Arc<str> {
     let mut hash = Hash::default();
     hash.number(settings.min_rows);
     hash.number(settings.false_discovery_rate.to_bits());
+    for number in settings.persistence.numbers() {
+        hash.number(number as u64);
+    }
     for globs in settings.filter.globs() {
         hash.number(globs.len() as u64);
         globs.iter().for_each(|glob| hash.text(glob));

@@ -1,21 +1,26 @@
 //! Live rows against a baseline: the open windows of every length, and the few that closed last.
 
+mod told;
+
 use super::baseline::{Baseline, BaselineFeature, NameCount};
+use super::dependence::{self, HoursOfDay, RowBlocks, RowScale, Scores};
 use super::examples::Examples;
-use super::explain::{self, explain};
-use super::provenance::{self, Provenance, Sampled};
-use super::quality::{self as checks, Around, ExtraFeatures, Extras, Grouping, Runs, Subject};
+use super::provenance::Sampled;
+use super::quality::{ExtraFeatures, Extras, Grouping, Runs};
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
-use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
-use super::{Settings, WindowSpan};
+use super::verdict::{Case, Judged, Merged, WindowTime, judge, quality, verdict};
+use super::{Persistence, Settings, WindowSpan};
 use crate::decode::{Column, Rows};
-use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Role};
+use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Repeats, Role, ValueKey};
 use jiff::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Closed windows that are kept to be merged with the next.
 const KEPT_WINDOWS: usize = 4;
+/// Values that came so often are remembered of a window, and how many of them.
+const TWICE: u32 = 2;
+const MOST_REPEATED: usize = 128;
 
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -48,6 +53,11 @@ struct Watched {
     last: Option<FeatureCounts>,
     examples: Examples,
     expected: Arc<Expected>,
+    scores: Scores,
+    /// Of the open window of the finest length; only where bins do not tell values apart.
+    repeats: Option<Repeats>,
+    /// How rows that follow each other hang together, since start.
+    blocks: RowBlocks,
 }
 
 #[derive(Debug)]
@@ -55,14 +65,20 @@ struct Windows {
     open: FeatureSketch,
     runs: Runs,
     kept: VecDeque<Kept>,
-    /// When the windows began that were not in order one after the other, up to the last.
+    /// Start of the first of the windows that were not in order one after the other, up to the last.
     since: Option<Timestamp>,
+    /// Of what closed within the open window: values that came again, at the finest length not kept here.
+    repeated: HashMap<ValueKey, u32>,
+    /// Of the last windows, oldest first: whether drift was found.
+    found: VecDeque<bool>,
 }
 
 #[derive(Debug)]
 struct Kept {
     counts: FeatureCounts,
+    repeated: Vec<(ValueKey, u32)>,
     significant_alone: bool,
+    hours: Option<HoursOfDay>,
 }
 
 impl Watch {
@@ -84,7 +100,7 @@ impl Watch {
         let levels = settings.windows.len();
         let (open_rows, opened_at) = (vec![[0; 2]; levels], vec![0; levels]);
         Self {
-            reference_rows: reference_rows(&baseline),
+            reference_rows: told::reference_rows(&baseline),
             baseline,
             watched,
             index,
@@ -143,9 +159,9 @@ impl Watch {
         for column in rows.columns() {
             match self.index[role as usize].get(column.name()) {
                 Some(watched) => {
-                    let window = &mut self.watched[*watched].windows[0];
-                    window.open.observe(column);
-                    window.runs.observe(column, grouping);
+                    let watched = &mut self.watched[*watched];
+                    watched.observe(&self.baseline, column);
+                    watched.windows[0].runs.observe(column, grouping);
                 }
                 None if settings.filter.admits(column.name()) => {
                     self.extra.count(role, column.name());
@@ -182,7 +198,9 @@ impl Watch {
             for (windows, before) in watched.windows.iter_mut().zip(&mut before.windows) {
                 windows.kept = std::mem::take(&mut before.kept);
                 windows.since = before.since.take();
+                windows.found = std::mem::take(&mut before.found);
             }
+            watched.blocks.follow(&mut before.blocks);
         }
     }
 
@@ -196,11 +214,9 @@ impl Watch {
         }
         let rows = open[0].max(open[1]);
         let extras = std::mem::take(&mut self.extras[span.level]);
-        if span.level == 0 {
-            self.extras.iter_mut().skip(1).for_each(|longer| longer.append(&extras));
-        }
         let sampled = std::mem::take(&mut self.sampled[span.level]);
         if span.level == 0 {
+            self.extras.iter_mut().skip(1).for_each(|longer| longer.append(&extras));
             self.sampled.iter_mut().skip(1).for_each(|longer| longer.append(&sampled));
         }
         let provenance = self.provenance(settings, span.level, open, &sampled);
@@ -229,78 +245,52 @@ impl Watch {
         rows: [u64; 2],
         extras: &Extras,
     ) -> (Vec<FeatureReport>, Option<Box<[ExtraFeatures]>>) {
-        let baseline = self.baseline.clone();
-        let level = span.level;
+        let (baseline, level) = (self.baseline.clone(), span.level);
         let since = self.opened_at[level];
-        let case = |watched: &Watched| watched.case(&baseline.features()[watched.feature], level);
-        let cases: Vec<Case<'_>> = self.watched.iter().map(case).collect();
+        let live = self.dependence();
+        let case = |(watched, live): (&Watched, Vec<RowScale>)| {
+            watched.case(&baseline.features()[watched.feature], span, live)
+        };
+        let cases: Vec<Case<'_>> = self.watched.iter().zip(live).map(case).collect();
         let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
         let checked = self.check(settings, level, (&cases, &judged), rows, extras);
-        let closed = cases.into_iter().map(|case| (case.feature, case.window, case.merged));
+        let closed = cases.into_iter().map(|case| {
+            let (counts, repeated) = (case.window, case.repeated);
+            let closed = Closed { counts, repeated, hours: case.time.hours };
+            (case.feature, closed, case.merged)
+        });
         let mut reports = Vec::with_capacity(judged.len());
         let judged = judged.into_iter().zip(checked.features);
-        for ((watched, (feature, counts, merged)), (mut judged, checks)) in
+        for ((watched, (feature, closed, merged)), (mut judged, checks)) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
+            let found = judged.report.detected;
+            judged.report.detected = watched.persists(settings.persistence, level, found);
             judged.report.checks = checks;
             if judged.report.detected {
-                judged.report.examples = watched.examples.of_grown(feature, &counts, since).into();
+                let examples = watched.examples.of_grown(feature, &closed.counts, since);
+                judged.report.examples = examples.into();
             }
-            judged.report.shape = watched.shape(level, feature, &counts);
-            let alone = judged.significant_alone;
-            let told = merged.filter(|_| !alone).map(|merged| merged.counts);
-            watched.explain(span, feature, told.as_ref().unwrap_or(&counts), &mut judged.report);
-            watched.close(level, feature, counts, &judged);
+            judged.report.shape = watched.shape(level, feature, &closed.counts);
+            let merged = merged.filter(|_| !judged.significant_alone).map(|merged| merged.counts);
+            let told = merged.as_ref().unwrap_or(&closed.counts);
+            watched.explain(span, feature, told, &mut judged.report);
+            watched.close(level, feature, closed, &judged);
             reports.push(judged.report);
         }
         (reports, checked.extra)
     }
 
-    fn provenance(
-        &self,
-        settings: &Settings,
-        level: usize,
-        rows: [u64; 2],
-        sampled: &Sampled,
-    ) -> Provenance {
-        let mut hash = provenance::Hash::default();
-        rows.into_iter().for_each(|rows| hash.number(rows));
-        for watched in &self.watched {
-            let feature = &self.baseline.features()[watched.feature];
-            hash.feature(feature, &watched.windows[level].open.counts());
-        }
-        Provenance {
-            baseline_hash: self.baseline.hash().into(),
-            config_hash: provenance::config_hash(settings, &settings.windows[level]),
-            sketch_hash: hash.finish(),
-            weights: sampled.weights(),
-            engine: provenance::engine(),
-        }
-    }
-
-    fn check(
-        &self,
-        settings: &Settings,
-        level: usize,
-        (cases, judged): (&[Case<'_>], &[Judged]),
-        rows: [u64; 2],
-        extras: &Extras,
-    ) -> checks::Judged {
-        let of_each = self.watched.iter().zip(cases).zip(judged);
-        let subjects: Vec<_> = of_each
-            .map(|((watched, case), judged)| Subject {
-                feature: case.feature,
-                counts: &case.window,
-                sketch: &watched.windows[level].open,
-                runs: &watched.windows[level].runs,
-                drifts: judged.report.p_value.filter(|_| judged.report.detected),
-            })
-            .collect();
-        // A baseline with as many features as are allowed may lack some for that reason.
-        let is_whole = self.baseline.features().len() < settings.max_features;
-        let extras = is_whole.then_some(extras);
-        let around = Around { rows, reference_rows: self.reference_rows, extras };
-        checks::judge(&subjects, &around, settings.min_rows, settings.false_discovery_rate)
+    /// What live rows show of their dependence, by feature: where they show none, nothing.
+    fn dependence(&self) -> Vec<Vec<RowScale>> {
+        let evidence: Vec<_> =
+            self.watched.iter().map(|watched| dependence::evidence(&watched.blocks)).collect();
+        let shown = dependence::shown(&evidence);
+        let features = self.watched.iter().zip(shown);
+        let curve = |(watched, shown): (&Watched, dependence::Shown)| {
+            if shown.any() { dependence::curve(&watched.blocks, shown) } else { Vec::new() }
+        };
+        features.map(curve).collect()
     }
 
     pub(super) fn views(&self) -> Vec<FeatureView> {
@@ -316,6 +306,8 @@ impl Watched {
             runs: Runs::default(),
             kept: VecDeque::new(),
             since: None,
+            repeated: HashMap::new(),
+            found: VecDeque::new(),
         };
         let total = feature.content.window().counts();
         Self {
@@ -325,7 +317,46 @@ impl Watched {
             last: None,
             examples: Examples::default(),
             expected: Arc::new(feature.expected()),
+            scores: Scores::of(&feature.content),
+            repeats: feature.content.hides_values().then(Repeats::of_window),
+            blocks: RowBlocks::without_shares(),
         }
+    }
+
+    fn observe(&mut self, baseline: &Baseline, column: &Column) {
+        self.windows[0].open.observe(column);
+        let content = &baseline.features()[self.feature].content;
+        let Self { scores, blocks, .. } = self;
+        scores.each(content, column, |scored| blocks.observe(&scored));
+        if let (Some(repeats), Some(numbers)) = (&mut self.repeats, column.as_numbers()) {
+            let finite = numbers.iter().filter(|number| number.is_finite());
+            finite.for_each(|number| repeats.observe(Repeats::key(*number)));
+        }
+    }
+
+    /// Values of the open window that came again, or levels that the reference does not have.
+    fn repeated(&self, level: usize) -> Vec<(ValueKey, u32)> {
+        let windows = &self.windows[level];
+        if level > 0 {
+            return most_frequent(windows.repeated.iter().map(|(key, count)| (*key, *count)));
+        }
+        match (&self.repeats, &windows.open) {
+            (Some(repeats), _) => repeats.frequent(TWICE, MOST_REPEATED),
+            (None, FeatureSketch::Categorical(sketch)) => {
+                sketch.repeated_unknown(TWICE, MOST_REPEATED)
+            }
+            (None, FeatureSketch::Numeric(_)) => Vec::new(),
+        }
+    }
+
+    /// Whether it is called drifting, now that this window was `found` to drift or not.
+    fn persists(&mut self, persistence: Persistence, level: usize, found: bool) -> bool {
+        let windows = &mut self.windows[level].found;
+        windows.push_back(found);
+        while windows.len() > persistence.windows() {
+            windows.pop_front();
+        }
+        persistence.holds(windows.iter().copied())
     }
 
     /// Of the open window, which ends.
@@ -342,45 +373,38 @@ impl Watched {
         Shape { shares: if total == 0 { Box::default() } else { shares.collect() }, quantiles }
     }
 
-    /// Follows since when the feature drifts or its rows are not in order, and says why where it does.
-    fn explain(
-        &mut self,
+    fn case<'a>(
+        &self,
+        feature: &'a BaselineFeature,
         span: WindowSpan,
-        feature: &BaselineFeature,
-        counts: &FeatureCounts,
-        report: &mut FeatureReport,
-    ) {
-        let fails = report.checks.as_ref().is_some_and(|checks| checks.fail());
-        let windows = &mut self.windows[span.level];
-        if report.detected || fails {
-            windows.since = windows.since.or(span.start);
-        } else if report.p_value.is_some() {
-            windows.since = None;
-        }
-        if report.significant || fails {
-            let since = windows.since.filter(|_| report.detected || fails);
-            let (shape, sketch) = (&report.shape, &windows.open);
-            let case = explain::Case { feature, counts, sketch, shape, report, since };
-            let explanation = explain(&case);
-            report.explanation = Some(Box::new(explanation));
-        }
-    }
-
-    fn case<'a>(&self, feature: &'a BaselineFeature, level: usize) -> Case<'a> {
-        let windows = &self.windows[level];
+        live: Vec<RowScale>,
+    ) -> Case<'a> {
+        let windows = &self.windows[span.level];
         let window = windows.open.counts();
+        let time = time(span, window.rows());
+        let repeated = self.repeated(span.level);
+        let all_repeated = || {
+            let kept = windows.kept.iter().flat_map(|kept| &kept.repeated).chain(&repeated);
+            let mut sums: HashMap<ValueKey, u32> = HashMap::new();
+            kept.for_each(|(key, count)| *sums.entry(*key).or_default() += count);
+            most_frequent(sums.into_iter())
+        };
+        let all_hours = || windows.kept.iter().map(|kept| kept.hours).chain([time.hours]);
         let merged = (!windows.kept.is_empty()).then(|| Merged {
             counts: windows.kept.iter().fold(window.clone(), |sum, kept| add(sum, &kept.counts)),
             tainted: windows.kept.iter().any(|kept| kept.significant_alone),
+            hours: all_hours().collect::<Option<Vec<_>>>().unwrap_or_default(),
+            windows: windows.kept.len() + 1,
+            repeated: all_repeated(),
         });
-        Case { feature, window, merged }
+        Case { feature, window, merged, repeated, live, time }
     }
 
     fn close(
         &mut self,
         level: usize,
         feature: &BaselineFeature,
-        counts: FeatureCounts,
+        Closed { counts, repeated, hours }: Closed,
         judged: &Judged,
     ) {
         let open = std::mem::replace(&mut self.windows[level].open, feature.content.window());
@@ -393,7 +417,15 @@ impl Watched {
             }
             self.total = add(std::mem::replace(&mut self.total, counts.clone()), &counts);
             self.last = Some(counts.clone());
+            self.blocks.settle();
+            if let Some(repeats) = &mut self.repeats {
+                repeats.clear();
+            }
+            for longer in self.windows.iter_mut().skip(1) {
+                longer.take_repeated(&repeated);
+            }
         }
+        self.windows[level].repeated.clear();
         let kept = &mut self.windows[level].kept;
         if judged.recovered {
             kept.retain(|kept| !kept.significant_alone);
@@ -402,7 +434,8 @@ impl Watched {
             kept.pop_front();
         }
         if counts.rows() > 0 {
-            kept.push_back(Kept { counts, significant_alone: judged.significant_alone });
+            let significant_alone = judged.significant_alone;
+            kept.push_back(Kept { counts, repeated, significant_alone, hours });
         }
     }
 
@@ -433,14 +466,37 @@ impl Watched {
     }
 }
 
-/// By role: the most that a feature has, for one may stay away from some.
-fn reference_rows(baseline: &Baseline) -> [u64; 2] {
-    let mut rows = [0; 2];
-    for feature in baseline.features() {
-        let most = &mut rows[feature.key().role as usize];
-        *most = feature.rows().max(*most);
+/// A window of one feature that ends.
+struct Closed {
+    counts: FeatureCounts,
+    repeated: Vec<(ValueKey, u32)>,
+    hours: Option<HoursOfDay>,
+}
+
+impl Windows {
+    /// Bounded: over the bound the rarest go.
+    fn take_repeated(&mut self, repeated: &[(ValueKey, u32)]) {
+        repeated.iter().for_each(|(key, count)| *self.repeated.entry(*key).or_default() += count);
+        if self.repeated.len() > 4 * MOST_REPEATED {
+            self.repeated = most_frequent(self.repeated.drain()).into_iter().collect();
+        }
     }
-    rows
+}
+
+fn most_frequent(repeated: impl Iterator<Item = (ValueKey, u32)>) -> Vec<(ValueKey, u32)> {
+    let mut repeated: Vec<_> = repeated.collect();
+    repeated.sort_unstable_by_key(|(key, count)| (std::cmp::Reverse(*count), *key));
+    repeated.truncate(MOST_REPEATED);
+    repeated
+}
+
+fn time(span: WindowSpan, rows: u64) -> WindowTime {
+    let (Some(start), Some(end)) = (span.start, span.end) else { return WindowTime::default() };
+    let (start, end) = (start.as_second(), end.as_second());
+    WindowTime {
+        seconds: (end > start).then(|| (end - start) as f64),
+        hours: HoursOfDay::of(start, end, rows as f64),
+    }
 }
 
 fn all(values: [Option<f64>; 5]) -> Option<[f64; 5]> {

@@ -1,9 +1,10 @@
 //! The baseline's file: JSON with a version and a hash of the content, every field checked on reading.
 
 use super::bins::MAX_REPORTED;
-use super::feature::{CategoricalReference, Content, NumericReference};
+use super::feature::{CategoricalReference, Content, NumericReference, Repeated};
 use super::observed::{MAX_LEVELS, MAX_SHOWN};
 use super::{Baseline, BaselineError, BaselineFeature, QUANTILES};
+use crate::drift::dependence::Variation;
 use crate::sketch::{
     Bounds, CategoricalCounts, Edges, FeatureKey, Kind, Levels, NumericCounts, Role,
 };
@@ -37,6 +38,9 @@ struct Feature {
     numeric: Option<Numeric>,
     #[serde(skip_serializing_if = "Option::is_none")]
     categorical: Option<Categorical>,
+    /// Where it is more than chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    variation: Option<Arc<Variation>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,6 +56,8 @@ struct Numeric {
     sigma: Option<f64>,
     quantiles: BTreeMap<String, f64>,
     bins: Vec<Bin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeated: Option<Repeated>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -157,12 +163,14 @@ impl Feature {
             type_error,
             numeric,
             categorical,
+            variation: feature.variation.clone(),
         }
     }
 
     fn check(self) -> Result<BaselineFeature, BaselineError> {
         let key = FeatureKey { role: self.role, name: self.name };
         let (null, type_error) = (self.null, self.type_error);
+        let variation = self.variation;
         let content = match (self.kind, self.numeric, self.categorical) {
             (Kind::Numeric, Some(numeric), None) => {
                 numeric.check(null, type_error).map(Content::Numeric)
@@ -173,6 +181,7 @@ impl Feature {
             _ => Err(Wrong { field: "kind", problem: "does not go with the fields given".into() }),
         };
         let feature = content.map(|content| BaselineFeature::new(key.clone(), content));
+        let feature = feature.and_then(|feature| varying(feature, variation));
         let feature = feature.and_then(|feature| match feature.rows() {
             rows if rows == self.rows => Ok(feature),
             rows => Err(Wrong {
@@ -187,6 +196,17 @@ impl Feature {
             problem,
         })
     }
+}
+
+fn varying(
+    feature: BaselineFeature,
+    variation: Option<Arc<Variation>>,
+) -> Result<BaselineFeature, Wrong> {
+    if let Some(variation) = &variation {
+        let checked = variation.check(feature.labels.len() - 1, feature.cells());
+        checked.map_err(|problem| Wrong { field: "variation", problem: problem.to_owned() })?;
+    }
+    Ok(BaselineFeature { variation, ..feature })
 }
 
 /// A field of some feature, and what is wrong with it.
@@ -224,6 +244,7 @@ impl Numeric {
                     reported: numeric.groups.contains(&bin),
                 })
                 .collect(),
+            repeated: numeric.repeated.clone(),
         }
     }
 
@@ -258,7 +279,13 @@ impl Numeric {
             "must be the ascending values at ranks 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95 and \
              0.99, or none where there is no number",
         )?;
-        Ok(NumericReference { counts, sigma, groups, quantiles })
+        Wrong::unless(
+            self.repeated.as_ref().is_none_or(Repeated::is_valid),
+            "repeated",
+            "must hold finite values, 256 at most",
+        )?;
+        let repeated = self.repeated;
+        Ok(NumericReference { counts, sigma, groups, quantiles, repeated })
     }
 
     fn values(&self) -> u64 {

@@ -69,7 +69,8 @@ fn numbers(
     let sigma = counts.sigma().unwrap_or_default();
     // As the file will give them back.
     counts.squares = sigma * sigma * values as f64;
-    Ok(NumericReference { counts, sigma, groups, quantiles })
+    // What a value had in each part is not known of all parts.
+    Ok(NumericReference { counts, sigma, groups, quantiles, repeated: None })
 }
 
 fn add(counts: &mut NumericCounts, part: &NumericCounts, centre: f64) {

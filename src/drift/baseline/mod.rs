@@ -23,6 +23,8 @@ pub use feature::BaselineFeature;
 pub(crate) use builder::NameCount;
 pub(crate) use feature::{CategoricalReference, Content, NumericReference};
 
+use super::dependence::Variation;
+
 /// Ranks at which a baseline keeps the reference's value, under the names its file has.
 const QUANTILES: [(&str, f64); 9] = [
     ("0.01", 0.01),
@@ -49,6 +51,13 @@ impl Baseline {
         features.sort_by_key(|feature| feature.key.role);
         let hash = file::hash(rows, &features);
         Self { rows, hash, features }
+    }
+
+    /// With how each feature varies, in their order.
+    pub(crate) fn with_variation(self, variation: Vec<Variation>) -> Self {
+        let features = self.features.into_iter().zip(variation);
+        let features = features.map(|(feature, variation)| feature.with_variation(variation));
+        Self::new(self.rows, features.collect())
     }
 
     pub fn rows(&self) -> u64 {

@@ -69,6 +69,8 @@ pub enum Finding {
     NewLevel { level: Arc<str>, share: f64 },
     /// A level of the baseline that no row has.
     VanishedLevel { level: Arc<str>, baseline_share: f64 },
+    /// The baseline differs as much at the same hours of the day.
+    Seasonal,
     /// A check of data quality that fails.
     Check(Checked),
 }
@@ -95,7 +97,7 @@ pub(super) fn explain(case: &Case<'_>) -> Explanation {
     let moved = moved(case);
     let mut findings = failed_checks(case);
     let has_other_unit = findings.iter().any(|finding| finding.is_of(Check::UnitChange));
-    if case.report.significant && !has_other_unit {
+    if (case.report.significant || case.report.seasonal) && !has_other_unit {
         findings.extend(match (&case.feature.content, case.counts) {
             (Content::Numeric(reference), FeatureCounts::Numeric(counts)) => {
                 numeric::findings(reference, counts, case.shape, &moved)
@@ -109,6 +111,10 @@ pub(super) fn explain(case: &Case<'_>) -> Explanation {
     // What moved says more of where than that something is new or beyond.
     findings.sort_by_key(Finding::rank);
     findings.truncate(MAX_FINDINGS);
+    if case.report.seasonal {
+        findings.truncate(MAX_FINDINGS - 1);
+        findings.push(Finding::Seasonal);
+    }
     Explanation {
         since: case.since,
         sentence: words::sentence(&case.feature.key().name, &findings, &moved, case.since).into(),
@@ -133,6 +139,7 @@ impl Finding {
             Self::Location { .. } | Self::Spread { .. } | Self::NewLevel { .. } => 2,
             Self::Below { .. } | Self::VanishedLevel { .. } => 3,
             Self::Tail { .. } | Self::Bin { .. } => 4,
+            Self::Seasonal => 6,
         }
     }
 }

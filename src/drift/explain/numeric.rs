@@ -75,9 +75,17 @@ fn furthest(reference: &NumericReference, counts: &NumericCounts) -> Option<Find
     });
     let distance = |(_, share, baseline): &(f64, f64, f64)| (share - baseline).abs();
     let furthest = below.max_by(|a, b| distance(a).total_cmp(&distance(b)));
-    furthest
-        .filter(|it| distance(it) >= MIN_SHARE)
-        .map(|(value, share, baseline_share)| Finding::Below { value, share, baseline_share })
+    furthest.filter(|it| distance(it) >= MIN_SHARE).map(|(cut, share, baseline_share)| {
+        let (value, included) = of_cut(cut);
+        Finding::Below { value, included, share, baseline_share }
+    })
+}
+
+/// A cut right above a value that repeats is said as that value.
+fn of_cut(cut: f64) -> (f64, bool) {
+    let value = cut.next_down();
+    let digits = |value: f64| format!("{value:e}").len();
+    if digits(value) < digits(cut) { (value, true) } else { (cut, false) }
 }
 
 fn tail(reference: &NumericReference, counts: &NumericCounts, side: Side) -> Option<Finding> {

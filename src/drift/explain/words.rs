@@ -41,15 +41,12 @@ impl fmt::Display for Finding {
             Self::Location { sigmas, median, baseline_median } => {
                 let verb = if *sigmas < 0.0 { "fell" } else { "rose" };
                 let (by, to, from) =
-                    (number(sigmas.abs()), number(*median), number(*baseline_median));
+                    (rounded(sigmas.abs()), number(*median), number(*baseline_median));
                 write!(f, "{verb} by {by} σ, to a median of {to} from {from}")
             }
             Self::Spread { times, from, to, baseline_from, baseline_to } => {
-                let (verb, times) = if *times < 1.0 {
-                    ("narrowed", format!("{} times as wide", number(*times)))
-                } else {
-                    ("spread", format!("{} times as wide", number(*times)))
-                };
+                let verb = if *times < 1.0 { "narrowed" } else { "spread" };
+                let times = format!("{} times as wide", rounded(*times));
                 let [from, to, before_from, before_to] =
                     [from, to, baseline_from, baseline_to].map(|value| number(*value));
                 write!(
@@ -57,9 +54,13 @@ impl fmt::Display for Finding {
                     "{verb}, its middle half {times}: {from} to {to}, before {before_from} to {before_to}"
                 )
             }
-            Self::Below { value, share, baseline_share } => {
+            Self::Below { value, included, share, baseline_share } => {
                 let value = number(*value);
-                let what = format!("of rows are below {value}");
+                let what = if *included {
+                    format!("of rows are {value} or below")
+                } else {
+                    format!("of rows are below {value}")
+                };
                 compared(f, *share, &what, *baseline_share)
             }
             Self::Tail { side, value, share, baseline_share } => {
@@ -78,9 +79,17 @@ impl fmt::Display for Finding {
                 "no row is \"{level}\", where the baseline has {}",
                 percent(*baseline_share)
             ),
+            Self::Seasonal => {
+                f.write_str("as much as the baseline has at these hours of the day: seasonal")
+            }
             Self::Check(checked) => checked.fmt(f),
         }
     }
+}
+
+/// To two decimals: who reads it does not count hundredths.
+fn rounded(value: f64) -> String {
+    number((value * 100.0).round() / 100.0)
 }
 
 fn compared(f: &mut fmt::Formatter<'_>, share: f64, what: &str, before: f64) -> fmt::Result {

@@ -87,7 +87,7 @@ impl Extras {
     pub(super) fn finding(&self, role: Role, rows: u64, reference: u64) -> Option<Finding> {
         let with = self.rows[role as usize];
         (rows > 0).then(|| {
-            let p_value = more(Part { marked: with, rows }, Part { marked: 0, rows: reference });
+            let p_value = more(Part::of(with, rows, 1.0), Part::of(0, reference, 1.0));
             Finding::new(Check::ExtraFeature, with as f64 / rows as f64, 0.0, Some(p_value))
         })
     }

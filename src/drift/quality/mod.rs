@@ -171,6 +171,8 @@ pub(super) struct Subject<'a> {
     pub(super) counts: &'a FeatureCounts,
     pub(super) sketch: &'a FeatureSketch,
     pub(super) runs: &'a Runs,
+    /// By so many the rows are more than independent ones that tell as much.
+    pub(super) design_effect: f64,
     /// Whether the feature drifts, and by which p-value.
     pub(super) drifts: Option<f64>,
 }
@@ -287,17 +289,19 @@ impl Subject<'_> {
         let absent = rows.window.saturating_sub(window_rows);
         let reference_absent = rows.reference.saturating_sub(reference_rows);
         let all = (window_rows + absent, reference_rows + reference_absent);
-        let together =
-            Shares::new(null + absent, all.0, reference_null + reference_absent, all.1).more();
+        let effect = self.design_effect;
+        let together = Shares::new(null + absent, all.0, reference_null + reference_absent, all.1)
+            .more(effect);
         let null = Shares::new(null, window_rows, reference_null, reference_rows);
         let absent = Shares::new(absent, all.0, reference_absent, all.1);
         vec![
-            null.finding(Check::Null, null.more().max(together)),
-            absent.finding(Check::MissingFeature, absent.more().max(together)),
+            null.finding(Check::Null, null.more(effect).max(together)),
+            absent.finding(Check::MissingFeature, absent.more(effect).max(together)),
         ]
     }
 
     fn of_kind(&self) -> Vec<Finding> {
+        let effect = self.design_effect;
         match (&self.feature.content, self.counts) {
             (Content::Numeric(reference), FeatureCounts::Numeric(window)) => {
                 let reference = &reference.counts;
@@ -307,12 +311,12 @@ impl Subject<'_> {
                 let values = (window.values(), reference.values());
                 let infinite = Shares::new(window.infinities, rows.0, reference.infinities, rows.1);
                 let sides = [window.below, window.above]
-                    .map(|beyond_it| beyond(beyond_it, values.0, values.1));
-                let least = sides.into_iter().fold(infinite.more(), f64::min);
+                    .map(|beyond_it| beyond(beyond_it, values.0, values.1, effect));
+                let least = sides.into_iter().fold(infinite.more(effect), f64::min);
                 let bounds =
                     Shares::new(window.out_of_bounds(), rows.0, reference.infinities, rows.1);
                 vec![
-                    types.finding(Check::TypeError, types.more()),
+                    types.finding(Check::TypeError, types.more(effect)),
                     bounds.finding(Check::OutOfBounds, (3.0 * least).min(1.0)),
                 ]
             }
@@ -325,8 +329,8 @@ impl Subject<'_> {
                 let alone = (counts.other() + reference.singletons).min(counts.values());
                 let new = Shares::new(window.other(), window.values(), alone, counts.values());
                 vec![
-                    types.finding(Check::TypeError, types.more()),
-                    new.finding(Check::NewCategory, new.more()),
+                    types.finding(Check::TypeError, types.more(effect)),
+                    new.finding(Check::NewCategory, new.more(effect)),
                 ]
             }
             _ => Vec::new(),
@@ -372,26 +376,25 @@ struct Rows {
     reference: u64,
 }
 
+/// Marked rows and all, of the window and of the reference.
 #[derive(Debug, Clone, Copy)]
 struct Shares {
-    window: Part,
-    reference: Part,
+    window: (u64, u64),
+    reference: (u64, u64),
 }
 
 impl Shares {
     fn new(marked: u64, rows: u64, reference_marked: u64, reference_rows: u64) -> Self {
-        Self {
-            window: Part { marked, rows },
-            reference: Part { marked: reference_marked, rows: reference_rows },
-        }
+        Self { window: (marked, rows), reference: (reference_marked, reference_rows) }
     }
 
-    fn more(self) -> f64 {
-        more(self.window, self.reference)
+    fn more(self, design_effect: f64) -> f64 {
+        let part = |(marked, rows)| Part::of(marked, rows, design_effect);
+        more(part(self.window), part(self.reference))
     }
 
     fn finding(self, check: Check, p_value: f64) -> Finding {
-        let ratio = |part: Part| part.marked as f64 / part.rows.max(1) as f64;
+        let ratio = |(marked, rows): (u64, u64)| marked as f64 / rows.max(1) as f64;
         Finding::new(check, ratio(self.window), ratio(self.reference), Some(p_value))
     }
 }
