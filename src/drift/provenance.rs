@@ -93,7 +93,9 @@ pub(super) fn config_hash(settings: &Settings, window: &str) -> Arc<str> {
     }
     for globs in settings.filter.globs() {
         hash.number(globs.len() as u64);
-        globs.iter().for_each(|glob| hash.text(glob));
+        for glob in globs {
+            hash.text(glob);
+        }
     }
     hash.text(window);
     hash.finish()
@@ -120,7 +122,9 @@ impl Hash {
         match counts {
             FeatureCounts::Numeric(counts) => {
                 self.number(counts.edges().hash());
-                counts.bins().iter().for_each(|rows| self.number(*rows));
+                for rows in counts.bins() {
+                    self.number(*rows);
+                }
                 for value in [counts.min(), counts.max()] {
                     self.number(value.map_or(u64::MAX, f64::to_bits));
                 }
@@ -137,7 +141,9 @@ impl Hash {
             }
             FeatureCounts::Categorical(counts) => {
                 self.number(counts.levels().hash());
-                counts.level_rows().iter().for_each(|rows| self.number(*rows));
+                for rows in counts.level_rows() {
+                    self.number(*rows);
+                }
                 for count in [counts.other(), counts.nulls(), counts.type_errors()] {
                     self.number(count);
                 }

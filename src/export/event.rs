@@ -187,7 +187,7 @@ impl Event {
         let mut body = format!("Data quality in the {window} window of {rows} rows");
         for (what, failures) in [("fails", began), ("no longer fails", ended)] {
             if !failures.is_empty() {
-                body.push_str(&format!("; {what}: {}", listed(failures)));
+                body = format!("{body}; {what}: {}", listed(failures));
             }
         }
         let severity = if began.is_empty() { Severity::Info } else { Severity::Warn };

@@ -69,7 +69,7 @@ fn wrapped(text: &str, width: usize) -> String {
             line.push_str(&elided(word, width - 4));
         }
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.join("\n") + "\n"
 }
 
 /// What is not in order with the rows, in the words of one window or by window; empty where all is.
@@ -89,8 +89,8 @@ fn quality(windows: &[WindowReport], palette: Palette) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
-    format!("{}\n{lines}\n", palette.paint(Colour::Red, "Data quality:"))
+    let lines = lines.join("\n  ");
+    format!("{}\n  {lines}\n\n", palette.paint(Colour::Red, "Data quality:"))
 }
 
 /// Each failure of a window with its figures.

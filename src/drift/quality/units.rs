@@ -179,7 +179,7 @@ impl Comparison<'_> {
             quantiles.iter().filter(|(_, value)| value.abs() > 0.05 * largest).collect();
         let middle_of = |rank: fn(f64) -> f64| {
             let ratio = |(at, value): &&(f64, f64)| Some(self.window.quantile(rank(*at))? / value);
-            let mut ratios: Vec<f64> = far.iter().filter_map(|it| ratio(it)).collect();
+            let mut ratios: Vec<f64> = far.iter().filter_map(ratio).collect();
             ratios.retain(|ratio| *ratio != 0.0);
             ratios.sort_by(f64::total_cmp);
             ratios.get(ratios.len() / 2).copied().filter(|ratio| ratio.is_finite())

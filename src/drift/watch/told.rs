@@ -19,7 +19,9 @@ impl Watch {
         sampled: &Sampled,
     ) -> Provenance {
         let mut hash = provenance::Hash::default();
-        rows.into_iter().for_each(|rows| hash.number(rows));
+        for rows in rows {
+            hash.number(rows);
+        }
         for watched in &self.watched {
             let feature = &self.baseline.features()[watched.feature];
             hash.feature(feature, &watched.windows[level].open.counts());
