@@ -124,7 +124,7 @@ fn protocol(protocol: PayloadProtocol) -> decode::Protocol {
     }
 }
 
-pub(super) fn drift(config: &Config) -> drift::Settings {
+pub(crate) fn drift(config: &Config) -> drift::Settings {
     let features = &config.features;
     drift::Settings {
         min_rows: config.drift.min_rows,

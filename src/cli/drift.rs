@@ -11,10 +11,11 @@ use super::segments;
 use super::source::Source;
 use super::style::{Colour, Palette};
 use super::window::Window;
-use crate::config::parse_importance;
+use super::{problems, settings};
+use crate::config::{Problems, parse_importance};
 use crate::drift::{
-    AttributionSettings, Baseline, BaselineFeature, FeatureFilter, Persistence, SegmentKey,
-    SegmentSettings, Settings, Verdict, WindowReport,
+    Baseline, BaselineFeature, FeatureFilter, Persistence, SegmentKey, Settings, Verdict,
+    WindowReport,
 };
 use crate::sketch::{FeatureKey, Role};
 use cut::Cutter;
@@ -30,7 +31,8 @@ pub(super) const AFTER_HELP: &str = "\
 Exit codes: 0 no window drifts, 3 at least one does, 2 the call or a file is wrong, 1 anything else.
 A window with fewer rows than --min-rows is neither: its verdict is insufficient_data.
 Times are RFC 3339, dates (2012-01-01), date and time (2012-01-01 09:30:00, UTC), or seconds or
-milliseconds since 1970; of recorded traffic, when the exchange began. Windows of time are aligned
+milliseconds since 1970; of recorded traffic, when it was counted: with --config and --window as the
+sidecar has them, its verdicts come out again (`provenance` tells). Windows of time are aligned
 to UTC; 1mo is a calendar month.";
 
 #[derive(Debug, clap::Args)]
@@ -50,29 +52,34 @@ pub(super) struct Args {
     time_column: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// A window with fewer rows has no verdict
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
-    min_rows: u64,
-    /// Share of false alarms among alarms that is put up with, between 0 and 1
-    #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = rate)]
-    false_discovery_rate: f64,
+    /// The sidecar's configuration: judges as it does, but for what flags say
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A window with fewer rows has no verdict [default: 50]
+    #[arg(long, value_name = "COUNT")]
+    min_rows: Option<u64>,
+    /// Share of false alarms among alarms that is put up with, between 0 and 1 [default: 0.01]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    false_discovery_rate: Option<f64>,
     /// Inputs by whose values parts of the rows are judged by themselves
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     segments: Vec<SegmentKey>,
-    /// Values of each of those that are told apart
-    #[arg(long, value_name = "COUNT", default_value_t = 20)]
-    max_segments: usize,
+    /// Values of each of those that are told apart [default: 20]
+    #[arg(long, value_name = "COUNT")]
+    max_segments: Option<usize>,
     /// A JSON object with the importance of each feature, by which drift is ranked
     #[arg(long, value_name = "FILE")]
     importance: Option<PathBuf>,
     /// Outputs whose name begins so are attributions to the feature that the rest names
-    #[arg(long, value_name = "A,B", value_delimiter = ',', default_value = "shap_,attribution.")]
+    /// [default: shap_,attribution.]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
     attribution_prefix: Vec<String>,
     /// In how many of how many windows in a row a feature must be found to drift: 2 of 3
-    #[arg(long, value_name = "K of M", default_value = "1 of 1")]
-    persistence: crate::config::Persistence,
-    /// Globs over the names of features to judge
-    #[arg(long, value_name = "GLOBS", value_delimiter = ',', default_value = "*")]
+    /// [default: 1 of 1]
+    #[arg(long, value_name = "K of M")]
+    persistence: Option<crate::config::Persistence>,
+    /// Globs over the names of features to judge [default: *]
+    #[arg(long, value_name = "GLOBS", value_delimiter = ',')]
     include: Vec<String>,
     /// Globs over the names of features to leave out
     #[arg(long, value_name = "GLOBS", value_delimiter = ',')]
@@ -104,6 +111,12 @@ impl Report {
     }
 }
 
+/// Why there are no settings.
+enum Unsettled {
+    Config(Problems),
+    Input(BadInput),
+}
+
 fn rate(text: &str) -> Result<f64, &'static str> {
     let rate = text.parse().ok().filter(|rate| *rate > 0.0 && *rate < 1.0);
     rate.ok_or("write a number between 0 and 1, such as 0.01")
@@ -112,7 +125,11 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 pub(super) fn drift(args: &Args) -> anyhow::Result<ExitCode> {
     let baseline = Arc::new(read_baseline(&args.baseline)?);
     let rows = baseline.rows();
-    let settings = args.settings()?;
+    let settings = match args.settings() {
+        Ok(settings) => settings,
+        Err(Unsettled::Config(found)) => return Ok(problems::print(&found)),
+        Err(Unsettled::Input(bad)) => return Err(bad.into()),
+    };
     let windows = args.judge(&settings, &baseline)?;
     let report = Report { baseline: BaselineRows { rows }, windows };
     let text = match args.format {
@@ -125,28 +142,44 @@ pub(super) fn drift(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    fn settings(&self) -> Result<Settings, BadInput> {
+    /// Flags win over the file, and the file over defaults.
+    fn settings(&self) -> Result<Settings, Unsettled> {
+        let usual = Settings { max_features: usize::MAX, ..Settings::default() };
+        let mut settings = match &self.config {
+            None => usual,
+            Some(path) => {
+                let loaded = settings::Settings::of_file(path).load_keys();
+                let (config, _warnings) = loaded.map_err(Unsettled::Config)?;
+                crate::app::drift_settings(&config)
+            }
+        };
         let window = self.window.unwrap_or(Window::All);
-        let prefixes = self.attribution_prefix.iter().map(|prefix| prefix.as_str().into());
-        let importance = self.importance.as_deref().map(importance).transpose()?;
-        Ok(Settings {
-            min_rows: self.min_rows,
-            false_discovery_rate: self.false_discovery_rate,
-            persistence: Persistence::new(self.persistence.least, self.persistence.of)
-                .unwrap_or_default(),
-            max_features: usize::MAX,
-            filter: FeatureFilter::new(self.include.clone(), self.exclude.clone()),
-            windows: vec![window.to_string().into()],
-            segments: SegmentSettings {
-                keys: segments::known(&self.segments)?,
-                max_values: self.max_segments,
-                max_cells: usize::MAX,
-            },
-            attribution: AttributionSettings {
-                importance: importance.unwrap_or_default(),
-                prefixes: prefixes.filter(|prefix: &Arc<str>| !prefix.is_empty()).collect(),
-            },
-        })
+        settings.windows = vec![window.to_string().into()];
+        settings.min_rows = self.min_rows.unwrap_or(settings.min_rows);
+        let rate = self.false_discovery_rate;
+        settings.false_discovery_rate = rate.unwrap_or(settings.false_discovery_rate);
+        let persistence = self.persistence.as_ref();
+        let persistence = persistence.and_then(|given| Persistence::new(given.least, given.of));
+        settings.persistence = persistence.unwrap_or(settings.persistence);
+        settings.filter = settings.filter.or_given(&self.include, &self.exclude);
+        self.settle_parts(&mut settings).map_err(Unsettled::Input)?;
+        Ok(settings)
+    }
+
+    fn settle_parts(&self, settings: &mut Settings) -> Result<(), BadInput> {
+        if !self.segments.is_empty() {
+            settings.segments.keys = segments::known(&self.segments)?;
+        }
+        settings.segments.max_values = self.max_segments.unwrap_or(settings.segments.max_values);
+        settings.segments.max_cells = usize::MAX;
+        if let Some(path) = &self.importance {
+            settings.attribution.importance = importance(path)?;
+        }
+        if !self.attribution_prefix.is_empty() {
+            let prefixes = self.attribution_prefix.iter().filter(|prefix| !prefix.is_empty());
+            settings.attribution.prefixes = prefixes.map(|prefix| prefix.as_str().into()).collect();
+        }
+        Ok(())
     }
 
     fn judge(
@@ -162,10 +195,11 @@ impl Args {
                 self.baseline.display()
             )));
         }
-        let mut cutter = Cutter::new(settings.clone(), Arc::clone(baseline), window);
         let mut source = Source::open(&self.from)?;
-        let is_attribution =
-            |name: &str| self.attribution_prefix.iter().any(|prefix| name.starts_with(prefix));
+        let recorded = source.is_archive();
+        let mut cutter = Cutter::new(settings.clone(), Arc::clone(baseline), window, recorded);
+        let prefixes = &settings.attribution.prefixes;
+        let is_attribution = |name: &str| prefixes.iter().any(|prefix| name.starts_with(&**prefix));
         let is_output = |name: &str| {
             has_feature(baseline, Role::Output, name)
                 || (is_attribution(name) && !has_feature(baseline, Role::Input, name))

@@ -10,7 +10,10 @@ mod dependence;
 pub mod distance;
 mod effect;
 mod examples;
+mod explain;
 mod monitor;
+mod provenance;
+mod quality;
 mod report;
 mod segments;
 mod settings;
@@ -19,6 +22,7 @@ mod significance;
 mod tumbling;
 mod verdict;
 mod watch;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +33,10 @@ pub use baseline::{
     PerformanceBuilder, ReferencePerformance,
 };
 pub use dependence::VariationBuilder;
+pub use explain::{Explanation, Finding, Moved, Side};
 pub use monitor::{Monitor, Referred};
+pub use provenance::{Provenance, Weights};
+pub use quality::{Check, Checked, Checks, ExtraFeature, ExtraFeatures, Failure, UnitChange};
 pub use report::{
     AttributionDrift, AttributionRank, AttributionReference, Bin, Distances, Example, Expected,
     FeatureReport, FeatureView, Quality, Shape, Verdict, Weight, WindowReport,

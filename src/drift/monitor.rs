@@ -2,6 +2,7 @@
 
 use super::attribution::{self, Attributions};
 use super::dependence::RowScale;
+use super::quality::Grouping;
 use super::segments::{Baselined, Segments};
 use super::watch::Watch;
 use super::{
@@ -25,6 +26,7 @@ pub struct Monitor {
     attributions: Attributions,
     /// By level, of the last closed windows.
     segment_windows: Vec<Option<Arc<SegmentWindow>>>,
+    grouping: Grouping,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,15 @@ impl Monitor {
         };
         let segments = Segments::new(&settings.segments);
         let attributions = Attributions::default();
-        Self { settings, phase, segments, attributions, segment_windows: Vec::new() }
+        let (segment_windows, grouping) = (Vec::new(), Grouping::Request);
+        Self { settings, phase, segments, attributions, segment_windows, grouping }
+    }
+
+    /// Takes what comes in one call for rows of a table, each for itself, and not for one request.
+    #[must_use]
+    pub fn of_table(mut self) -> Self {
+        self.grouping = Grouping::Rows;
+        self
     }
 
     /// Goes on with other settings. What is watched before and after keeps its open windows, unless
@@ -102,9 +112,9 @@ impl Monitor {
             }
             _ => {
                 // The segments of rows that wait for their label are still those.
-                let segments = self.segments.take();
+                let (segments, grouping) = (self.segments.take(), self.grouping);
                 *self = Self::new(self.settings.clone(), reference);
-                self.segments = segments;
+                (self.segments, self.grouping) = (segments, grouping);
                 self.begin_parts_anew();
                 Referred::Anew
             }
@@ -129,10 +139,17 @@ impl Monitor {
                 }
             }
             Phase::Watching { watch, .. } => {
-                watch.observe(&self.settings, Role::Input, inputs, rate);
-                watch.observe(&self.settings, Role::Output, outputs, rate);
+                watch.observe(&self.settings, Role::Input, inputs, (rate, self.grouping));
+                watch.observe(&self.settings, Role::Output, outputs, (rate, self.grouping));
                 self.attributions.observe(&self.settings, outputs);
             }
+        }
+    }
+
+    /// Notes that so many rows of the open window stand for others too: of the share `rate` that is kept.
+    pub fn sampled(&mut self, rate: f64, rows: u64) {
+        if let Phase::Watching { watch, .. } = &mut self.phase {
+            watch.sampled(rate, rows);
         }
     }
 

@@ -1,5 +1,8 @@
 //! The words of a verdict, in the shape that `taffrail drift --format json` and `/api/v1/drift` print.
 
+use super::explain::Explanation;
+use super::provenance::Provenance;
+use super::quality::{Checks, ExtraFeatures};
 use super::segments::SegmentReport;
 use crate::sketch::{Kind, Role};
 use jiff::Timestamp;
@@ -46,6 +49,10 @@ pub struct WindowReport {
     /// Where answers carry attributions and there is something to compare them with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribution: Option<Box<AttributionDrift>>,
+    /// Features of requests that the baseline lacks, by role; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra_features: Option<Box<[ExtraFeatures]>>,
+    pub provenance: Option<Box<Provenance>>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
@@ -75,14 +82,21 @@ pub struct FeatureReport {
     pub quality: Quality,
     /// Where it drifts: requests of the window, in the bins whose share of rows grew most. None where
     /// rows have no request.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub examples: Vec<Example>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub examples: Box<[Example]>,
     /// Apart from the report that is printed: a page and `/api/v1/features/{name}` show it.
     #[serde(skip)]
     pub shape: Shape,
     /// Where an importance was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<Box<Weight>>,
+    /// What is not in order with its rows, check by check; absent where no check found any, now or in
+    /// the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Box<Checks>>,
+    /// Where it is significant or a check fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// What a feature's drift means for the model.

@@ -52,6 +52,10 @@ impl Persistence {
         (least <= of).then_some(Self { least, of })
     }
 
+    pub(super) fn numbers(self) -> [usize; 2] {
+        [self.least.get(), self.of.get()]
+    }
+
     pub fn windows(self) -> usize {
         self.of.get()
     }
@@ -123,6 +127,18 @@ impl FeatureFilter {
             include: include.into_iter().map(Into::into).collect(),
             exclude: exclude.into_iter().map(Into::into).collect(),
         }
+    }
+
+    /// With other globs where some are given.
+    #[must_use]
+    pub fn or_given(self, include: &[String], exclude: &[String]) -> Self {
+        let given = |ours, given: &[String]| if given.is_empty() { ours } else { given.to_vec() };
+        Self { include: given(self.include, include), exclude: given(self.exclude, exclude) }
+    }
+
+    /// Included and excluded.
+    pub(super) fn globs(&self) -> [&[String]; 2] {
+        [&self.include, &self.exclude]
     }
 
     pub fn admits(&self, feature: &str) -> bool {

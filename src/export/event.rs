@@ -1,12 +1,12 @@
-//! What changed: a window's verdict, and what live rows are compared with.
+//! What changed: a window's verdict, the checks of its data that fail, and what live rows are compared with.
 
 mod performance;
 
 use super::batch::{Entry, Outbox};
 use super::names::event;
 use crate::config::{Outcome, Rejected, Reloaded};
-use crate::drift::{ReferenceState, SegmentReport, Verdict, WindowReport};
-use crate::pipeline::VerdictChange;
+use crate::drift::{Explanation, Failure, ReferenceState, SegmentReport, Verdict, WindowReport};
+use crate::pipeline::{QualityChange, VerdictChange};
 use opentelemetry::logs::{AnyValue, Severity};
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,8 @@ use std::time::SystemTime;
 
 /// Features that one event names, at most; their number is always told.
 const MAX_NAMES: usize = 50;
+/// Features that one event explains, at most.
+const MAX_EXPLANATIONS: usize = 10;
 /// Requests that one event names, at most.
 const MAX_EXAMPLES: usize = 10;
 /// Segments, and important features, that a sentence names.
@@ -58,6 +60,13 @@ impl Events {
     pub fn offer(&self, change: &VerdictChange) {
         if !self.outboxes.is_empty() {
             self.queue(&Event::drift_changed(change));
+        }
+    }
+
+    /// Queues `taffrail.quality.changed`.
+    pub fn offer_quality(&self, change: &QualityChange) {
+        if !self.outboxes.is_empty() {
+            self.queue(&Event::quality_changed(change));
         }
     }
 
@@ -137,6 +146,18 @@ impl Event {
         attributes.extend(report.start.map(|start| (event::START, text(&start.to_string()))));
         attributes.extend(report.end.map(|end| (event::END, text(&end.to_string()))));
         let segments_drift = report.segments.iter().any(SegmentReport::is_drifting);
+        let said = explanations(report);
+        if !said.is_empty() {
+            let said = said.iter().map(|sentence| text(sentence));
+            attributes.push((event::EXPLANATIONS, said.collect()));
+        }
+        attributes.extend(report.provenance.iter().flat_map(|it| {
+            [
+                (event::VERDICT_BASELINE_HASH, text(&it.baseline_hash)),
+                (event::VERDICT_CONFIG_HASH, text(&it.config_hash)),
+                (event::SKETCH_HASH, text(&it.sketch_hash)),
+            ]
+        }));
         let severity = match report.verdict {
             Verdict::Drifting => Severity::Warn,
             _ if segments_drift => Severity::Warn,
@@ -144,9 +165,45 @@ impl Event {
         };
         let mut body = sentence(report, *before, names, detected.len());
         body.push_str(&of_parts(report));
+        if let Some(first) = said.first() {
+            body.push_str(". ");
+            body.push_str(first);
+        }
         let of_the_whole = *before != report.verdict;
         let name = if of_the_whole { event::DRIFT_CHANGED } else { event::SEGMENTS_CHANGED };
         Self { name, at: SystemTime::now(), severity, body, attributes }
+    }
+
+    fn quality_changed(change: &QualityChange) -> Self {
+        let QualityChange { began, ended, report } = change;
+        let named = |failures: &[Failure]| -> AnyValue {
+            failures.iter().take(MAX_NAMES).map(|failure| text(&failure.to_string())).collect()
+        };
+        let now = report.failures().len() as u64;
+        let mut attributes = vec![
+            (event::WINDOW, text(&report.window)),
+            (event::QUALITY_BEGAN, named(began)),
+            (event::QUALITY_ENDED, named(ended)),
+            (event::QUALITY_FAILED_COUNT, count(now)),
+            (event::ROWS, count(report.rows)),
+            (event::COVERAGE, AnyValue::Double(report.coverage)),
+        ];
+        attributes.extend(report.start.map(|start| (event::START, text(&start.to_string()))));
+        attributes.extend(report.end.map(|end| (event::END, text(&end.to_string()))));
+        let listed = |failures: &[Failure]| {
+            let named = failures.iter().take(MAX_NAMES).map(ToString::to_string);
+            let more = if failures.len() > MAX_NAMES { ", …" } else { "" };
+            format!("{}{more}", named.collect::<Vec<_>>().join(", "))
+        };
+        let (window, rows) = (&report.window, report.rows);
+        let mut body = format!("Data quality in the {window} window of {rows} rows");
+        for (what, failures) in [("fails", began), ("no longer fails", ended)] {
+            if !failures.is_empty() {
+                body = format!("{body}; {what}: {}", listed(failures));
+            }
+        }
+        let severity = if began.is_empty() { Severity::Info } else { Severity::Warn };
+        Self { name: event::QUALITY_CHANGED, at: SystemTime::now(), severity, body, attributes }
     }
 
     fn baseline_changed(reference: &ReferenceState) -> Self {
@@ -225,10 +282,19 @@ fn of_parts(report: &WindowReport) -> String {
     told.concat()
 }
 
+/// Why features drift, in a sentence each: those whose shares of rows moved most first.
+fn explanations(report: &WindowReport) -> Vec<&str> {
+    let detected = report.features.iter().filter(|feature| feature.detected);
+    let mut explained: Vec<_> = detected.filter_map(|it| it.explanation.as_deref()).collect();
+    let furthest = |it: &Explanation| it.moved.first().map_or(0.0, |moved| moved.difference.abs());
+    explained.sort_by(|a, b| furthest(b).total_cmp(&furthest(a)));
+    explained.iter().take(MAX_EXPLANATIONS).map(|explanation| &*explanation.sentence).collect()
+}
+
 /// Ids of requests whose values are where drifting features grew, each once.
 fn examples(report: &WindowReport) -> Vec<&str> {
     let mut ids: Vec<&str> = Vec::new();
-    for example in report.features.iter().flat_map(|feature| &feature.examples) {
+    for example in report.features.iter().flat_map(|feature| feature.examples.iter()) {
         if ids.len() < MAX_EXAMPLES && !ids.contains(&&*example.request_id) {
             ids.push(&example.request_id);
         }

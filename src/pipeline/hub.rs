@@ -3,6 +3,7 @@
 //! Analysis threads and the label endpoint take the lock for a batch; exporters and pages read the
 //! snapshot and never the lock. Serving threads know neither.
 
+use super::failures::QualityChange;
 use super::snapshot::Snapshot;
 use super::watch::{Retune, VerdictChange, Watch};
 use crate::archive::{self, Entry};
@@ -22,13 +23,14 @@ pub struct Hub {
 
 pub type Outlet<T> = Box<dyn Fn(&T) + Send + Sync>;
 
-/// Where analysed exchanges, changed verdicts and emitted windows go on to. None of them may wait.
+/// Where analysed exchanges, emitted windows and what changed go on to. None of them may wait.
 pub struct Outlets {
     pub archive: Option<archive::Writer>,
     pub on_entry: Outlet<Arc<Entry>>,
     pub on_verdict: Outlet<VerdictChange>,
     /// A window of labelled rows that was emitted, or emitted again.
     pub on_performance: Outlet<labels::Emitted>,
+    pub on_quality: Outlet<QualityChange>,
 }
 
 impl Hub {
@@ -102,7 +104,7 @@ impl Hub {
         }
     }
 
-    /// Closes due windows, tells of changed verdicts, and publishes.
+    /// Closes due windows, tells what changed, and publishes.
     pub(super) fn tick(&self, now: Timestamp) {
         let totals = self.counters.totals();
         let (changes, emitted, snapshot) = {
@@ -114,8 +116,11 @@ impl Hub {
         for window in &emitted {
             (self.outlets.on_performance)(window);
         }
-        for change in &changes {
+        for change in &changes.verdicts {
             (self.outlets.on_verdict)(change);
+        }
+        for change in &changes.quality {
+            (self.outlets.on_quality)(change);
         }
     }
 

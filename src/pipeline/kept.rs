@@ -71,10 +71,12 @@ impl KeptWindows {
     }
 }
 
-/// Of features, in the whole and in each segment; a segment is no larger than one of them.
+/// Of features, in the whole and in each segment: a segment is no larger than one of them, and one with an
+/// explanation takes as much as two.
 fn reports_of(window: &WindowReport) -> usize {
     let of_segments = window.segments.iter().map(|segment| 1 + segment.features.len());
-    window.features.len() + of_segments.sum::<usize>()
+    let explained = window.features.iter().filter(|report| report.explanation.is_some());
+    window.features.len() + explained.count() + of_segments.sum::<usize>()
 }
 
 #[cfg(test)]

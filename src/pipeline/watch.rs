@@ -3,6 +3,7 @@
 //! In: decoded exchanges and labels. Out: at each tick the windows that closed, the verdicts that
 //! changed, and a [`Snapshot`]. Time comes in with each call.
 
+use super::failures::{Failures, QualityChange};
 use super::kept::KeptWindows;
 use super::snapshot::{Problem, Snapshot};
 use crate::capture::{Headers, Totals};
@@ -29,6 +30,7 @@ pub struct Watch {
     /// What capture had counted when each window opened: a window's coverage is the difference.
     opened: BTreeMap<usize, Totals>,
     last_verdicts: BTreeMap<Arc<str>, Verdict>,
+    failures: Failures,
     windows: KeptWindows,
     counted_since: Option<Timestamp>,
     decoded_exchanges: u64,
@@ -49,6 +51,13 @@ pub struct VerdictChange {
     pub report: Arc<WindowReport>,
     /// What the window was compared with.
     pub reference: ReferenceState,
+}
+
+/// What the windows of one moment changed, in the order in which they closed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub verdicts: Vec<VerdictChange>,
+    pub quality: Vec<QualityChange>,
 }
 
 /// What a watch is to go on with.
@@ -78,6 +87,7 @@ impl Watch {
             joiner,
             opened: BTreeMap::new(),
             last_verdicts: BTreeMap::new(),
+            failures: Failures::default(),
             windows: KeptWindows::new(max_verdicts),
             counted_since: None,
             decoded_exchanges: 0,
@@ -106,11 +116,13 @@ impl Watch {
             self.windows.retain(|report| names.contains(&report.window));
             self.last_verdicts.retain(|window, _| names.contains(window));
             self.drifting_segments.retain(|window, _| names.contains(window));
+            self.failures.retain(|window| names.contains(window));
         }
         if reference == Referred::Anew {
             self.windows.clear();
             self.last_verdicts.clear();
             self.drifting_segments.clear();
+            self.failures = Failures::default();
             self.counted_since = Some(now);
         }
         if !lengths_stay || reference == Referred::Anew {
@@ -131,6 +143,17 @@ impl Watch {
             self.monitor.segment(&decoded.inputs, &decoded.outputs, header)
         };
         self.joiner.name_parts(self.monitor.segment_names());
+    }
+
+    /// When an exchange that is observed now counts: within the window that is open.
+    pub fn counts_at(&self, now: Timestamp) -> Timestamp {
+        self.tumbling.within_open(now)
+    }
+
+    /// Notes at which rate the next exchange was sampled.
+    pub fn sampled(&mut self, rate: f64, decoded: &Decoded) {
+        let rows = decoded.inputs.len().max(decoded.outputs.len());
+        self.monitor.sampled(rate, rows as u64);
     }
 
     pub fn observe(&mut self, id: &str, decoded: &Decoded, at: Timestamp) {
@@ -183,12 +206,13 @@ impl Watch {
         *self.problems.entry(reason).or_default() += 1;
     }
 
-    /// Closes the windows that are due and says which verdicts changed.
-    pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Vec<VerdictChange> {
-        let due = self.tumbling.due(now);
-        due.into_iter()
-            .filter_map(|(level, start, end)| self.close(level, (start, end), totals))
-            .collect()
+    /// Closes the windows that are due and says what changed.
+    pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Changes {
+        let mut changes = Changes::default();
+        for (level, start, end) in self.tumbling.due(now) {
+            self.close(level, (start, end), totals, &mut changes);
+        }
+        changes
     }
 
     /// Forgets what has waited for too long, and says of which windows labels changed what is known.
@@ -201,21 +225,23 @@ impl Watch {
         level: usize,
         (start, end): (Timestamp, Timestamp),
         totals: Totals,
-    ) -> Option<VerdictChange> {
+        changes: &mut Changes,
+    ) {
         let opened = self.opened.insert(level, totals).unwrap_or_default();
         let coverage = totals.since(&opened).coverage();
         let span = WindowSpan { level, start: Some(start), end: Some(end), coverage };
-        let report = Arc::new(self.monitor.close(span)?);
+        let Some(report) = self.monitor.close(span).map(Arc::new) else { return };
         self.windows.push(Arc::clone(&report));
+        changes.quality.extend(self.failures.follow(&report));
         let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
         let before = before.unwrap_or(Verdict::InsufficientData);
-        let reference = self.monitor.reference_state();
         let drifting = report.segments.iter().filter(|segment| segment.is_drifting());
         let drifting: Vec<Arc<str>> = drifting.map(|s| Arc::clone(&s.segment)).collect();
         let known = self.drifting_segments.insert(Arc::clone(&report.window), drifting.clone());
-        let segments_changed = known.unwrap_or_default() != drifting;
-        let changed = before != report.verdict || segments_changed;
-        changed.then_some(VerdictChange { before, report, reference })
+        if before != report.verdict || known.unwrap_or_default() != drifting {
+            let reference = self.monitor.reference_state();
+            changes.verdicts.push(VerdictChange { before, report, reference });
+        }
     }
 
     pub fn snapshot(&mut self) -> Snapshot {

@@ -270,6 +270,20 @@ impl NumericSketch {
         &self.counts
     }
 
+    /// The share of values below `value`, in [0, 1]; `None` without values.
+    pub fn rank(&self, value: f64) -> Option<f64> {
+        self.quantiles.rank(&KllFloat::<f64>::new(value).ok()?, SearchCriteria::Exclusive)
+    }
+
+    /// By how much ranks and quantiles may be off together, at 99 % confidence.
+    pub fn rank_error(&self) -> f64 {
+        if self.quantiles.is_estimation_mode() {
+            self.quantiles.normalized_pmf_error()
+        } else {
+            0.0
+        }
+    }
+
     /// `rank` in [0, 1]; `None` without values.
     pub fn quantile(&self, rank: f64) -> Option<f64> {
         let value = self.quantiles.quantile(rank, SearchCriteria::Inclusive).ok()??;

@@ -116,7 +116,13 @@ fn windows_of_time_are_judged_with_those_before_as_windows_of_rows_are() {
     std::fs::write(&path, format!("{}\n{days}", head.replace("date", "ts"))).unwrap();
     let judged = |window: &str| {
         let run = drift(&weather, &["--window", window, "--min-rows", "5", "--format", "json"]);
-        let judged = |window: Value| (window["verdict"].clone(), window["features"].clone());
+        // When drift began is a row's own time in windows of rows, and the window's in those of time.
+        let judged = |mut window: Value| {
+            for feature in window["features"].as_array_mut().unwrap() {
+                feature.as_object_mut().unwrap().remove("explanation");
+            }
+            (window["verdict"].clone(), window["features"].clone())
+        };
         windows(&run).into_iter().map(judged).collect::<Vec<_>>()
     };
     let by_rows = judged("5");
@@ -171,6 +177,63 @@ fn the_tables_explain_themselves_within_100_characters() {
         let widest = run.stdout.lines().max_by_key(|line| line.chars().count()).unwrap();
         assert!(widest.chars().count() <= 100, "{widest}");
     }
+}
+
+/// The summer of 2014 in Fahrenheit and without wind, which the file has as an empty column.
+fn faulty_summer(weather: &Weather) {
+    let path = weather.path().join("2014.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, days) = text.split_once('\n').unwrap();
+    let mut names = head.split(',');
+    let temperature = names.position(|name| name == "temp_max").unwrap();
+    let wind = head.split(',').position(|name| name == "wind").unwrap();
+    let day = |day: &str| {
+        let mut cells: Vec<String> = day.split(',').map(str::to_owned).collect();
+        let celsius: f64 = cells[temperature].parse().unwrap();
+        cells[temperature] = format!("{:.1}", celsius * 1.8 + 32.0);
+        cells[wind] = String::new();
+        cells.join(",")
+    };
+    let summer = days.lines().filter(|day| ("05".."10").contains(&&day[5..7])).map(day);
+    let lines: Vec<_> = std::iter::once(head.to_owned()).chain(summer).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+}
+
+#[test]
+fn what_is_wrong_with_the_rows_is_named_with_its_figures() {
+    let weather = Weather::with_baseline();
+    faulty_summer(&weather);
+    let whole = ["--time-column", "date"];
+    let run = drift(&weather, &whole);
+    assert_eq!(run.code, Some(3), "{run:?}");
+    for said in [
+        "temp_max (input): the baseline's values × 1.8 + 32, as in °C → °F",
+        "wind (input): null in 100 % of rows, where the baseline has 0 %",
+    ] {
+        assert!(run.stdout.contains(said), "{}", run.stdout);
+    }
+    let widest = run.stdout.lines().max_by_key(|line| line.chars().count()).unwrap();
+    assert!(widest.chars().count() <= 100, "{widest}");
+    let monthly =
+        drift(&weather, &["--time-column", "date", "--window", "1mo", "--min-rows", "20"]);
+    assert!(monthly.stdout.contains("null of wind"), "{monthly:?}");
+    let html = drift(&weather, &["--time-column", "date", "--format", "html"]);
+    assert!(html.stdout.contains("× 1.8 + 32, as in °C → °F"), "{html:?}");
+    let json = drift(&weather, &["--time-column", "date", "--format", "json"]);
+    let features = windows(&json)[0]["features"].clone();
+    let of = |name: &str| {
+        let mut features = features.as_array().unwrap().iter();
+        features.find(|feature| feature["feature"] == name).unwrap()["checks"].clone()
+    };
+    let unit = of("temp_max");
+    let unit = unit.as_array().unwrap().iter().find(|c| c["check"] == "unit_change").unwrap();
+    assert_eq!(unit["unit_change"]["factor"], 1.8);
+    assert_eq!(unit["unit_change"]["looks_like"], "°C → °F");
+    let null = of("wind")[0].clone();
+    assert_eq!(
+        (&null["check"], &null["ratio"], &null["detected"]),
+        (&"null".into(), &1.0.into(), &true.into())
+    );
 }
 
 #[test]

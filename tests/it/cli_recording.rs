@@ -99,6 +99,7 @@ fn entry(index: u64, inputs: Rows, outputs: Rows) -> Entry {
         dialect: Some("mlflow"),
         inputs,
         outputs,
+        counted_at: None,
     }
 }
 
@@ -134,9 +135,27 @@ fn windows_of_recorded_traffic_are_those_of_its_rows() {
         let (from_archive, from_rows) =
             (recorded.drift("data", &more), recorded.drift("rows.csv", &more));
         assert!(from_archive.stdout.contains("\"start\": \"2014-01-01T00:00:00Z\""), "{window}");
-        assert_eq!(from_archive.stdout, from_rows.stdout, "{window}");
+        assert_eq!(but_for_runs(&from_archive), but_for_runs(&from_rows), "{window}");
         assert_eq!(from_archive.code, from_rows.code, "{window}");
     }
+}
+
+/// A run of one value is counted in requests where they are known, and in rows of a table.
+fn but_for_runs(run: &Run) -> serde_json::Value {
+    let mut report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    for window in report["windows"].as_array_mut().unwrap() {
+        for feature in window["features"].as_array_mut().unwrap() {
+            if let Some(checks) = feature.get_mut("checks").and_then(|it| it.as_array_mut()) {
+                checks.retain(|checked| {
+                    checked["check"] != "frozen" && checked["check"] != "constant"
+                });
+            }
+            feature.as_object_mut().unwrap().retain(|key, value| {
+                key != "checks" || value.as_array().is_some_and(|checks| !checks.is_empty())
+            });
+        }
+    }
+    report
 }
 
 #[test]

@@ -173,6 +173,11 @@ nulls = {**FEATURE, "check": "null", "severity": "warning"}
 case("TaffrailNulls", "above its baseline", quality("null", 0.26, null_share=0.2), 35, nulls)
 case("TaffrailNulls", "as ever", quality("null", 0.24, null_share=0.2), 35)
 case("TaffrailNulls", "within chance", quality("null", 0.3, a_minute=14, null_share=0.2), 35)
+for check, value, fires in (("unit_change", 1, True), ("frozen", 0, False), ("null", 1, False)):
+    of_check = pod(1, feature="age", role="input", check=check, window="5m")
+    failed = [*known(20), holds("taffrail_quality_detected", of_check, value, 20)]
+    labels = {**FEATURE, "check": check, "severity": "warning"}
+    case("TaffrailDataBroken", f"{check} {value}", failed, 15, labels if fires else None)
 
 # Performance: nine days of labels, the last day worse.
 NINE_DAYS = 9 * 24

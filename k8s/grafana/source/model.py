@@ -172,6 +172,7 @@ QUALITY = [
     quality("Nulls over the baseline's", "Share of a quarter of an hour's rows that are null, less the baseline's share.", f"taffrail:null_rise:15m{{{MODEL}}}", steps((None, GREEN), (0.05, RED))),
     quality("Wrong type", "Share of a quarter of an hour's rows of another type than the baseline's.", checked("type_error"), steps((None, GREEN), (0.01, RED))),
     quality("Out of bounds", "Share of a quarter of an hour's rows outside the baseline's smallest and largest value.", checked("out_of_bounds"), steps((None, GREEN), (0.05, RED))),
+    lines("Features that the baseline lacks", "Names in requests' last closed window that no feature of the baseline has.", "short", query(f"max by (role) (taffrail_quality_extra_features{{{POD}, {WINDOW}}})", "{{role}}"), minimum=0),
     quality("New categories", "Share of a quarter of an hour's rows with a level that the baseline never saw.", checked("new_category"), steps((None, GREEN), (0.05, RED))),
 ]
 

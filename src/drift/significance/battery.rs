@@ -189,7 +189,12 @@ fn tail<'a>(bins: impl Iterator<Item = (&'a u64, &'a u64)> + Clone, design_effec
 
 /// The chance that the `outside` outermost of all values are all the window's: exact, without ties. Of
 /// rows that come in runs as many as there are runs.
-fn beyond(outside: u64, window: u64, reference: u64, design_effect: f64) -> f64 {
+pub(in crate::drift) fn beyond(
+    outside: u64,
+    window: u64,
+    reference: u64,
+    design_effect: f64,
+) -> f64 {
     let mut chance = 1.0;
     let (outside, window, all) = (
         (outside as f64 / design_effect).ceil(),
