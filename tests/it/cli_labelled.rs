@@ -59,7 +59,7 @@ fn a_label_is_no_feature_and_tells_what_the_model_was_worth() {
     // sklearn: d = pandas.read_csv(...)[part == "reference"];
     // accuracy_score(d.label, d.score >= 0.5), roc_auc_score(d.label, d.score)
     assert!((figure(&baseline, "accuracy") - 0.7544).abs() < 1e-9);
-    assert!((figure(&baseline, "auroc") - 0.842771).abs() < 1e-4);
+    assert!((figure(&baseline, "auroc") - 0.842_771).abs() < 1e-4);
     let shown = taffrail(tables.0.path(), &["baseline", "show", "b.json"]);
     assert!(shown.stdout.contains("performance on 2500 labelled rows"), "{shown:?}");
     assert!(shown.stdout.contains("scores of 2 classes on 2500 rows"), "{shown:?}");
