@@ -434,8 +434,8 @@ impl Watched {
         }
         self.windows[level].repeated.clear();
         let kept = &mut self.windows[level].kept;
-        if judged.recovered {
-            kept.retain(|kept| !kept.significant_alone);
+        if judged.recovered && kept.iter().any(|kept| kept.significant_alone) {
+            kept.clear();
         }
         if kept.len() >= KEPT_WINDOWS {
             kept.pop_front();
