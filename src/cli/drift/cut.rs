@@ -125,7 +125,7 @@ impl Cutter {
             self.open.insert(key, Open { monitor, span: None });
         }
         if let Some(open) = self.open.get_mut(&key) {
-            open.monitor.segment(inputs, outputs, |_| None);
+            open.monitor.segment((inputs, outputs), sample_rate, |_| None);
             open.monitor.observe_sampled(inputs, outputs, sample_rate);
             open.span = union(open.span, span);
         }
