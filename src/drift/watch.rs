@@ -284,7 +284,7 @@ impl Watch {
     }
 
     /// What live rows show of their dependence, by feature: where they show none, nothing.
-    pub(super) fn dependence(&self) -> Vec<Vec<RowScale>> {
+    fn dependence(&self) -> Vec<Vec<RowScale>> {
         let evidence: Vec<_> =
             self.watched.iter().map(|watched| dependence::evidence(&watched.blocks)).collect();
         let shown = dependence::shown(&evidence);
