@@ -29,7 +29,7 @@ impl CategoricalCounts {
         Self { levels, rows, other: 0, nulls: 0, type_errors: 0, weighting }
     }
 
-    fn weighable(&self) -> (Box<[f64]>, f64) {
+    pub(super) fn weighable(&self) -> (Box<[f64]>, f64) {
         let beside = [self.other, self.nulls, self.type_errors];
         let cells = self.rows.iter().chain(&beside).map(|rows| *rows as f64).collect();
         (cells, self.rows() as f64)

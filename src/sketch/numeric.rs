@@ -66,7 +66,7 @@ impl NumericCounts {
 
     const BESIDE_BINS: usize = 4;
 
-    fn weighable(&self) -> (Box<[f64]>, f64) {
+    pub(super) fn weighable(&self) -> (Box<[f64]>, f64) {
         (self.cells(), self.rows() as f64)
     }
 
