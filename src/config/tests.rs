@@ -58,6 +58,7 @@ fn sample(key: &Key, existing_file: &str, identity: &Made) -> String {
         ) => identity.certificate.display().to_string(),
         ("archive.url", _) => "file:///tmp/archive".into(),
         ("archive.formats", _) => "parquet".into(),
+        ("drift.persistence", _) => "2 of 3".into(),
         ("features.importance", _) => "alpha=0.5".into(),
         ("windows", _) => "1m,2m".into(),
         ("routes", _) => "/a/{b}".into(),

@@ -186,6 +186,16 @@ impl Monitor {
         }
     }
 
+    /// Rows come on from those that `before` has by now: the first of a window are next to its last, which
+    /// tells how rows that follow each other hang together.
+    pub fn resume(&mut self, before: &Self) {
+        if let (Phase::Watching { watch, .. }, Phase::Watching { watch: before, .. }) =
+            (&mut self.phase, &before.phase)
+        {
+            watch.resume(before);
+        }
+    }
+
     /// Ends a window. `None` while the baseline is being learnt, or for a level that does not exist.
     ///
     /// Where windows of several lengths end together, the finest is closed first.

@@ -201,7 +201,14 @@ impl Watch {
                 windows.since = before.since.take();
                 windows.found = std::mem::take(&mut before.found);
             }
-            watched.blocks.follow(&mut before.blocks);
+        }
+    }
+
+    /// Rows go on where those of `before` are for now.
+    pub(super) fn resume(&mut self, before: &Self) {
+        for (watched, before) in self.watched.iter_mut().zip(&before.watched) {
+            watched.blocks = before.blocks.clone();
+            watched.blocks.settle();
         }
     }
 
