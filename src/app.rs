@@ -14,6 +14,7 @@ mod exports;
 mod live;
 mod readiness;
 mod reload;
+mod saving;
 mod settings;
 mod watcher;
 
@@ -35,6 +36,7 @@ use jiff::Timestamp;
 use live::Live;
 use readiness::Readiness;
 use reload::{Asked, Reloads};
+use saving::{Saver, Saving};
 use settings::Analysis;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -133,6 +135,7 @@ pub struct Running {
     analysis_stop: Arc<AtomicBool>,
     control_stop: watch::Sender<bool>,
     hub: Arc<Hub>,
+    saving: Option<Saving>,
 }
 
 type Threads = Vec<JoinHandle<()>>;
@@ -196,6 +199,8 @@ struct Stages {
     live: Live,
     reloads: (Reloads, Asked),
     vitals: Vitals,
+    /// `None` without capture, or where nothing is to be saved.
+    saver: Option<Saver>,
 }
 
 /// The pulses of threads that are yet to start.
@@ -235,7 +240,9 @@ impl Stages {
         let (recorders, collector) = latency::recorders(threads, Arc::clone(&routes));
         let Analysis { decode, reference } =
             Analysis::read(config).map_err(|mut faults| faults.swap_remove(0))?;
-        let watch = new_watch(config, reference, started_at);
+        let mut watch = new_watch(config, reference.clone(), started_at);
+        let directory = config.state.clone().filter(|_| capture.enabled);
+        let saver = directory.map(|directory| Saver::resume(directory, &mut watch, reference));
         let analysis = Arc::new(ArcSwap::from_pointee(watch.snapshot()));
         let standing = Arc::new(ArcSwap::from_pointee(Standing::new(config.hash(), started_at)));
         let shared = Shared { analysis, latency: Arc::default(), routes, queue, standing };
@@ -273,12 +280,13 @@ impl Stages {
         let room = Arc::new(Room::new(config.memory.bounds.open_bytes));
         let gates = Gates { acceptor, connector, room };
         let reloads = (reloads, asked);
-        Ok(Self { shared, recorders, hub, draining, control, gates, live, reloads, vitals })
+        Ok(Self { shared, recorders, hub, draining, control, gates, live, reloads, vitals, saver })
     }
 
     /// Downstream first, so that nothing is handed on before there is somebody to take it.
     fn start(self, config: &Config, sockets: Sockets) -> Result<Running, StartError> {
-        let Self { shared, recorders, hub, draining, control, gates, live, reloads, vitals } = self;
+        let Self { shared, recorders, hub, draining, control, gates, live, reloads, vitals, saver } =
+            self;
         let Sockets { listeners, listen, admin, admin_address } = sockets;
         let (control_stop, stopped) = watch::channel(false);
         let control = vec![spawn("control", move || control.run(admin, stopped))?];
@@ -294,6 +302,8 @@ impl Stages {
             let stop = Arc::clone(&analysis_stop);
             analysis.push(spawn("analysis", move || worker.run(&stop))?);
         }
+
+        let saving = saver.map(|saver| saver.start(Arc::clone(&hub))).transpose()?;
 
         let mut serving = Threads::new();
         for (index, ((listener, recorder), pulse)) in
@@ -324,6 +334,7 @@ impl Stages {
             analysis_stop,
             control_stop,
             hub,
+            saving,
         })
     }
 }
@@ -372,6 +383,7 @@ impl Running {
         self.analysis_stop.store(true, Ordering::Release);
         clean &= join(self.analysis);
         clean &= join(self.reloading);
+        clean &= self.saving.is_none_or(Saving::end);
         self.hub.close_archive();
         self.control_stop.send_replace(true);
         clean &= join(self.control);

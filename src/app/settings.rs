@@ -2,7 +2,7 @@
 
 use super::StartError;
 use crate::capture::{RouteTable, SampleRate};
-use crate::config::{Archive, BaselineSource, Config, Model, PayloadProtocol};
+use crate::config::{Archive, BaselineSource, Config, EarlierWindow, Model, PayloadProtocol};
 use crate::drift::{Baseline, Reference};
 use crate::{admin, archive, decode, drift, labels, proxy, tap};
 use std::sync::Arc;
@@ -114,12 +114,19 @@ fn protocol(protocol: PayloadProtocol) -> decode::Protocol {
 
 pub(super) fn drift(config: &Config) -> drift::Settings {
     let features = &config.features;
+    let earlier = |reference: &EarlierWindow| match reference {
+        EarlierWindow::Previous => drift::Earlier::Previous,
+        EarlierWindow::SameHourYesterday => drift::Earlier::SameHourYesterday,
+        EarlierWindow::SameHourLastWeek => drift::Earlier::SameHourLastWeek,
+    };
     drift::Settings {
         min_rows: config.drift.min_rows,
         false_discovery_rate: config.drift.false_discovery_rate,
         max_features: config.memory.bounds.max_features.get(),
         filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
+        references: config.drift.references.iter().map(earlier).collect(),
+        reference_bytes: config.memory.bounds.reference_bytes,
     }
 }
 

@@ -8,8 +8,10 @@ use super::columns::{self, Batch, Times};
 use super::input::{BadInput, read_baseline};
 use super::source::Source;
 use super::style::{Colour, Palette};
-use super::window::Window;
-use crate::drift::{Baseline, BaselineFeature, FeatureFilter, Settings, Verdict, WindowReport};
+use super::window::{TimeWindow, Window};
+use crate::drift::{
+    Baseline, BaselineFeature, Earlier, FeatureFilter, Settings, Verdict, WindowReport,
+};
 use crate::sketch::{FeatureKey, Role};
 use cut::Cutter;
 use jiff::Timestamp;
@@ -25,6 +27,9 @@ A window with fewer rows than --min-rows is neither: its verdict is insufficient
 Times are RFC 3339, dates (2012-01-01), date and time (2012-01-01 09:30:00, UTC), or seconds or
 milliseconds since 1970; of recorded traffic, when the exchange began. Windows of time are aligned
 to UTC; 1mo is a calendar month.";
+
+/// Of earlier windows, packed: a week of hours of a thousand features takes half of it.
+const REFERENCE_BYTES: usize = 256 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -49,6 +54,13 @@ pub(super) struct Args {
     /// Share of false alarms among alarms that is put up with, between 0 and 1
     #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = rate)]
     false_discovery_rate: f64,
+    /// An earlier window to compare with too; may be given again
+    #[arg(
+        long,
+        value_name = "previous|same_hour_yesterday|same_hour_last_week",
+        value_delimiter = ','
+    )]
+    reference: Vec<Earlier>,
     /// Globs over the names of features to judge
     #[arg(long, value_name = "GLOBS", value_delimiter = ',', default_value = "*")]
     include: Vec<String>,
@@ -110,11 +122,14 @@ impl Args {
             max_features: usize::MAX,
             filter: FeatureFilter::new(self.include.clone(), self.exclude.clone()),
             windows: vec![window.to_string().into()],
+            references: self.reference.clone(),
+            reference_bytes: REFERENCE_BYTES,
         }
     }
 
     fn judge(&self, baseline: &Arc<Baseline>) -> Result<Vec<WindowReport>, BadInput> {
         let window = self.window.unwrap_or(Window::All);
+        self.check_references(window)?;
         let mut wanted = Wanted::new(baseline, &self.settings().filter);
         if wanted.keys.is_empty() {
             return Err(BadInput::text(format!(
@@ -144,6 +159,26 @@ impl Args {
             self.note_late(cut.late_rows, source.is_archive());
         }
         Ok(cut.reports)
+    }
+
+    /// An hour of another day is found by the clock, and there is none that is longer than a day.
+    fn check_references(&self, window: Window) -> Result<(), BadInput> {
+        for reference in &self.reference {
+            let Some(before) = reference.before() else { continue };
+            let is_found = match window {
+                Window::Time(TimeWindow::Nanoseconds(length)) => length.get() <= before.as_nanos(),
+                Window::Time(TimeWindow::Months(_)) | Window::Rows(_) | Window::All => false,
+            };
+            if !is_found {
+                return Err(BadInput::text(format!(
+                    "--reference {} needs windows of time of at most {}h, such as --window 1h; \
+                     previous goes with any",
+                    reference.as_str(),
+                    before.as_hours()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn note_late(&self, rows: u64, is_archive: bool) {

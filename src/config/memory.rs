@@ -57,6 +57,8 @@ pub struct Bounds {
     /// Verdicts on one feature in one window, kept for the page.
     pub kept_verdicts: usize,
     pub max_pending_labels: NonZeroUsize,
+    /// Of earlier windows, packed, to compare with.
+    pub reference_bytes: usize,
 }
 
 /// One store: how many units it has by default, at least, and what a unit costs.
@@ -96,9 +98,11 @@ impl Store {
     }
 }
 
+const STORES: usize = 10;
+
 /// In the order of the flow, which is that of [`Bounds`]. A cost is what full stores were seen to hold
 /// for each unit of their bound: beside payload there are its columns, copies and encoded pages.
-fn stores(max_body_bytes: u64) -> [Store; 9] {
+fn stores(max_body_bytes: u64) -> [Store; STORES] {
     [
         Store::new("capture queue", 64 * MIB, max_body_bytes.max(MIB), 1.3),
         Store::new("exchanges under way", 32 * MIB, 2 * max_body_bytes, 1.3),
@@ -109,6 +113,8 @@ fn stores(max_body_bytes: u64) -> [Store; 9] {
         Store::new("features", 1000, 64, 64.0 * 1024.0),
         Store::new("verdicts", 100_000, 4000, 400.0),
         Store::new("labels", 100_000, 1000, 500.0),
+        // Once as held, and once more while it is saved.
+        Store::new("reference windows", 32 * MIB, MIB, 2.1),
     ]
 }
 
@@ -120,6 +126,8 @@ struct Given {
     max_pending_labels: Option<NonZeroUsize>,
     captures: bool,
     archives: bool,
+    /// Windows are compared with earlier ones.
+    refers_back: bool,
 }
 
 /// Reads the keys that bound a store, and fits the others to the limit.
@@ -128,6 +136,7 @@ pub(super) fn fitted(
     limits: &Limits,
     capture: Option<&Capture>,
     archive: Option<&Archive>,
+    refers_back: bool,
 ) -> Option<MemoryPlan> {
     const QUEUE: &str = "capture.queue_bytes";
     let queue_bytes =
@@ -151,6 +160,7 @@ pub(super) fn fitted(
         max_pending_labels: max_pending_labels?,
         captures: capture.enabled,
         archives: !matches!(archive, Archive::Off),
+        refers_back,
     };
     let plan = plan(&given, limits);
     warn_if_over(&plan, reader);
@@ -171,6 +181,7 @@ fn plan(given: &Given, limits: &Limits) -> MemoryPlan {
     }
     let is_off = |index: usize| match index {
         3 | 4 => !(given.captures && given.archives),
+        9 => !(given.captures && given.refers_back),
         _ => !given.captures,
     };
     let share = share(&stores, is_off, limits.memory_bytes);
@@ -208,10 +219,11 @@ fn whole(bytes: f64) -> u64 {
 }
 
 impl Bounds {
-    fn of(units: [u64; 9]) -> Self {
+    fn of(units: [u64; STORES]) -> Self {
         let size = |units: u64| usize::try_from(units).unwrap_or(usize::MAX);
         let count = |units: u64| NonZeroUsize::new(size(units)).unwrap_or(NonZeroUsize::MIN);
-        let [queue, open, batch, waiting, group, recent, features, verdicts, labels] = units;
+        let [queue, open, batch, waiting, group, recent, features, verdicts, labels, references] =
+            units;
         Self {
             queue_bytes: count(queue),
             open_bytes: size(open),
@@ -222,6 +234,7 @@ impl Bounds {
             max_features: count(features),
             kept_verdicts: size(verdicts),
             max_pending_labels: count(labels),
+            reference_bytes: size(references),
         }
     }
 }
@@ -262,6 +275,7 @@ mod tests {
             max_pending_labels: None,
             captures: true,
             archives: true,
+            refers_back: true,
         }
     }
 

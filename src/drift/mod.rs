@@ -8,11 +8,14 @@ mod baseline;
 pub mod distance;
 mod effect;
 mod examples;
+mod history;
 mod monitor;
+mod references;
 mod report;
 mod settings;
 mod shift;
 mod significance;
+mod state;
 mod tumbling;
 mod verdict;
 mod watch;
@@ -22,10 +25,12 @@ mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
 pub use monitor::{Monitor, Referred};
+pub use references::{Earlier, HeldReferences, NotEarlier, ReferenceReport, References};
 pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
     WindowReport,
 };
 pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};
-pub use tumbling::{Tumbling, WindowSpan};
+pub use state::StateError;
+pub use tumbling::{NotResumed, Tumbling, WindowSpan};

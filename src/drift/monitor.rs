@@ -2,8 +2,8 @@
 
 use super::watch::Watch;
 use super::{
-    Baseline, BaselineBuilder, BaselineSettings, FeatureView, Reference, ReferenceState, Settings,
-    WindowReport, WindowSpan,
+    Baseline, BaselineBuilder, BaselineSettings, FeatureView, HeldReferences, Reference,
+    ReferenceState, Settings, WindowReport, WindowSpan,
 };
 use crate::decode::Rows;
 use crate::sketch::Role;
@@ -16,12 +16,12 @@ use std::sync::Arc;
 /// Memory is bounded by features and levels of windows, not by rows.
 #[derive(Debug)]
 pub struct Monitor {
-    settings: Settings,
-    phase: Phase,
+    pub(super) settings: Settings,
+    pub(super) phase: Phase,
 }
 
 #[derive(Debug)]
-enum Phase {
+pub(super) enum Phase {
     Learning { builder: Box<BaselineBuilder>, needed: NonZeroU64 },
     Watching { watch: Box<Watch>, origin: Origin },
 }
@@ -36,7 +36,7 @@ pub enum Referred {
 
 /// Where the baseline came from.
 #[derive(Debug, Clone, Copy)]
-enum Origin {
+pub(super) enum Origin {
     Given,
     Learned { over_limit: u64 },
 }
@@ -70,6 +70,9 @@ impl Monitor {
             }
             Phase::Learning { .. } | Phase::Watching { .. } => {}
         }
+        if let Phase::Watching { watch, .. } = &mut self.phase {
+            watch.keep_for(&settings);
+        }
         self.settings = settings;
     }
 
@@ -95,6 +98,10 @@ impl Monitor {
                 Referred::Anew
             }
         }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Counts a payload's rows. While learning they become part of the baseline instead.
@@ -193,6 +200,11 @@ impl Monitor {
     /// Features that were seen but that the baseline does not have: counted, not judged.
     pub fn extra_features(&self) -> u64 {
         self.watch().map_or(0, Watch::extra_features)
+    }
+
+    /// What is held of earlier windows for `drift.references`.
+    pub fn held_references(&self) -> HeldReferences {
+        self.watch().map(Watch::held_references).unwrap_or_default()
     }
 
     /// The baseline given or learnt.

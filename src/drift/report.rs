@@ -1,12 +1,13 @@
 //! The words of a verdict, in the shape that `taffrail drift --format json` and `/api/v1/drift` print.
 
+use super::references::References;
 use crate::sketch::{Kind, Role};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Stable,
@@ -27,7 +28,7 @@ impl Verdict {
 }
 
 /// The verdict on one window, feature by feature.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct WindowReport {
     /// The window's length as configured: `5m`, `1d`, `500` for rows.
     pub window: Arc<str>,
@@ -39,9 +40,13 @@ pub struct WindowReport {
     pub coverage: f64,
     pub verdict: Verdict,
     pub features: Vec<FeatureReport>,
+    /// Of a window that went on after a restart: the time in which no process watched, or none that
+    /// was saved. Its coverage is less by that share of the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unwatched_seconds: Option<f64>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct FeatureReport {
     pub feature: Arc<str>,
     pub role: Role,
@@ -59,15 +64,18 @@ pub struct FeatureReport {
     pub quality: Quality,
     /// Where it drifts: requests of the window, in the bins whose share of rows grew most. None where
     /// rows have no request.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Example>,
     /// Apart from the report that is printed: a page and `/api/v1/features/{name}` show it.
     #[serde(skip)]
     pub shape: Shape,
+    /// Against earlier windows, where `drift.references` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub references: Option<Box<References>>,
 }
 
 /// A row of a request, and the bin that its value falls in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
     pub request_id: Arc<str>,
     /// From 0: labels join on `request_id#row`.
@@ -76,7 +84,7 @@ pub struct Example {
 }
 
 /// Where the rows of one window lay, in a few numbers, so that many windows can be kept.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shape {
     /// Share of rows in each bin of the baseline, in its order, in [0, 1]; empty without rows.
     pub shares: Box<[f32]>,
@@ -90,7 +98,7 @@ impl Shape {
 
 /// Definitions and sources: see `drift::distance`. `None` where a distance has no meaning for the kind
 /// of feature, or there were no rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Distances {
     pub psi: Option<f64>,
     pub jensen_shannon: Option<f64>,
@@ -119,7 +127,7 @@ impl Distances {
 }
 
 /// Shares of rows, in [0, 1].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quality {
     pub null_ratio: f64,
     /// A text where the baseline has numbers, or the reverse.

@@ -1,6 +1,7 @@
 //! What a monitor is told, and what it is told to compare with.
 
-use super::Baseline;
+use super::history::Wanted;
+use super::{Baseline, Earlier};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::num::NonZeroU64;
@@ -17,6 +18,16 @@ pub struct Settings {
     pub filter: FeatureFilter,
     /// The name of each window length, finest first: `5m`, `1h`, or `500` for rows.
     pub windows: Vec<Arc<str>>,
+    /// Earlier windows that each is compared with too.
+    pub references: Vec<Earlier>,
+    /// Bytes of earlier windows that are held for that.
+    pub reference_bytes: usize,
+}
+
+impl Settings {
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted { references: &self.references, max_bytes: self.reference_bytes }
+    }
 }
 
 impl Default for Settings {
@@ -27,6 +38,8 @@ impl Default for Settings {
             max_features: 1000,
             filter: FeatureFilter::default(),
             windows: vec!["5m".into(), "1h".into(), "1d".into()],
+            references: Vec::new(),
+            reference_bytes: 32 << 20,
         }
     }
 }

@@ -80,6 +80,7 @@ fn report(case: &Case<'_>, p_value: Option<f64>, alone: bool, merged: bool) -> F
         quality: quality(&case.window),
         examples: Vec::new(),
         shape: Shape::default(),
+        references: None,
     }
 }
 

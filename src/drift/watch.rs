@@ -2,6 +2,8 @@
 
 use super::baseline::{Baseline, BaselineFeature, NameCount};
 use super::examples::Examples;
+use super::history::History;
+use super::references::{HeldReferences, ReferenceReport, References};
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
 use super::{Settings, WindowSpan};
@@ -9,6 +11,8 @@ use crate::decode::Rows;
 use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Role};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+
+mod saved;
 
 /// Closed windows that are kept to be merged with the next.
 const KEPT_WINDOWS: usize = 4;
@@ -26,6 +30,7 @@ pub(super) struct Watch {
     /// Finest windows closed so far, and by level how many there were when the open one began.
     closed: u64,
     opened_at: Vec<u64>,
+    history: History,
 }
 
 #[derive(Debug)]
@@ -34,6 +39,8 @@ struct Watched {
     feature: usize,
     /// By level.
     windows: Vec<Windows>,
+    /// What the open window of the finest length had when the process before this one saved it.
+    carried: Option<FeatureSketch>,
     /// Of closed windows of the finest length, since start.
     total: FeatureCounts,
     last: Option<FeatureCounts>,
@@ -71,8 +78,18 @@ impl Watch {
         }
         let levels = settings.windows.len();
         let (open_rows, opened_at) = (vec![[0; 2]; levels], vec![0; levels]);
-        let extra = NameCount::default();
-        Self { baseline, watched, index, open_rows, over_limit, extra, closed: 0, opened_at }
+        let (extra, history) = (NameCount::default(), History::new(levels));
+        Self {
+            baseline,
+            watched,
+            index,
+            open_rows,
+            over_limit,
+            extra,
+            closed: 0,
+            opened_at,
+            history,
+        }
     }
 
     /// Watches what `settings` say now. Rows that were counted stay counted; what is watched on keeps
@@ -90,8 +107,18 @@ impl Watch {
         }
         if windows_stay {
             next.open_rows = std::mem::take(&mut self.open_rows);
+            next.history = std::mem::take(&mut self.history);
         }
         *self = next;
+    }
+
+    /// Lets go of earlier windows that no reference of `settings` asks for.
+    pub(super) fn keep_for(&mut self, settings: &Settings) {
+        self.history.keep_for(settings.wanted());
+    }
+
+    pub(super) fn held_references(&self) -> HeldReferences {
+        self.history.held()
     }
 
     pub(super) fn baseline(&self) -> &Arc<Baseline> {
@@ -130,8 +157,9 @@ impl Watch {
         }
     }
 
-    /// Takes over the closed windows that `before` keeps to be merged with the next.
+    /// Takes over the closed windows that `before` keeps to be merged or compared with the next.
     pub(super) fn follow(&mut self, before: &mut Self) {
+        self.history = std::mem::take(&mut before.history);
         for (watched, before) in self.watched.iter_mut().zip(&mut before.watched) {
             for (windows, before) in watched.windows.iter_mut().zip(&mut before.windows) {
                 windows.kept = std::mem::take(&mut before.kept);
@@ -148,7 +176,10 @@ impl Watch {
             longer.for_each(|rows| *rows = [rows[0] + open[0], rows[1] + open[1]]);
         }
         let rows = open[0].max(open[1]);
-        let features = self.close_features(settings, span.level);
+        if span.level == 0 {
+            self.watched.iter_mut().for_each(Watched::settle);
+        }
+        let features = self.close_features(settings, &span, rows);
         if span.level == 0 {
             self.closed += 1;
         }
@@ -161,15 +192,28 @@ impl Watch {
             coverage: span.coverage,
             verdict: verdict(rows, settings.min_rows, &features),
             features,
+            unwatched_seconds: None,
         })
     }
 
-    fn close_features(&mut self, settings: &Settings, level: usize) -> Vec<FeatureReport> {
+    fn close_features(
+        &mut self,
+        settings: &Settings,
+        span: &WindowSpan,
+        rows: u64,
+    ) -> Vec<FeatureReport> {
+        let level = span.level;
         let baseline = self.baseline.clone();
         let since = self.opened_at[level];
         let case = |watched: &Watched| watched.case(&baseline.features()[watched.feature], level);
         let cases: Vec<Case<'_>> = self.watched.iter().map(case).collect();
         let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
+        let mut beside = self.against_earlier(settings, span, &cases).into_iter();
+        if rows > 0 {
+            let counts = self.watched.iter().zip(&cases);
+            let counts = counts.map(|(watched, case)| (watched.feature, &case.window));
+            self.history.push(settings.wanted(), span, counts);
+        }
         let closed = cases.into_iter().map(|case| (case.feature, case.window));
         let mut reports = Vec::with_capacity(judged.len());
         for ((watched, (feature, counts)), mut judged) in
@@ -181,8 +225,55 @@ impl Watch {
             }
             judged.report.shape = watched.shape(level, feature, &counts);
             judged.report.examples = examples;
+            judged.report.references = beside.next().flatten();
             watched.close(level, feature, counts, &judged);
             reports.push(judged.report);
+        }
+        reports
+    }
+
+    /// Each case beside the earlier windows that are asked for: the judgement is the same, on counts of
+    /// an earlier window in place of the baseline's. None at all if none is asked for.
+    fn against_earlier(
+        &self,
+        settings: &Settings,
+        span: &WindowSpan,
+        cases: &[Case<'_>],
+    ) -> Vec<Option<Box<References>>> {
+        if settings.references.is_empty() {
+            return Vec::new();
+        }
+        let mut reports: Vec<Option<Box<References>>> = vec![None; cases.len()];
+        for earlier in &settings.references {
+            let Some(mut found) = self.history.find(*earlier, span, &self.baseline) else {
+                continue;
+            };
+            let reference = |(index, case): (usize, &Case<'_>)| {
+                let counts = found.counts.get_mut(self.watched[index].feature)?.take()?;
+                Some((index, case.feature.of_window(counts)?))
+            };
+            let references: Vec<(usize, BaselineFeature)> =
+                cases.iter().enumerate().filter_map(reference).collect();
+            let beside = references.iter().map(|(index, feature)| Case {
+                feature,
+                window: cases[*index].window.clone(),
+                merged: None,
+            });
+            let beside: Vec<Case<'_>> = beside.collect();
+            let judged = judge(&beside, settings.min_rows, settings.false_discovery_rate);
+            for ((index, feature), Judged { report, .. }) in references.iter().zip(judged) {
+                reports[*index].get_or_insert_default().0.push(ReferenceReport {
+                    reference: *earlier,
+                    window: settings.windows.get(found.level).cloned().unwrap_or_default(),
+                    start: found.start,
+                    end: found.end,
+                    rows: feature.rows(),
+                    distances: report.distances,
+                    p_value: report.p_value,
+                    significant: report.significant,
+                    detected: report.detected,
+                });
+            }
         }
         reports
     }
@@ -200,10 +291,22 @@ impl Watched {
         Self {
             feature: place,
             windows: std::iter::repeat_with(window).take(levels).collect(),
+            carried: None,
             total,
             last: None,
             examples: Examples::default(),
             expected: Arc::new(feature.expected()),
+        }
+    }
+
+    /// The finest window ends: what this process counted of it goes to the total, and what was carried
+    /// over from the one before joins it.
+    fn settle(&mut self) {
+        let Some(finest) = self.windows.first_mut() else { return };
+        let counts = finest.open.counts();
+        self.total = add(std::mem::replace(&mut self.total, counts.clone()), &counts);
+        if let Some(carried) = self.carried.take() {
+            let _: Result<(), EdgesDiffer> = finest.open.merge(&carried);
         }
     }
 
@@ -244,7 +347,6 @@ impl Watched {
             for longer in self.windows.iter_mut().skip(1) {
                 let _: Result<(), EdgesDiffer> = longer.open.merge(&open);
             }
-            self.total = add(std::mem::replace(&mut self.total, counts.clone()), &counts);
             self.last = Some(counts.clone());
         }
         let kept = &mut self.windows[level].kept;
@@ -272,7 +374,9 @@ impl Watched {
             None => counts.clone(),
         };
         let total = sum(&self.total);
-        let recent = self.last.as_ref().map_or_else(|| open.clone(), |last| Some(sum(last)));
+        let carried = self.carried.as_ref().map(FeatureSketch::counts);
+        let before = self.last.iter().chain(&carried).cloned().reduce(|sum, part| add(sum, &part));
+        let recent = before.map_or_else(|| open.clone(), |before| Some(sum(&before)));
         let recent = recent.map(|recent| feature.content.reported_of(&recent)).unwrap_or_default();
         FeatureView {
             feature: feature.key().name.clone(),

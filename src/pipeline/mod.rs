@@ -5,13 +5,15 @@ mod budget;
 mod hub;
 mod kept;
 mod snapshot;
+mod state;
 mod watch;
 mod worker;
 
 pub use budget::CpuBudget;
 pub use hub::{Hub, Outlet, Outlets};
 pub use snapshot::{Problem, Snapshot};
-pub use watch::{Retune, VerdictChange, Watch};
+pub use state::{StateReport, Store, StoreError, Stored};
+pub use watch::{Closed, Mark, NotRestored, Resumed, Retune, Saved, VerdictChange, Watch};
 pub use worker::{Decode, MakeDecode, Tuning, Worker, every_dialect};
 
 #[cfg(test)]

@@ -11,10 +11,14 @@ use crate::drift::{
     self, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WindowReport, WindowSpan,
 };
 use crate::labels::{self, Joined, Joiner, Label};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+mod saved;
+
+pub use saved::{Closed, Mark, NotRestored, Resumed, Saved};
 
 /// One is kept for each bin of each feature: a longer id of a client's own is no example.
 const MAX_EXAMPLE_ID_BYTES: usize = 128;
@@ -27,8 +31,14 @@ pub struct Watch {
     joiner: Joiner,
     /// What capture had counted when each window opened: a window's coverage is the difference.
     opened: BTreeMap<usize, Totals>,
+    /// By level, what processes before this one saw of the window that is open.
+    carried: Vec<Carried>,
+    /// In which the last of them had ended, and this one had not begun.
+    gap: Option<Gap>,
     last_verdicts: BTreeMap<Arc<str>, Verdict>,
     windows: KeptWindows,
+    /// Windows closed, and references come into use.
+    closings: u64,
     counted_since: Option<Timestamp>,
     decoded_exchanges: u64,
     input_rows: u64,
@@ -56,6 +66,32 @@ pub struct Retune {
     pub reference: Reference,
 }
 
+/// Of an open window, when a process saved it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Carried {
+    totals: Totals,
+    unwatched: SignedDuration,
+}
+
+/// From the last that one process saved to the start of the next.
+#[derive(Debug, Clone, Copy)]
+struct Gap {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Gap {
+    fn length(self) -> SignedDuration {
+        self.to.duration_since(self.from)
+    }
+
+    /// How much of it lies in a window.
+    fn within(self, (start, end): (Timestamp, Timestamp)) -> SignedDuration {
+        let inside = self.to.min(end).duration_since(self.from.max(start));
+        inside.max(SignedDuration::ZERO)
+    }
+}
+
 impl Watch {
     pub fn new(
         model_name: Arc<str>,
@@ -72,8 +108,11 @@ impl Watch {
             tumbling,
             joiner,
             opened: BTreeMap::new(),
+            carried: Vec::new(),
+            gap: None,
             last_verdicts: BTreeMap::new(),
             windows: KeptWindows::new(max_verdicts),
+            closings: 0,
             counted_since: None,
             decoded_exchanges: 0,
             input_rows: 0,
@@ -103,7 +142,9 @@ impl Watch {
         }
         if !lengths_stay || reference == Referred::Anew {
             self.opened = (0..names.len()).map(|level| (level, totals)).collect();
+            (self.carried, self.gap) = (Vec::new(), None);
         }
+        self.closings += 1;
     }
 
     pub fn observe(&mut self, id: &str, decoded: &Decoded, at: Timestamp) {
@@ -154,15 +195,44 @@ impl Watch {
         (start, end): (Timestamp, Timestamp),
         totals: Totals,
     ) -> Option<VerdictChange> {
-        let opened = self.opened.insert(level, totals).unwrap_or_default();
-        let coverage = totals.since(&opened).coverage();
+        let Carried { totals: seen, unwatched } = self.of_window(level, (start, end), totals);
+        self.opened.insert(level, totals);
+        if let Some(carried) = self.carried.get_mut(level) {
+            *carried = Carried::default();
+        }
+        let watched = 1.0 - unwatched.as_secs_f64() / end.duration_since(start).as_secs_f64();
+        let coverage = seen.coverage() * watched.clamp(0.0, 1.0);
         let span = WindowSpan { level, start: Some(start), end: Some(end), coverage };
-        let report = Arc::new(self.monitor.close(span)?);
+        let mut report = self.monitor.close(span)?;
+        report.unwatched_seconds = unwatched.is_positive().then(|| unwatched.as_secs_f64());
+        let report = Arc::new(report);
+        self.closings += 1;
         self.windows.push(Arc::clone(&report));
         let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
         let before = before.unwrap_or(Verdict::InsufficientData);
         let reference = self.monitor.reference_state();
         (before != report.verdict).then_some(VerdictChange { before, report, reference })
+    }
+
+    /// Windows that closed, and references that came into use, so far.
+    pub fn closings(&self) -> u64 {
+        self.closings
+    }
+
+    fn of_open_window(&self, level: usize, totals: Totals) -> Carried {
+        let span = self.tumbling.span(level);
+        span.map(|span| self.of_window(level, span, totals)).unwrap_or_default()
+    }
+
+    /// What was seen, by this process and those before it, of the window of a level that is open.
+    fn of_window(&self, level: usize, span: (Timestamp, Timestamp), totals: Totals) -> Carried {
+        let opened = self.opened.get(&level).copied().unwrap_or_default();
+        let carried = self.carried.get(level).copied().unwrap_or_default();
+        let in_gap = self.gap.map(|gap| gap.within(span)).unwrap_or_default();
+        Carried {
+            totals: totals.since(&opened).plus(&carried.totals),
+            unwatched: carried.unwatched.saturating_add(in_gap),
+        }
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -184,6 +254,8 @@ impl Watch {
             output_rows: self.output_rows,
             problems,
             archive: None,
+            state: None,
+            held_references: self.monitor.held_references(),
         }
     }
 }

@@ -112,6 +112,26 @@ impl BaselineFeature {
         }
     }
 
+    /// The same feature as if the rows of a window had been its reference. Bins and levels stay: none
+    /// of them was chosen by those rows, so none is new or out of bounds for being beyond them.
+    pub(crate) fn of_window(&self, counts: FeatureCounts) -> Option<Self> {
+        let content = match (&self.content, counts) {
+            (Content::Numeric(reference), FeatureCounts::Numeric(counts)) => {
+                Content::Numeric(NumericReference {
+                    sigma: counts.sigma().unwrap_or_default(),
+                    groups: reference.groups.clone(),
+                    quantiles: Vec::new(),
+                    counts,
+                })
+            }
+            (Content::Categorical(reference), FeatureCounts::Categorical(counts)) => {
+                Content::Categorical(CategoricalReference { counts, singletons: 0, ..*reference })
+            }
+            _ => return None,
+        };
+        Some(Self { key: self.key.clone(), content, labels: Vec::new() })
+    }
+
     /// What live rows are drawn beside.
     pub(crate) fn expected(&self) -> Expected {
         let at = |rank: f64| {
@@ -171,6 +191,18 @@ impl Content {
                 FeatureSketch::Numeric(NumericSketch::new(numeric.counts.edges().clone()))
             }
             Self::Categorical(categorical) => FeatureSketch::Categorical(CategoricalSketch::new(
+                categorical.counts.levels().clone(),
+            )),
+        }
+    }
+
+    /// Of a window without rows.
+    pub(crate) fn no_counts(&self) -> FeatureCounts {
+        match self {
+            Self::Numeric(numeric) => {
+                FeatureCounts::Numeric(NumericCounts::new(numeric.counts.edges().clone()))
+            }
+            Self::Categorical(categorical) => FeatureCounts::Categorical(CategoricalCounts::new(
                 categorical.counts.levels().clone(),
             )),
         }

@@ -42,8 +42,8 @@ fn numeric(reference: &NumericCounts, window: &NumericCounts) -> [f64; 10] {
         binned.linear(SCALE),
         tail(window.bins().iter().zip(reference.bins())),
         tail(window.bins().iter().zip(reference.bins()).rev()),
-        beyond(window.below, window.values(), reference.values()),
-        beyond(window.above, window.values(), reference.values()),
+        beyond((window.below, window.values()), (reference.below, reference.values())),
+        beyond((window.above, window.values()), (reference.above, reference.values())),
         furthest_share((window.bins(), window.values()), (reference.bins(), reference.values())),
         share((window.missing(), rows.0), (reference.missing(), rows.1)),
         share((wrong(window), rows.0), (wrong(reference), rows.1)),
@@ -93,8 +93,13 @@ fn tail<'a>(bins: impl Iterator<Item = (&'a u64, &'a u64)> + Clone) -> f64 {
     share((seen.0, sizes.0), (seen.1, sizes.1))
 }
 
-/// The chance that the `outside` outermost of all values are all the window's: exact, without ties.
-fn beyond(outside: u64, window: u64, reference: u64) -> f64 {
+/// The chance that the outermost of all values, so many as are outside, are all the window's: exact,
+/// without ties. A reference that has some there, as only an earlier window does, is tested as a share.
+fn beyond((outside, window): (u64, u64), (outside_before, reference): (u64, u64)) -> f64 {
+    if outside_before > 0 {
+        let part = |marked, rows| Part { marked, rows };
+        return more(part(outside, window), part(outside_before, reference));
+    }
     let mut chance = 1.0;
     for drawn in 0..outside {
         chance *= (window - drawn) as f64 / (window + reference - drawn) as f64;
@@ -150,8 +155,15 @@ mod tests {
 
     #[test]
     fn all_outermost_values_in_one_window_are_evidence() {
-        assert!((beyond(1, 100, 900) - 0.1).abs() < 1e-12);
-        assert!((beyond(2, 100, 900) - 0.1 * 99.0 / 999.0).abs() < 1e-12);
-        assert_eq!(beyond(0, 100, 900), 1.0);
+        let none_before = (0, 900);
+        assert!((beyond((1, 100), none_before) - 0.1).abs() < 1e-12);
+        assert!((beyond((2, 100), none_before) - 0.1 * 99.0 / 999.0).abs() < 1e-12);
+        assert_eq!(beyond((0, 100), none_before), 1.0);
+    }
+
+    #[test]
+    fn values_outside_are_no_evidence_where_the_reference_has_as_many() {
+        assert_eq!(beyond((20, 100), (20, 100)), 1.0);
+        assert!(beyond((20, 100), (2, 100)) < 1e-3);
     }
 }

@@ -14,7 +14,9 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     families.push(Family::gauge(&names::FEATURES_OVER_LIMIT, snapshot.features_over_limit as f64));
     families.extend(baseline(&snapshot.reference));
     families.extend(quality(&snapshot.features));
-    families.extend(drift(&latest_of_each_length(snapshot)));
+    let latest = latest_of_each_length(snapshot);
+    families.extend(drift(&latest));
+    families.extend(super::earlier::families(&latest, &snapshot.held_references));
     families.extend(performance(snapshot));
     families.extend(labels(snapshot));
     families
@@ -27,7 +29,7 @@ const CHECKS: [(&str, &names::Metric); 4] = [
     ("new_category", &names::QUALITY_NEW_CATEGORY_RATIO),
 ];
 
-fn feature(name: &str, role: Role) -> Vec<Attribute> {
+pub(super) fn feature(name: &str, role: Role) -> Vec<Attribute> {
     vec![(key::FEATURE, text(name)), (key::ROLE, Cow::Borrowed(role.as_str()))]
 }
 
@@ -193,6 +195,6 @@ fn labels(snapshot: &Snapshot) -> Vec<Family> {
     families
 }
 
-fn flag(on: bool) -> Value {
+pub(super) fn flag(on: bool) -> Value {
     Value::Gauge(f64::from(u8::from(on)))
 }
