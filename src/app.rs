@@ -11,6 +11,7 @@
 mod control;
 mod draining;
 mod exports;
+mod labelling;
 mod live;
 mod readiness;
 mod reload;
@@ -33,6 +34,7 @@ use control::Control;
 use draining::Draining;
 use exports::Exports;
 use jiff::Timestamp;
+use labelling::Labelling;
 use live::Live;
 use readiness::Readiness;
 use reload::{Asked, Reloads};
@@ -131,6 +133,7 @@ pub struct Running {
     reloading: Threads,
     serving: Threads,
     analysis: Threads,
+    labelling: Labelling,
     control: Threads,
     analysis_stop: Arc<AtomicBool>,
     control_stop: watch::Sender<bool>,
@@ -319,6 +322,7 @@ impl Stages {
             })?);
         }
         let (config, (reloads, asked)) = (Arc::clone(&live.config), reloads);
+        let labelling = Labelling::start(Arc::clone(&config), Arc::clone(&hub))?;
         let reloading = vec![spawn("reload", move || asked.serve(&live))?];
         Ok(Running {
             listen,
@@ -330,6 +334,7 @@ impl Stages {
             reloading,
             serving,
             analysis,
+            labelling,
             control,
             analysis_stop,
             control_stop,
@@ -375,6 +380,7 @@ impl Running {
         self.reloads.stop();
         let drain = self.config.load().drain;
         self.draining.start();
+        let labelling = vec![self.labelling.stop()];
         std::thread::sleep(drain.delay);
         let deadline = Instant::now() + drain.timeout;
         self.draining.traffic.send_replace(proxy::Shutdown::Closing { deadline });
@@ -383,6 +389,7 @@ impl Running {
         self.analysis_stop.store(true, Ordering::Release);
         clean &= join(self.analysis);
         clean &= join(self.reloading);
+        clean &= join(labelling);
         clean &= self.saving.is_none_or(Saving::end);
         self.hub.close_archive();
         self.control_stop.send_replace(true);
@@ -404,9 +411,9 @@ fn tls(config: &Config) -> Result<Tls, StartError> {
 }
 
 fn new_watch(config: &Config, reference: Reference, now: Timestamp) -> Watch {
+    let joiner = Joiner::new(settings::labels(config, &reference));
     let monitor = Monitor::new(settings::drift(config), reference);
     let tumbling = Tumbling::new(&config.windows, now);
-    let joiner = Joiner::new(settings::labels(config));
     let name = config.model.name.as_str().into();
     let version = config.model.version.as_str().into();
     Watch::new(name, version, monitor, tumbling, joiner, config.memory.bounds.kept_verdicts)

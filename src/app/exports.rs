@@ -17,6 +17,7 @@ use crate::export::{
     self, AzureToken, Events, ExporterName, Family, Generations, Loss, QueueState, Resource,
     Signal, Sources, Spans, application_insights, otlp,
 };
+use crate::labels;
 use crate::pipeline::{Outlets, VerdictChange};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -271,6 +272,7 @@ impl Exports {
         archive: Option<archive::Writer>,
     ) -> Outlets {
         let (of_entries, of_verdicts) = (Arc::clone(self), Arc::clone(self));
+        let of_performance = Arc::clone(self);
         Outlets {
             archive,
             on_entry: Box::new(move |entry| {
@@ -281,6 +283,10 @@ impl Exports {
             on_verdict: Box::new(move |change| {
                 log_change(change);
                 of_verdicts.ends(|ends| ends.events.offer(change));
+            }),
+            on_performance: Box::new(move |emitted| {
+                log_performance(emitted);
+                of_performance.ends(|ends| ends.events.offer_performance(emitted));
             }),
         }
     }
@@ -387,4 +393,20 @@ fn log_change(change: &VerdictChange) {
         features = drifting.join(","),
         "the verdict changed"
     );
+}
+
+fn log_performance(emitted: &labels::Emitted) {
+    let window = &emitted.window;
+    if let (Some(before), Some(concept)) = (emitted.verdict_before, &window.concept) {
+        let measures: Vec<_> = concept.detected().map(|change| change.measure.as_str()).collect();
+        tracing::info!(
+            window = %window.window,
+            start = %window.start,
+            before = before.as_str(),
+            verdict = concept.verdict.as_str(),
+            rows = concept.rows,
+            measures = measures.join(","),
+            "the verdict on performance changed"
+        );
+    }
 }

@@ -10,6 +10,8 @@ pub(super) struct Batch {
     pub inputs: Rows,
     pub outputs: Rows,
     pub times: Times,
+    /// The share of exchanges that were kept when these were, in (0, 1]; 1 for a table.
+    pub sample_rate: f64,
 }
 
 /// When each row was.
@@ -42,7 +44,12 @@ pub(super) fn split(
     time_column: &str,
     is_output: impl Fn(&str) -> bool,
 ) -> Batch {
-    let mut batch = Batch { inputs: Rows::new(), outputs: Rows::new(), times: Times::Unknown };
+    let mut batch = Batch {
+        inputs: Rows::new(),
+        outputs: Rows::new(),
+        times: Times::Unknown,
+        sample_rate: 1.0,
+    };
     for column in columns {
         match &**column.name() {
             name if name == time_column => batch.times = Times::Column(column),

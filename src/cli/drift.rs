@@ -10,7 +10,7 @@ use super::source::Source;
 use super::style::{Colour, Palette};
 use super::window::{TimeWindow, Window};
 use crate::drift::{
-    Baseline, BaselineFeature, Earlier, FeatureFilter, Settings, Verdict, WindowReport,
+    Baseline, BaselineFeature, Earlier, FeatureFilter, Persistence, Settings, Verdict, WindowReport,
 };
 use crate::sketch::{FeatureKey, Role};
 use cut::Cutter;
@@ -61,6 +61,9 @@ pub(super) struct Args {
         value_delimiter = ','
     )]
     reference: Vec<Earlier>,
+    /// In how many of how many windows in a row a feature must be found to drift: 2 of 3
+    #[arg(long, value_name = "K of M", default_value = "1 of 1")]
+    persistence: crate::config::Persistence,
     /// Globs over the names of features to judge
     #[arg(long, value_name = "GLOBS", value_delimiter = ',', default_value = "*")]
     include: Vec<String>,
@@ -119,6 +122,8 @@ impl Args {
         Settings {
             min_rows: self.min_rows,
             false_discovery_rate: self.false_discovery_rate,
+            persistence: Persistence::new(self.persistence.least, self.persistence.of)
+                .unwrap_or_default(),
             max_features: usize::MAX,
             filter: FeatureFilter::new(self.include.clone(), self.exclude.clone()),
             windows: vec![window.to_string().into()],
@@ -148,7 +153,7 @@ impl Args {
             wanted.meet(&batch);
             let times = self.times(window, &batch, rows_read)?;
             rows_read += batch.rows();
-            cutter.observe(&batch.inputs, &batch.outputs, times.as_deref());
+            cutter.observe(&batch, times.as_deref());
         }
         if rows_read == 0 {
             return Err(source.empty(self.from.clone()));

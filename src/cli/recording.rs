@@ -1,6 +1,6 @@
 //! Recorded exchanges in, batches of their rows out.
 //!
-//! Exchanges of the same columns are joined until a batch is large enough; one that has other columns,
+//! Exchanges of the same columns, kept at the same rate, are joined until a batch is large enough; one that has other columns,
 //! or not as many outputs as inputs, begins or is a batch of its own. So every row keeps its time, no
 //! cell is made up, and the engine counts what it counted when the exchange passed.
 
@@ -49,6 +49,7 @@ struct Joined {
     outputs: Vec<Column>,
     times: Vec<Timestamp>,
     is_even: bool,
+    sample_rate: f64,
 }
 
 impl Joined {
@@ -56,12 +57,14 @@ impl Joined {
         let is_even = is_even(&first);
         let times = vec![first.started_at; rows(&first)];
         let columns = |mut rows: Rows| rows.drain().collect();
-        Self { inputs: columns(first.inputs), outputs: columns(first.outputs), times, is_even }
+        let (inputs, outputs) = (columns(first.inputs), columns(first.outputs));
+        Self { inputs, outputs, times, is_even, sample_rate: first.sample_rate }
     }
 
     fn fits(&self, exchange: &DecodedExchange) -> bool {
         self.is_even
             && is_even(exchange)
+            && self.sample_rate.to_bits() == exchange.sample_rate.to_bits()
             && same_names(&self.inputs, exchange.inputs.columns())
             && same_names(&self.outputs, exchange.outputs.columns())
     }
@@ -84,6 +87,7 @@ impl Joined {
             inputs: rows(self.inputs),
             outputs: rows(self.outputs),
             times: Times::Known(self.times),
+            sample_rate: self.sample_rate,
         }
     }
 }

@@ -4,10 +4,11 @@
 
 use super::checked::{
     Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, EarlierWindow, Features,
-    Labels, Model, PayloadProtocol, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
+    Model, PayloadProtocol, Persistence, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
 };
 use super::export;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
+use super::labels;
 use super::layers::Sources;
 use super::memory;
 use super::pod::Pod;
@@ -45,7 +46,7 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
     let baseline = baseline(reader);
     let windows = windows(reader);
     let drift = drift(reader);
-    let labels = labels(reader);
+    let labels = labels::labels(reader);
     let archive = archive(reader, &data_dir);
     let export = export::export(reader, &pod, &data_dir);
     let drain = drain(reader);
@@ -338,7 +339,13 @@ fn drift(reader: &mut Reader<'_>) -> Option<Drift> {
     let within = |rate: f64| rate > 0.0 && rate < 1.0;
     let rate = reader.number("drift.false_discovery_rate", "between 0 and 1", within);
     let references = references(reader);
-    Some(Drift { min_rows: min_rows?, false_discovery_rate: rate?, references: references? })
+    let persistence = persistence(reader);
+    Some(Drift {
+        min_rows: min_rows?,
+        false_discovery_rate: rate?,
+        persistence: persistence?,
+        references: references?,
+    })
 }
 
 fn references(reader: &mut Reader<'_>) -> Option<Vec<EarlierWindow>> {
@@ -368,8 +375,15 @@ fn references(reader: &mut Reader<'_>) -> Option<Vec<EarlierWindow>> {
     (reader.problems.len() == problems_before).then_some(references)
 }
 
-fn labels(reader: &mut Reader<'_>) -> Option<Labels> {
-    Some(Labels { max_delay: reader.duration("labels.max_delay")? })
+fn persistence(reader: &mut Reader<'_>) -> Option<Persistence> {
+    let text = reader.text("drift.persistence");
+    match text.parse() {
+        Ok(persistence) => Some(persistence),
+        Err(allowed) => {
+            reader.problem("drift.persistence", format!("is {text:?}; {allowed}"));
+            None
+        }
+    }
 }
 
 fn archive(reader: &mut Reader<'_>, data_dir: &Path) -> Option<Archive> {

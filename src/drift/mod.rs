@@ -5,6 +5,7 @@
 //! [`Baseline`], built beforehand or learnt from the first rows.
 
 mod baseline;
+mod dependence;
 pub mod distance;
 mod effect;
 mod examples;
@@ -23,14 +24,18 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
+pub use baseline::{
+    Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings,
+    PerformanceBuilder, ReferencePerformance,
+};
+pub use dependence::VariationBuilder;
 pub use monitor::{Monitor, Referred};
 pub use references::{Earlier, HeldReferences, NotEarlier, ReferenceReport, References};
 pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
     WindowReport,
 };
-pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
+pub use settings::{FeatureFilter, Persistence, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};
 pub use state::StateError;
 pub use tumbling::{NotResumed, Tumbling, WindowSpan};

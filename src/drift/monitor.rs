@@ -106,6 +106,12 @@ impl Monitor {
 
     /// Counts a payload's rows. While learning they become part of the baseline instead.
     pub fn observe(&mut self, inputs: &Rows, outputs: &Rows) {
+        self.observe_sampled(inputs, outputs, 1.0);
+    }
+
+    /// The same, of an exchange that was kept at `rate`, in (0, 1]: its rows stand for 1 / rate each. A
+    /// baseline that is learnt takes all rows alike.
+    pub fn observe_sampled(&mut self, inputs: &Rows, outputs: &Rows, rate: f64) {
         match &mut self.phase {
             Phase::Learning { builder, needed } => {
                 builder.observe(Role::Input, inputs);
@@ -116,8 +122,8 @@ impl Monitor {
                 }
             }
             Phase::Watching { watch, .. } => {
-                watch.observe(&self.settings, Role::Input, inputs);
-                watch.observe(&self.settings, Role::Output, outputs);
+                watch.observe(&self.settings, Role::Input, inputs, rate);
+                watch.observe(&self.settings, Role::Output, outputs, rate);
             }
         }
     }

@@ -1,21 +1,26 @@
 //! Live rows against a baseline: the open windows of every length, and the few that closed last.
 
 use super::baseline::{Baseline, BaselineFeature, NameCount};
+use super::dependence::{self, HoursOfDay, RowBlocks, RowScale, Scores};
 use super::examples::Examples;
 use super::history::History;
-use super::references::{HeldReferences, ReferenceReport, References};
+use super::references::HeldReferences;
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
-use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
-use super::{Settings, WindowSpan};
-use crate::decode::Rows;
-use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Role};
+use super::verdict::{Case, Judged, Merged, WindowTime, judge, quality, verdict};
+use super::{Persistence, Settings, WindowSpan};
+use crate::decode::{Column, Rows};
+use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Repeats, Role, ValueKey};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+mod earlier;
 mod saved;
 
 /// Closed windows that are kept to be merged with the next.
 const KEPT_WINDOWS: usize = 4;
+/// Values that came so often are remembered of a window, and how many of them.
+const TWICE: u32 = 2;
+const MOST_REPEATED: usize = 128;
 
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -46,18 +51,29 @@ struct Watched {
     last: Option<FeatureCounts>,
     examples: Examples,
     expected: Arc<Expected>,
+    scores: Scores,
+    /// Of the open window of the finest length; only where bins do not tell values apart.
+    repeats: Option<Repeats>,
+    /// How rows that follow each other hang together, since start.
+    blocks: RowBlocks,
 }
 
 #[derive(Debug)]
 struct Windows {
     open: FeatureSketch,
     kept: VecDeque<Kept>,
+    /// Of what closed within the open window: values that came again, at the finest length not kept here.
+    repeated: HashMap<ValueKey, u32>,
+    /// Of the last windows, oldest first: whether drift was found.
+    found: VecDeque<bool>,
 }
 
 #[derive(Debug)]
 struct Kept {
     counts: FeatureCounts,
+    repeated: Vec<(ValueKey, u32)>,
     significant_alone: bool,
+    hours: Option<HoursOfDay>,
 }
 
 impl Watch {
@@ -133,12 +149,12 @@ impl Watch {
         self.extra.names()
     }
 
-    pub(super) fn observe(&mut self, settings: &Settings, role: Role, rows: &Rows) {
+    pub(super) fn observe(&mut self, settings: &Settings, role: Role, rows: &Rows, rate: f64) {
         let Some(open) = self.open_rows.first_mut() else { return };
         open[role as usize] += rows.len() as u64;
         for column in rows.columns() {
             match self.index[role as usize].get(column.name()) {
-                Some(watched) => self.watched[*watched].windows[0].open.observe(column),
+                Some(watched) => self.watched[*watched].observe(&self.baseline, column, rate),
                 None if settings.filter.admits(column.name()) => {
                     self.extra.count(role, column.name());
                 }
@@ -163,7 +179,9 @@ impl Watch {
         for (watched, before) in self.watched.iter_mut().zip(&mut before.watched) {
             for (windows, before) in watched.windows.iter_mut().zip(&mut before.windows) {
                 windows.kept = std::mem::take(&mut before.kept);
+                windows.found = std::mem::take(&mut before.found);
             }
+            watched.blocks.follow(&mut before.blocks);
         }
     }
 
@@ -179,7 +197,7 @@ impl Watch {
         if span.level == 0 {
             self.watched.iter_mut().for_each(Watched::settle);
         }
-        let features = self.close_features(settings, &span, rows);
+        let features = self.close_features(settings, span, rows);
         if span.level == 0 {
             self.closed += 1;
         }
@@ -199,83 +217,56 @@ impl Watch {
     fn close_features(
         &mut self,
         settings: &Settings,
-        span: &WindowSpan,
+        span: WindowSpan,
         rows: u64,
     ) -> Vec<FeatureReport> {
-        let level = span.level;
-        let baseline = self.baseline.clone();
+        let (baseline, level) = (self.baseline.clone(), span.level);
         let since = self.opened_at[level];
-        let case = |watched: &Watched| watched.case(&baseline.features()[watched.feature], level);
-        let cases: Vec<Case<'_>> = self.watched.iter().map(case).collect();
+        let live = self.dependence();
+        let case = |(watched, live): (&Watched, Vec<RowScale>)| {
+            watched.case(&baseline.features()[watched.feature], span, live)
+        };
+        let cases: Vec<Case<'_>> = self.watched.iter().zip(live).map(case).collect();
         let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
         let mut beside = self.against_earlier(settings, span, &cases).into_iter();
         if rows > 0 {
             let counts = self.watched.iter().zip(&cases);
-            let counts = counts.map(|(watched, case)| (watched.feature, &case.window));
-            self.history.push(settings.wanted(), span, counts);
+            let counts = counts.map(|(watched, case)| (watched.feature, &case.weighed));
+            self.history.push(settings.wanted(), &span, counts);
         }
-        let closed = cases.into_iter().map(|case| (case.feature, case.window));
+        let closed = cases.into_iter().map(|case| {
+            let (counts, repeated) = (case.window, case.repeated);
+            (case.feature, Closed { counts, repeated, hours: case.time.hours })
+        });
         let mut reports = Vec::with_capacity(judged.len());
-        for ((watched, (feature, counts)), mut judged) in
+        for ((watched, (feature, closed)), mut judged) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
+            let found = judged.report.detected;
+            judged.report.detected = watched.persists(settings.persistence, level, found);
             let mut examples = Vec::new();
             if judged.report.detected {
-                examples = watched.examples.of_grown(feature, &counts, since);
+                examples = watched.examples.of_grown(feature, &closed.counts, since);
             }
-            judged.report.shape = watched.shape(level, feature, &counts);
+            judged.report.shape = watched.shape(level, feature, &closed.counts);
             judged.report.examples = examples;
             judged.report.references = beside.next().flatten();
-            watched.close(level, feature, counts, &judged);
+            watched.close(level, feature, closed, &judged);
             reports.push(judged.report);
         }
         reports
     }
 
-    /// Each case beside the earlier windows that are asked for: the judgement is the same, on counts of
-    /// an earlier window in place of the baseline's. None at all if none is asked for.
-    fn against_earlier(
-        &self,
-        settings: &Settings,
-        span: &WindowSpan,
-        cases: &[Case<'_>],
-    ) -> Vec<Option<Box<References>>> {
-        if settings.references.is_empty() {
-            return Vec::new();
-        }
-        let mut reports: Vec<Option<Box<References>>> = vec![None; cases.len()];
-        for earlier in &settings.references {
-            let Some(mut found) = self.history.find(*earlier, span, &self.baseline) else {
-                continue;
-            };
-            let reference = |(index, case): (usize, &Case<'_>)| {
-                let counts = found.counts.get_mut(self.watched[index].feature)?.take()?;
-                Some((index, case.feature.of_window(counts)?))
-            };
-            let references: Vec<(usize, BaselineFeature)> =
-                cases.iter().enumerate().filter_map(reference).collect();
-            let beside = references.iter().map(|(index, feature)| Case {
-                feature,
-                window: cases[*index].window.clone(),
-                merged: None,
-            });
-            let beside: Vec<Case<'_>> = beside.collect();
-            let judged = judge(&beside, settings.min_rows, settings.false_discovery_rate);
-            for ((index, feature), Judged { report, .. }) in references.iter().zip(judged) {
-                reports[*index].get_or_insert_default().0.push(ReferenceReport {
-                    reference: *earlier,
-                    window: settings.windows.get(found.level).cloned().unwrap_or_default(),
-                    start: found.start,
-                    end: found.end,
-                    rows: feature.rows(),
-                    distances: report.distances,
-                    p_value: report.p_value,
-                    significant: report.significant,
-                    detected: report.detected,
-                });
-            }
-        }
-        reports
+    /// What live rows show of their dependence, by feature: where they show none, nothing.
+    fn dependence(&self) -> Vec<Vec<RowScale>> {
+        let evidence: Vec<_> =
+            self.watched.iter().map(|watched| dependence::evidence(&watched.blocks)).collect();
+        let shown = dependence::shown(&evidence);
+        let features = self.watched.iter().zip(shown);
+        let curve = |(watched, shown): (&Watched, dependence::Shown)| {
+            if shown.any() { dependence::curve(&watched.blocks, shown) } else { Vec::new() }
+        };
+        features.map(curve).collect()
     }
 
     pub(super) fn views(&self) -> Vec<FeatureView> {
@@ -286,7 +277,12 @@ impl Watch {
 
 impl Watched {
     fn new(place: usize, feature: &BaselineFeature, levels: usize) -> Self {
-        let window = || Windows { open: feature.content.window(), kept: VecDeque::new() };
+        let window = || Windows {
+            open: feature.content.window(),
+            kept: VecDeque::new(),
+            repeated: HashMap::new(),
+            found: VecDeque::new(),
+        };
         let total = feature.content.window().counts();
         Self {
             feature: place,
@@ -296,6 +292,9 @@ impl Watched {
             last: None,
             examples: Examples::default(),
             expected: Arc::new(feature.expected()),
+            scores: Scores::of(&feature.content),
+            repeats: feature.content.hides_values().then(Repeats::of_window),
+            blocks: RowBlocks::without_shares(),
         }
     }
 
@@ -308,6 +307,42 @@ impl Watched {
         if let Some(carried) = self.carried.take() {
             let _: Result<(), EdgesDiffer> = finest.open.merge(&carried);
         }
+    }
+
+    fn observe(&mut self, baseline: &Baseline, column: &Column, rate: f64) {
+        self.windows[0].open.observe_sampled(column, rate);
+        let content = &baseline.features()[self.feature].content;
+        let Self { scores, blocks, .. } = self;
+        scores.each(content, column, |scored| blocks.observe(&scored));
+        if let (Some(repeats), Some(numbers)) = (&mut self.repeats, column.as_numbers()) {
+            let finite = numbers.iter().filter(|number| number.is_finite());
+            finite.for_each(|number| repeats.observe(Repeats::key(*number)));
+        }
+    }
+
+    /// Values of the open window that came again, or levels that the reference does not have.
+    fn repeated(&self, level: usize) -> Vec<(ValueKey, u32)> {
+        let windows = &self.windows[level];
+        if level > 0 {
+            return most_frequent(windows.repeated.iter().map(|(key, count)| (*key, *count)));
+        }
+        match (&self.repeats, &windows.open) {
+            (Some(repeats), _) => repeats.frequent(TWICE, MOST_REPEATED),
+            (None, FeatureSketch::Categorical(sketch)) => {
+                sketch.repeated_unknown(TWICE, MOST_REPEATED)
+            }
+            (None, FeatureSketch::Numeric(_)) => Vec::new(),
+        }
+    }
+
+    /// Whether it is called drifting, now that this window was `found` to drift or not.
+    fn persists(&mut self, persistence: Persistence, level: usize, found: bool) -> bool {
+        let windows = &mut self.windows[level].found;
+        windows.push_back(found);
+        while windows.len() > persistence.windows() {
+            windows.pop_front();
+        }
+        persistence.holds(windows.iter().copied())
     }
 
     /// Of the open window, which ends.
@@ -324,21 +359,43 @@ impl Watched {
         Shape { shares: if total == 0 { Box::default() } else { shares.collect() }, quantiles }
     }
 
-    fn case<'a>(&self, feature: &'a BaselineFeature, level: usize) -> Case<'a> {
-        let windows = &self.windows[level];
+    fn case<'a>(
+        &self,
+        feature: &'a BaselineFeature,
+        span: WindowSpan,
+        live: Vec<RowScale>,
+    ) -> Case<'a> {
+        let windows = &self.windows[span.level];
         let window = windows.open.counts();
+        let time = time(span, window.rows());
+        let repeated = self.repeated(span.level);
+        let all_repeated = || {
+            let kept = windows.kept.iter().flat_map(|kept| &kept.repeated).chain(&repeated);
+            let mut sums: HashMap<ValueKey, u32> = HashMap::new();
+            kept.for_each(|(key, count)| *sums.entry(*key).or_default() += count);
+            most_frequent(sums.into_iter())
+        };
+        let all_hours = || windows.kept.iter().map(|kept| kept.hours).chain([time.hours]);
         let merged = (!windows.kept.is_empty()).then(|| Merged {
-            counts: windows.kept.iter().fold(window.clone(), |sum, kept| add(sum, &kept.counts)),
+            counts: windows
+                .kept
+                .iter()
+                .fold(window.clone(), |sum, kept| add(sum, &kept.counts))
+                .effective(),
             tainted: windows.kept.iter().any(|kept| kept.significant_alone),
+            hours: all_hours().collect::<Option<Vec<_>>>().unwrap_or_default(),
+            windows: windows.kept.len() + 1,
+            repeated: all_repeated(),
         });
-        Case { feature, window, merged }
+        let weighed = window.clone().effective();
+        Case { feature, window, weighed, merged, repeated, live, time }
     }
 
     fn close(
         &mut self,
         level: usize,
         feature: &BaselineFeature,
-        counts: FeatureCounts,
+        Closed { counts, repeated, hours }: Closed,
         judged: &Judged,
     ) {
         let open = std::mem::replace(&mut self.windows[level].open, feature.content.window());
@@ -348,7 +405,15 @@ impl Watched {
                 let _: Result<(), EdgesDiffer> = longer.open.merge(&open);
             }
             self.last = Some(counts.clone());
+            self.blocks.settle();
+            if let Some(repeats) = &mut self.repeats {
+                repeats.clear();
+            }
+            for longer in self.windows.iter_mut().skip(1) {
+                longer.take_repeated(&repeated);
+            }
         }
+        self.windows[level].repeated.clear();
         let kept = &mut self.windows[level].kept;
         if judged.recovered {
             kept.retain(|kept| !kept.significant_alone);
@@ -357,7 +422,8 @@ impl Watched {
             kept.pop_front();
         }
         if counts.rows() > 0 {
-            kept.push_back(Kept { counts, significant_alone: judged.significant_alone });
+            let significant_alone = judged.significant_alone;
+            kept.push_back(Kept { counts, repeated, significant_alone, hours });
         }
     }
 
@@ -387,6 +453,39 @@ impl Watched {
             quality: quality(&total),
             baseline: Some(Arc::clone(&self.expected)),
         }
+    }
+}
+
+/// A window of one feature that ends.
+struct Closed {
+    counts: FeatureCounts,
+    repeated: Vec<(ValueKey, u32)>,
+    hours: Option<HoursOfDay>,
+}
+
+impl Windows {
+    /// Bounded: over the bound the rarest go.
+    fn take_repeated(&mut self, repeated: &[(ValueKey, u32)]) {
+        repeated.iter().for_each(|(key, count)| *self.repeated.entry(*key).or_default() += count);
+        if self.repeated.len() > 4 * MOST_REPEATED {
+            self.repeated = most_frequent(self.repeated.drain()).into_iter().collect();
+        }
+    }
+}
+
+fn most_frequent(repeated: impl Iterator<Item = (ValueKey, u32)>) -> Vec<(ValueKey, u32)> {
+    let mut repeated: Vec<_> = repeated.collect();
+    repeated.sort_unstable_by_key(|(key, count)| (std::cmp::Reverse(*count), *key));
+    repeated.truncate(MOST_REPEATED);
+    repeated
+}
+
+fn time(span: WindowSpan, rows: u64) -> WindowTime {
+    let (Some(start), Some(end)) = (span.start, span.end) else { return WindowTime::default() };
+    let (start, end) = (start.as_second(), end.as_second());
+    WindowTime {
+        seconds: (end > start).then(|| (end - start) as f64),
+        hours: HoursOfDay::of(start, end, rows as f64),
     }
 }
 

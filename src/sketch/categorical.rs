@@ -1,11 +1,13 @@
 //! Texts and booleans in; counts a known level out, and of unknown ones the frequent and the number.
 
-use super::{EdgesDiffer, Levels};
+use super::weighting::{Weighting, whole};
+use super::{EdgesDiffer, Levels, ValueKey};
 use crate::decode::{Cell, Column};
 use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
 use datasketches::hash::value::raw_bytes;
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What is counted of a categorical feature. Merging is exact, in any order.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,18 +19,48 @@ pub struct CategoricalCounts {
     pub(crate) nulls: u64,
     /// Numbers.
     pub(crate) type_errors: u64,
+    pub(super) weighting: Weighting,
 }
 
 impl CategoricalCounts {
     pub fn new(levels: Arc<Levels>) -> Self {
         let rows = vec![0; levels.len()].into();
-        Self { levels, rows, other: 0, nulls: 0, type_errors: 0 }
+        let weighting = Weighting::default();
+        Self { levels, rows, other: 0, nulls: 0, type_errors: 0, weighting }
+    }
+
+    /// Weighted totals that there are: all make up all rows.
+    pub(super) fn weighed_cells(&self) -> (usize, usize) {
+        let cells = self.rows.len() + 3;
+        (cells, cells)
+    }
+
+    fn weighable(&self) -> (Box<[f64]>, f64) {
+        let beside = [self.other, self.nulls, self.type_errors];
+        let cells = self.rows.iter().chain(&beside).map(|rows| *rows as f64).collect();
+        (cells, self.rows() as f64)
+    }
+
+    /// What sampled rows are worth, where they were sampled at different rates; `None` where counts are
+    /// right as they are.
+    pub fn effective(&self) -> Option<Self> {
+        let levels = self.rows.len();
+        let scaled = self.weighting.scaled(levels + 3)?;
+        let rows: Vec<u64> = scaled.into_iter().map(whole).collect();
+        let mut counts = Self::new(Arc::clone(&self.levels));
+        counts.rows = rows[..levels].into();
+        (counts.other, counts.nulls, counts.type_errors) =
+            (rows[levels], rows[levels + 1], rows[levels + 2]);
+        Some(counts)
     }
 
     pub fn merge(&mut self, other: &Self) -> Result<(), EdgesDiffer> {
         if self.levels.hash() != other.levels.hash() {
             return Err(EdgesDiffer);
         }
+        let mut weighting = std::mem::take(&mut self.weighting);
+        weighting.merge(&other.weighting, || self.weighable(), || other.weighable());
+        self.weighting = weighting;
         self.rows.iter_mut().zip(&other.rows).for_each(|(sum, rows)| *sum += rows);
         self.other += other.other;
         self.nulls += other.nulls;
@@ -91,6 +123,22 @@ impl CategoricalSketch {
         }
     }
 
+    /// Rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
+    pub fn observe_sampled(&mut self, column: &Column, rate: f64) {
+        let weight = 1.0 / rate;
+        let mut weighting = std::mem::take(&mut self.counts.weighting);
+        if weighting.next(weight, || self.counts.weighable()) {
+            let (before, rows) = self.counts.weighable();
+            self.observe(column);
+            let (after, all) = self.counts.weighable();
+            let counted = after.iter().zip(&before).map(|(after, before)| after - before);
+            weighting.add(weight, counted, all - rows);
+        } else {
+            self.observe(column);
+        }
+        self.counts.weighting = weighting;
+    }
+
     pub fn observe(&mut self, column: &Column) {
         for cell in column.cells() {
             match cell {
@@ -148,6 +196,15 @@ impl CategoricalSketch {
     pub fn frequent_unknown(&self) -> Vec<(String, u64)> {
         let rows = self.frequent.frequent_items(ErrorType::NoFalsePositives);
         rows.iter().map(|row| (row.item().clone(), row.lower_bound())).collect()
+    }
+
+    /// The same, by a hash of the level.
+    pub fn repeated_unknown(&self, least: u32, most: usize) -> Vec<(ValueKey, u32)> {
+        let rows = self.frequent.frequent_items(ErrorType::NoFalsePositives);
+        let count = |rows: u64| u32::try_from(rows).unwrap_or(u32::MAX);
+        let repeated =
+            rows.iter().map(|row| (xxh3_64(row.item().as_bytes()), count(row.lower_bound())));
+        repeated.filter(|(_, count)| *count >= least).take(most).collect()
     }
 
     /// An Apache frequent-items sketch of all levels, known ones too.

@@ -13,6 +13,8 @@ pub mod fuzzing;
 mod levels;
 mod numeric;
 mod packed;
+mod repeats;
+mod weighting;
 mod window;
 mod wire;
 
@@ -27,4 +29,5 @@ pub use frame::FrameError;
 pub use levels::Levels;
 pub use numeric::{EdgesDiffer, NumericCounts, NumericSketch};
 pub use packed::{Packer, Unpacker};
+pub use repeats::{Repeats, ValueKey};
 pub use window::{FeatureCounts, FeatureSketch};

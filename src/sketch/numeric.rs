@@ -1,5 +1,6 @@
 //! Numbers in; counts and sums a bin of frozen edges, their bounds, and a quantile sketch, out.
 
+use super::weighting::{Weighting, whole};
 use super::{Bounds, Edges};
 use crate::decode::{Cell, Column};
 use datasketches::common::SearchCriteria;
@@ -31,6 +32,7 @@ pub struct NumericCounts {
     pub(crate) above: u64,
     /// Texts and booleans.
     pub(crate) type_errors: u64,
+    pub(super) weighting: Weighting,
 }
 
 impl NumericCounts {
@@ -50,7 +52,46 @@ impl NumericCounts {
             below: 0,
             above: 0,
             type_errors: 0,
+            weighting: Weighting::default(),
         }
+    }
+
+    /// Everything that adds up, rows first: bins and [`Self::BESIDE_BINS`] counts are all rows.
+    fn cells(&self) -> Box<[f64]> {
+        let beside = [self.nulls, self.nans, self.infinities, self.type_errors];
+        let within = [self.below, self.above, self.zeros];
+        let rows = self.bins.iter().chain(&beside).chain(&within).map(|rows| *rows as f64);
+        rows.chain([self.squares]).chain(self.sums.iter().copied()).collect()
+    }
+
+    const BESIDE_BINS: usize = 4;
+
+    /// How many there are of [`Self::cells`], and how many of them make up all rows.
+    pub(super) fn weighed_cells(&self) -> (usize, usize) {
+        let rows = self.bins.len() + Self::BESIDE_BINS;
+        (rows + 4 + self.sums.len(), rows)
+    }
+
+    fn weighable(&self) -> (Box<[f64]>, f64) {
+        (self.cells(), self.rows() as f64)
+    }
+
+    /// What sampled rows are worth, where they were sampled at different rates; `None` where counts are
+    /// right as they are.
+    pub fn effective(&self) -> Option<Self> {
+        let bins = self.bins.len();
+        let scaled = self.weighting.scaled(bins + Self::BESIDE_BINS)?;
+        let (counts, moments) = scaled.split_at(bins + Self::BESIDE_BINS + 3);
+        let rows: Vec<u64> = counts.iter().map(|rows| whole(*rows)).collect();
+        let mut counts = Self::new(Arc::clone(&self.edges));
+        counts.bins = rows[..bins].into();
+        let beside = &rows[bins..];
+        (counts.nulls, counts.nans, counts.infinities) = (beside[0], beside[1], beside[2]);
+        (counts.type_errors, counts.below, counts.above) = (beside[3], beside[4], beside[5]);
+        counts.zeros = beside[6];
+        (counts.squares, counts.sums) = (moments[0], moments[1..].into());
+        (counts.min, counts.max) = (self.min, self.max);
+        Some(counts)
     }
 
     /// What is counted of all values is kept in locals: in one loop over a payload's numbers that is
@@ -93,6 +134,9 @@ impl NumericCounts {
         if self.edges.hash() != other.edges.hash() {
             return Err(EdgesDiffer);
         }
+        let mut weighting = std::mem::take(&mut self.weighting);
+        weighting.merge(&other.weighting, || self.weighable(), || other.weighable());
+        self.weighting = weighting;
         self.bins.iter_mut().zip(&other.bins).for_each(|(sum, bin)| *sum += bin);
         self.sums.iter_mut().zip(&other.sums).for_each(|(sum, part)| *sum += part);
         self.squares += other.squares;
@@ -181,6 +225,22 @@ impl NumericSketch {
     pub fn new(edges: Arc<Edges>) -> Self {
         // The crate's default k is 200: a rank error of 1.33 % at 99 % confidence.
         Self { counts: NumericCounts::new(edges), quantiles: KllSketch::default() }
+    }
+
+    /// Rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
+    pub fn observe_sampled(&mut self, column: &Column, rate: f64) {
+        let weight = 1.0 / rate;
+        let mut weighting = std::mem::take(&mut self.counts.weighting);
+        if weighting.next(weight, || self.counts.weighable()) {
+            let (before, rows) = self.counts.weighable();
+            self.observe(column);
+            let (after, all) = self.counts.weighable();
+            let counted = after.iter().zip(&before).map(|(after, before)| after - before);
+            weighting.add(weight, counted, all - rows);
+        } else {
+            self.observe(column);
+        }
+        self.counts.weighting = weighting;
     }
 
     pub fn observe(&mut self, column: &Column) {

@@ -18,6 +18,14 @@ pub enum FeatureCounts {
 }
 
 impl FeatureSketch {
+    /// Rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
+    pub fn observe_sampled(&mut self, column: &Column, rate: f64) {
+        match self {
+            Self::Numeric(sketch) => sketch.observe_sampled(column, rate),
+            Self::Categorical(sketch) => sketch.observe_sampled(column, rate),
+        }
+    }
+
     pub fn observe(&mut self, column: &Column) {
         match self {
             Self::Numeric(sketch) => sketch.observe(column),
@@ -48,6 +56,16 @@ impl FeatureCounts {
             (Self::Categorical(counts), Self::Categorical(other)) => counts.merge(other),
             _ => Err(EdgesDiffer),
         }
+    }
+
+    /// What sampled rows are worth; as they are where all were sampled at one rate.
+    #[must_use]
+    pub fn effective(self) -> Self {
+        let effective = match &self {
+            Self::Numeric(counts) => counts.effective().map(Self::Numeric),
+            Self::Categorical(counts) => counts.effective().map(Self::Categorical),
+        };
+        effective.unwrap_or(self)
     }
 
     pub fn rows(&self) -> u64 {

@@ -5,6 +5,7 @@
 
 use super::frame::{self, Content, FrameError};
 use super::packed::{Packer, Unpacker};
+use super::weighting::Weighting;
 use super::{
     CategoricalCounts, CategoricalSketch, Edges, FeatureCounts, FeatureSketch, Levels,
     NumericCounts, NumericSketch,
@@ -54,6 +55,7 @@ impl NumericCounts {
             below,
             above,
             type_errors,
+            weighting,
         } = self;
         packer.counts(bins);
         // A bin without rows has a sum of nothing.
@@ -65,6 +67,7 @@ impl NumericCounts {
             }
         }
         packer.counts(&[*zeros, *nulls, *nans, *infinities, *below, *above, *type_errors]);
+        weighting.pack(packer);
     }
 
     fn unpack(reader: &mut Unpacker<'_>, edges: Arc<Edges>) -> Result<Self, FrameError> {
@@ -91,8 +94,12 @@ impl NumericCounts {
             counts.above,
             counts.type_errors,
         ] = others;
-        let are_values = counts.below + counts.above <= values && counts.zeros <= values;
-        if are_values { Ok(counts) } else { Err(FrameError::Content) }
+        if counts.below + counts.above > values || counts.zeros > values {
+            return Err(FrameError::Content);
+        }
+        let (cells, rows) = counts.weighed_cells();
+        counts.weighting = Weighting::unpack(reader, cells, rows, counts.rows())?;
+        Ok(counts)
     }
 }
 
@@ -128,9 +135,10 @@ impl CategoricalSketch {
 
 impl CategoricalCounts {
     fn pack(&self, packer: &mut Packer) {
-        let Self { levels: _, rows, other, nulls, type_errors } = self;
+        let Self { levels: _, rows, other, nulls, type_errors, weighting } = self;
         packer.counts(rows);
         packer.counts(&[*other, *nulls, *type_errors]);
+        weighting.pack(packer);
     }
 
     fn unpack(reader: &mut Unpacker<'_>, levels: Arc<Levels>) -> Result<Self, FrameError> {
@@ -139,6 +147,8 @@ impl CategoricalCounts {
         let mut others = [0; 3];
         reader.counts(&mut others)?;
         [counts.other, counts.nulls, counts.type_errors] = others;
+        let (cells, rows) = counts.weighed_cells();
+        counts.weighting = Weighting::unpack(reader, cells, rows, counts.rows())?;
         Ok(counts)
     }
 }

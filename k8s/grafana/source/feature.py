@@ -48,6 +48,9 @@ DISTANCE = [
     lines("p-value", "Of the last closed window by pod, before the correction for many features. Under the line it is rare by chance.", "sci", query(f"min by (pod) (taffrail_drift_p_value{{{LIVE}, {WINDOW}}})", "{{pod}}"), log=True, limits=steps((None, RED), (0.01, GREEN))),
     states("Significant", "yes where the difference of a pod's last closed window is not chance, at `drift.false_discovery_rate`.", query(f"max by (pod) (taffrail_drift_significant{{{LIVE}, {WINDOW}}})", "{{pod}}"), YES_NO, size=(12, 8)),
     states("Detected", "yes where it is significant and of a size worth acting on: the verdict.", query(f"max by (pod) (taffrail_drift_detected{{{LIVE}, {WINDOW}}})", "{{pod}}"), YES_NO, size=(24, 6)),
+    lines("Effect", "Size of the difference in the last closed window, by pod: PSI less what chance alone would give at this number of rows.", "none", query(f"max by (pod) (taffrail_drift_effect{{{LIVE}, {WINDOW}}})", "{{pod}}"), minimum=0),
+    lines("Design effect", "Rows over independent rows that would tell as much, by pod. Rows of one user or request are alike, and days differ: tests are as much wider.", "none", query(f"max by (pod) (taffrail_drift_design_effect{{{LIVE}, {WINDOW}}})", "{{pod}}"), minimum=0),
+    states("Seasonal", "yes where the feature differs from the baseline as a whole but not from the baseline at the same hours of the day: no drift.", query(f"max by (pod) (taffrail_drift_seasonal{{{LIVE}, {WINDOW}}})", "{{pod}}"), YES_NO, size=(24, 6)),
 ]
 
 REFERENCE = "{{reference}} {{pod}}"

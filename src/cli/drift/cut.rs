@@ -4,7 +4,7 @@
 //! closed once there are many. A row whose window was closed by then is counted, not judged. Windows
 //! are closed in the order of time and each is judged with those before it, as the sidecar does.
 
-use crate::cli::columns::scatter;
+use crate::cli::columns::{Batch, scatter};
 use crate::cli::window::{TimeWindow, Window};
 use crate::decode::Rows;
 use crate::drift::{Baseline, Monitor, Reference, Settings, WindowReport, WindowSpan};
@@ -58,7 +58,8 @@ impl Cutter {
     }
 
     /// `times` has one for each row; windows of time need them.
-    pub(super) fn observe(&mut self, inputs: &Rows, outputs: &Rows, times: Option<&[Timestamp]>) {
+    pub(super) fn observe(&mut self, batch: &Batch, times: Option<&[Timestamp]>) {
+        let Batch { inputs, outputs, sample_rate, .. } = batch;
         let rows = inputs.len().max(outputs.len());
         let windows = self.assign(rows, times);
         let mut keys: Vec<_> = windows.iter().map(|window| window.key).collect();
@@ -66,7 +67,7 @@ impl Cutter {
         keys.dedup();
         self.rows_seen += rows as u64;
         if let [key] = keys[..] {
-            self.fold(key, span(&windows, key), inputs, outputs);
+            self.fold(key, span(&windows, key), (inputs, outputs), *sample_rate);
             return;
         }
         let part = |window: &RowWindow| keys.binary_search(&window.key).unwrap_or(0);
@@ -74,7 +75,7 @@ impl Cutter {
         let inputs = scatter(inputs, &part_of, keys.len());
         let outputs = scatter(outputs, &part_of, keys.len());
         for (key, (inputs, outputs)) in keys.iter().zip(inputs.iter().zip(&outputs)) {
-            self.fold(*key, span(&windows, *key), inputs, outputs);
+            self.fold(*key, span(&windows, *key), (inputs, outputs), *sample_rate);
         }
     }
 
@@ -106,8 +107,8 @@ impl Cutter {
         &mut self,
         key: i128,
         span: Option<(Timestamp, Timestamp)>,
-        inputs: &Rows,
-        outputs: &Rows,
+        (inputs, outputs): (&Rows, &Rows),
+        sample_rate: f64,
     ) {
         if self.closed.is_some_and(|closed| key <= closed) {
             self.cut.late_rows += inputs.len().max(outputs.len()) as u64;
@@ -124,7 +125,7 @@ impl Cutter {
             self.open.insert(key, Open { monitor, span: None });
         }
         if let Some(open) = self.open.get_mut(&key) {
-            open.monitor.observe(inputs, outputs);
+            open.monitor.observe_sampled(inputs, outputs, sample_rate);
             open.span = union(open.span, span);
         }
     }

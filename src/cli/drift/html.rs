@@ -142,7 +142,7 @@ fn figures(window: &WindowReport) -> Markup {
                         td { (probability(feature.p_value)) }
                         td { (format!("{:.1} %", feature.quality.null_ratio * 100.0)) }
                         td class=[feature.detected.then_some("hit")] {
-                            (if feature.detected { "yes" } else { "no" })
+                            (overview::finding(feature))
                         }
                     }
                 }

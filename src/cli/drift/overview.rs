@@ -156,6 +156,7 @@ fn single(window: &WindowReport, palette: Palette) -> String {
         ("KS", Align::Right),
         ("Wasserstein", Align::Right),
         ("p-value", Align::Right),
+        ("effect", Align::Right),
         ("nulls", Align::Right),
         ("drifts", Align::Left),
     ]);
@@ -169,8 +170,9 @@ fn single(window: &WindowReport, palette: Palette) -> String {
             number(distances.ks),
             number(distances.wasserstein),
             probability(feature.p_value),
+            number(feature.effect),
             format!("{:.1} %", feature.quality.null_ratio * 100.0),
-            if feature.detected { "yes" } else { "no" }.to_owned(),
+            finding(feature).to_owned(),
         ];
         if feature.detected {
             grid.coloured_row(cells, Colour::Red);
@@ -184,6 +186,16 @@ fn single(window: &WindowReport, palette: Palette) -> String {
         None => format!("{rows} rows"),
     };
     format!("{head}\n\n{}", grid.text(palette))
+}
+
+/// What a person wants to know first of a feature.
+pub(super) fn finding(feature: &FeatureReport) -> &'static str {
+    match feature {
+        FeatureReport { detected: true, .. } => "yes",
+        FeatureReport { seasonal: true, .. } => "no: seasonal",
+        FeatureReport { significant: true, .. } => "no: too small to act on",
+        _ => "no",
+    }
 }
 
 pub(super) fn number(value: Option<f64>) -> String {

@@ -23,4 +23,9 @@ pub enum BaselineError {
          they cannot be merged"
     )]
     Kinds { feature: String, role: crate::sketch::Role },
+    #[error(
+        "the labels of one baseline are classes and those of another numbers: their performance \
+         cannot be merged"
+    )]
+    Performance,
 }

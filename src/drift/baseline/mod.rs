@@ -12,6 +12,7 @@ mod feature;
 mod file;
 mod merge;
 mod observed;
+mod performance;
 
 #[cfg(test)]
 mod tests;
@@ -19,9 +20,12 @@ mod tests;
 pub use builder::{BaselineBuilder, BaselineSettings};
 pub use error::BaselineError;
 pub use feature::BaselineFeature;
+pub use performance::{PerformanceBuilder, ReferencePerformance};
 
 pub(crate) use builder::NameCount;
 pub(crate) use feature::{CategoricalReference, Content, NumericReference};
+
+use super::dependence::Variation;
 
 /// Ranks at which a baseline keeps the reference's value, under the names its file has.
 const QUANTILES: [(&str, f64); 9] = [
@@ -42,13 +46,32 @@ pub struct Baseline {
     rows: u64,
     hash: String,
     features: Vec<BaselineFeature>,
+    performance: Option<ReferencePerformance>,
 }
 
 impl Baseline {
     fn new(rows: u64, mut features: Vec<BaselineFeature>) -> Self {
         features.sort_by_key(|feature| feature.key.role);
-        let hash = file::hash(rows, &features);
-        Self { rows, hash, features }
+        let hash = file::hash(rows, &features, None);
+        Self { rows, hash, features, performance: None }
+    }
+
+    /// With what labels said of its rows.
+    pub fn with_performance(self, performance: ReferencePerformance) -> Self {
+        let hash = file::hash(self.rows, &self.features, Some(&performance));
+        Self { hash, performance: Some(performance), ..self }
+    }
+
+    /// What labels said of its rows, if they were known.
+    pub fn performance(&self) -> Option<&ReferencePerformance> {
+        self.performance.as_ref()
+    }
+
+    /// With how each feature varies, in their order.
+    pub(crate) fn with_variation(self, variation: Vec<Variation>) -> Self {
+        let features = self.features.into_iter().zip(variation);
+        let features = features.map(|(feature, variation)| feature.with_variation(variation));
+        Self::new(self.rows, features.collect())
     }
 
     pub fn rows(&self) -> u64 {

@@ -28,7 +28,9 @@ fn settings(references: &[Earlier], windows: &[&str]) -> Settings {
 }
 
 fn day() -> Arc<Baseline> {
-    let whole = (0..24).flat_map(|number| of_hour(number, 200, 0.0));
+    let hours: Vec<Vec<f64>> = (0..24).map(|number| of_hour(number, 200, 0.0)).collect();
+    // Hour by hour in turn: of rows in their order it would be known that they vary with it.
+    let whole = (0..200).flat_map(|row| hours.iter().map(move |hour| hour[row]));
     baseline_of(&rows([numbers("x", whole)]))
 }
 

@@ -4,10 +4,14 @@
 //! totals, which count since the process started. Features are found by name: one that is watched no
 //! more is left out, and one that is new begins with nothing.
 
-use super::{KEPT_WINDOWS, Kept, Watch, Watched, Windows};
+use super::{KEPT_WINDOWS, Kept, MOST_REPEATED, Watch, Watched, Windows};
 use crate::drift::baseline::BaselineFeature;
-use crate::sketch::{EdgesDiffer, FrameError, Packer, Role, Unpacker};
+use crate::drift::dependence::HoursOfDay;
+use crate::sketch::{EdgesDiffer, FeatureCounts, FrameError, Packer, Role, Unpacker, ValueKey};
 use jiff::Timestamp;
+
+/// More windows in a row than anyone asks a feature to be found in.
+const MOST_FOUND: usize = 1 << 16;
 
 impl Watch {
     pub(in crate::drift) fn save(&self, packer: &mut Packer) {
@@ -79,12 +83,16 @@ impl Watched {
                 None => packer.bytes(&windows.open.to_bytes()),
             }
             packer.size(windows.kept.len());
-            for Kept { counts, significant_alone } in &windows.kept {
-                packer.flag(*significant_alone);
-                counts.pack(packer);
-            }
+            windows.kept.iter().for_each(|kept| kept.save(packer));
+            let mut again: Vec<_> = windows.repeated.iter().map(|(key, n)| (*key, *n)).collect();
+            again.sort_unstable();
+            save_repeated(&again, packer);
+            packer.size(windows.found.len());
+            windows.found.iter().for_each(|found| packer.flag(*found));
         }
         self.examples.save(packer);
+        self.blocks.save(packer);
+        self.repeats.iter().for_each(|repeats| repeats.pack(packer));
     }
 
     fn restore(
@@ -96,7 +104,8 @@ impl Watched {
         if saved.flag()? {
             self.last = Some(none.unpack(&mut saved)?);
         }
-        for (level, Windows { open, kept }) in self.windows.iter_mut().enumerate() {
+        for (level, windows) in self.windows.iter_mut().enumerate() {
+            let Windows { open, kept, repeated, found } = windows;
             let saved_open = open.read(saved.bytes()?)?;
             if level == 0 {
                 self.carried = Some(saved_open);
@@ -104,11 +113,56 @@ impl Watched {
                 *open = saved_open;
             }
             for _ in 0..saved.size(KEPT_WINDOWS)? {
-                let significant_alone = saved.flag()?;
-                kept.push_back(Kept { counts: none.unpack(&mut saved)?, significant_alone });
+                kept.push_back(Kept::restored(&none, &mut saved)?);
+            }
+            *repeated = restored_repeated(&mut saved)?.into_iter().collect();
+            for _ in 0..saved.size(MOST_FOUND)? {
+                found.push_back(saved.flag()?);
             }
         }
         self.examples.restore(feature, &mut saved)?;
+        self.blocks.restore(&mut saved)?;
+        if let Some(repeats) = &mut self.repeats {
+            repeats.unpack(&mut saved)?;
+        }
         saved.end()
     }
+}
+
+impl Kept {
+    fn save(&self, packer: &mut Packer) {
+        let Self { counts, repeated, significant_alone, hours } = self;
+        packer.flag(*significant_alone);
+        counts.pack(packer);
+        save_repeated(repeated, packer);
+        packer.flag(hours.is_some());
+        hours.iter().for_each(|hours| hours.save(packer));
+    }
+
+    fn restored(none: &FeatureCounts, saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
+        let significant_alone = saved.flag()?;
+        let counts = none.unpack(saved)?;
+        let repeated = restored_repeated(saved)?;
+        let hours = if saved.flag()? { Some(HoursOfDay::restored(saved)?) } else { None };
+        Ok(Self { counts, repeated, significant_alone, hours })
+    }
+}
+
+fn save_repeated(repeated: &[(ValueKey, u32)], packer: &mut Packer) {
+    packer.size(repeated.len());
+    for (key, count) in repeated {
+        packer.hash(*key);
+        packer.word((*count).into());
+    }
+}
+
+fn restored_repeated(saved: &mut Unpacker<'_>) -> Result<Vec<(ValueKey, u32)>, FrameError> {
+    let mut repeated = Vec::new();
+    for _ in 0..saved.size(4 * MOST_REPEATED)? {
+        let key = saved.hash()?;
+        // Four windows are added up.
+        let count = u32::try_from(saved.word()?).map_err(|_| FrameError::Content)?;
+        repeated.push((key, count.min(u32::MAX / 8)));
+    }
+    Ok(repeated)
 }

@@ -1,9 +1,10 @@
-//! Features, drift and performance, as analysis last published them.
+//! Features and drift, as analysis last published them; performance beside them.
+
+mod performance;
 
 use crate::drift::{FeatureReport, FeatureView, ReferenceState, Verdict, WindowReport};
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
-use crate::labels::Performance;
 use crate::pipeline::Snapshot;
 use crate::sketch::Role;
 use std::borrow::Cow;
@@ -17,8 +18,7 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     let latest = latest_of_each_length(snapshot);
     families.extend(drift(&latest));
     families.extend(super::earlier::families(&latest, &snapshot.held_references));
-    families.extend(performance(snapshot));
-    families.extend(labels(snapshot));
+    families.extend(performance::families(&snapshot.labels));
     families
 }
 
@@ -124,6 +124,9 @@ fn drift(windows: &[Arc<WindowReport>]) -> Vec<Family> {
     let mut p_values = Family::new(&names::DRIFT_P_VALUE);
     let mut significant = Family::new(&names::DRIFT_SIGNIFICANT);
     let mut detected = Family::new(&names::DRIFT_DETECTED);
+    let mut effects = Family::new(&names::DRIFT_EFFECT);
+    let mut design_effects = Family::new(&names::DRIFT_DESIGN_EFFECT);
+    let mut seasonal = Family::new(&names::DRIFT_SEASONAL);
     let mut verdicts = Family::new(&names::DRIFT_VERDICT);
     let mut rows = Family::new(&names::DRIFT_ROWS);
     let mut coverage = Family::new(&names::DRIFT_COVERAGE);
@@ -135,6 +138,11 @@ fn drift(windows: &[Arc<WindowReport>]) -> Vec<Family> {
             attributes.push(window.clone());
             if let Some(p_value) = judged.p_value {
                 p_values.push(attributes.clone(), Value::Gauge(p_value));
+                design_effects.push(attributes.clone(), Value::Gauge(judged.design_effect));
+                seasonal.push(attributes.clone(), flag(judged.seasonal));
+            }
+            if let Some(effect) = judged.effect {
+                effects.push(attributes.clone(), Value::Gauge(effect));
             }
             significant.push(attributes.clone(), flag(judged.significant));
             detected.push(attributes, flag(judged.detected));
@@ -146,7 +154,9 @@ fn drift(windows: &[Arc<WindowReport>]) -> Vec<Family> {
         rows.push(vec![window.clone()], Value::Gauge(report.rows as f64));
         coverage.push(vec![window], Value::Gauge(report.coverage));
     }
-    vec![distances, p_values, significant, detected, verdicts, rows, coverage]
+    let sizes = [effects, design_effects, seasonal];
+    let judged = [distances, p_values, significant, detected].into_iter().chain(sizes);
+    judged.chain([verdicts, rows, coverage]).collect()
 }
 
 fn push_distances(
@@ -161,38 +171,6 @@ fn push_distances(
         attributes.push(window.clone());
         family.push(attributes, Value::Gauge(distance));
     }
-}
-
-fn performance(snapshot: &Snapshot) -> Vec<Family> {
-    let measures = snapshot.labels.overall.iter().flat_map(Performance::measures);
-    let families = measures.filter_map(|(name, value)| {
-        let mut family = Family::new(names::performance(name)?);
-        family.push(vec![(key::SEGMENT, Cow::Borrowed("all"))], Value::Gauge(value));
-        Some(family)
-    });
-    families.collect()
-}
-
-fn labels(snapshot: &Snapshot) -> Vec<Family> {
-    let labels = &snapshot.labels;
-    let mut received = Family::new(&names::LABELS_RECEIVED);
-    let outcomes = [
-        ("joined", labels.joined),
-        ("unknown_id", labels.unknown_ids),
-        ("duplicate", labels.duplicates),
-    ];
-    for (outcome, count) in outcomes {
-        received.push(vec![(key::OUTCOME, Cow::Borrowed(outcome))], Value::Counter(count));
-    }
-    let mut families = vec![Family::gauge(&names::LABELS_COVERAGE, labels.coverage())];
-    if labels.delay.count() > 0 {
-        let delay = Value::Histogram(Box::new(labels.delay.clone()));
-        families.push(Family::single(&names::LABELS_DELAY, delay));
-    }
-    families.push(Family::count(&names::LABELS_PREDICTIONS, labels.predictions));
-    families.push(received);
-    families.push(Family::count(&names::LABELS_EXPIRED, labels.expired));
-    families
 }
 
 pub(super) fn flag(on: bool) -> Value {

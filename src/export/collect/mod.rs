@@ -4,6 +4,7 @@
 
 mod analysis;
 mod earlier;
+mod estimates;
 mod operation;
 mod traffic;
 
@@ -51,6 +52,7 @@ impl From<&capture::Queue> for QueueState {
 pub fn collect(sources: &Sources<'_>) -> Vec<Family> {
     let mut families = traffic::families(sources);
     families.extend(analysis::families(sources.snapshot));
+    families.extend(estimates::families(&sources.snapshot.labels.estimates));
     families.extend(operation::families(sources));
     families.retain(|family| !family.points.is_empty());
     families

@@ -1,6 +1,8 @@
 //! Every key that promises it is seen to take effect, by what the sidecar does.
 
-use super::{Sidecar, around, baseline, exchange, model, parsed, request, text, traffic, until};
+use super::{
+    Sidecar, around, baseline, exchange, labelled, model, parsed, request, text, traffic, until,
+};
 use crate::support::raw::Raw;
 use crate::support::sidecar::PATIENCE;
 use crate::support::wire::{Upstream, sized};
@@ -17,6 +19,7 @@ type Case = (&'static [&'static str], fn());
 const CASES: &[Case] = &[
     (&["drift.min_rows", "windows", "baseline"], thresholds_and_windows),
     (&["drift.false_discovery_rate"], false_discovery_rate),
+    (&["drift.persistence"], persistence),
     (&["drift.references"], references),
     (&["features.include", "features.exclude", "features.max"], features),
     (&["baseline.learn.rows"], learnt_rows),
@@ -28,6 +31,9 @@ const CASES: &[Case] = &[
     (&["capture.headers"], headers),
     (&["labels.max_pending"], || labels("labels.max_pending", "1")),
     (&["labels.max_delay"], || labels("labels.max_delay", "1ms")),
+    (&["labels.reference_rows"], labelled::reference_rows),
+    (&["labels.response_header"], labelled::response_header),
+    (&["labels.files"], labelled::files),
     (&["archive.rotate_interval"], || rotation("archive.rotate_interval", "1ms")),
     (&["archive.rotate_bytes"], || rotation("archive.rotate_bytes", "64KiB")),
     (&["archive.max_bytes"], size_of_the_archive),
@@ -150,6 +156,35 @@ fn false_discovery_rate() {
     significant(true);
     sidecar.reload_with(&with("0.000000000000000000000000000000000000000000000000000000000001"));
     significant(false);
+    sidecar.end();
+}
+
+/// A feature that is far off in one window drifts once that is enough.
+fn persistence() {
+    let upstream = model();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("baseline.json");
+    baseline(&file, 0.0);
+    let with =
+        |of| vec![QUIET, ("baseline", text(&file)), ("windows", "1s"), ("drift.persistence", of)];
+    let sidecar = Sidecar::before(upstream.address, &with("1000 of 1000"));
+    let sees = |detected: bool| {
+        until(
+            || {
+                sidecar.predict("a", &around(500.0, 200));
+                let drift = sidecar.json("/api/v1/drift");
+                let last = drift["windows"].as_array().unwrap().last().cloned();
+                last.unwrap_or_default()
+            },
+            |window| {
+                let feature = &window["features"][0];
+                feature["significant"] == json!(true) && feature["detected"] == json!(detected)
+            },
+        )
+    };
+    sees(false);
+    sidecar.reload_with(&with("1 of 1"));
+    sees(true);
     sidecar.end();
 }
 
