@@ -29,6 +29,7 @@ use crate::pulse::{Pulse, Pulses};
 use crate::{admin, archive, capture, drift, export, latency, proxy};
 use arc_swap::ArcSwap;
 pub(crate) use control::reachable;
+pub(crate) use settings::drift as drift_settings;
 
 use control::Control;
 use draining::Draining;

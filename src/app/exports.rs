@@ -10,6 +10,7 @@ use super::{Shared, StartError};
 use crate::admin::{ExporterState, Recent};
 use crate::archive;
 use crate::config::{ApplicationInsights, Azure, Config, IngestionAuthorization, Outcome};
+use crate::drift::Failure;
 use crate::drift::ReferenceState;
 use crate::export::otlp::Ending;
 use crate::export::prometheus::{self, Format};
@@ -18,7 +19,7 @@ use crate::export::{
     Signal, Sources, Spans, application_insights, otlp,
 };
 use crate::labels;
-use crate::pipeline::{Outlets, VerdictChange};
+use crate::pipeline::{Outlets, QualityChange, VerdictChange};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use std::net::SocketAddr;
@@ -271,8 +272,8 @@ impl Exports {
         recent: Arc<Recent>,
         archive: Option<archive::Writer>,
     ) -> Outlets {
-        let (of_entries, of_verdicts) = (Arc::clone(self), Arc::clone(self));
-        let of_performance = Arc::clone(self);
+        let (of_entries, of_performance) = (Arc::clone(self), Arc::clone(self));
+        let (of_verdicts, of_quality) = (Arc::clone(self), Arc::clone(self));
         Outlets {
             archive,
             on_entry: Box::new(move |entry| {
@@ -287,6 +288,10 @@ impl Exports {
             on_performance: Box::new(move |emitted| {
                 log_performance(emitted);
                 of_performance.ends(|ends| ends.events.offer_performance(emitted));
+            }),
+            on_quality: Box::new(move |change| {
+                log_quality(change);
+                of_quality.ends(|ends| ends.events.offer_quality(change));
             }),
         }
     }
@@ -378,6 +383,19 @@ fn families(
             upstream_scheme,
         })
     })
+}
+
+fn log_quality(change: &QualityChange) {
+    let named = |failures: &[Failure]| {
+        failures.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    };
+    tracing::info!(
+        window = %change.report.window,
+        began = named(&change.began),
+        ended = named(&change.ended),
+        rows = change.report.rows,
+        "checks of data quality changed"
+    );
 }
 
 fn log_change(change: &VerdictChange) {

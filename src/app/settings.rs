@@ -2,7 +2,9 @@
 
 use super::StartError;
 use crate::capture::{RouteTable, SampleRate};
-use crate::config::{Archive, BaselineSource, Config, EarlierWindow, Model, PayloadProtocol};
+use crate::config::{
+    Archive, BaselineSource, Config, EarlierWindow, Features, Model, PayloadProtocol, Segment,
+};
 use crate::drift::{Baseline, Reference};
 use crate::{admin, archive, decode, drift, labels, proxy, tap};
 use std::sync::Arc;
@@ -58,11 +60,16 @@ pub(super) fn serving(config: &Config, rate: &Arc<SampleRate>) -> proxy::Live {
     }
 }
 
-/// Those that are asked for, and the one that tells labels.
+/// Those that are asked for, and those that tell segments and labels.
 fn kept_headers(config: &Config) -> Arc<[http::HeaderName]> {
-    let of_labels = config.labels.response_header.iter();
-    let of_labels = of_labels.filter(|name| !config.capture.headers.contains(name));
-    config.capture.headers.iter().chain(of_labels).cloned().collect()
+    let mut headers = config.capture.headers.clone();
+    let told_by = config.features.segment_headers().chain(&config.labels.response_header);
+    for header in told_by {
+        if !headers.contains(header) {
+            headers.push(header.clone());
+        }
+    }
+    headers.into()
 }
 
 /// As the page lists them.
@@ -119,7 +126,7 @@ fn protocol(protocol: PayloadProtocol) -> decode::Protocol {
     }
 }
 
-pub(super) fn drift(config: &Config) -> drift::Settings {
+pub(crate) fn drift(config: &Config) -> drift::Settings {
     let features = &config.features;
     let earlier = |reference: &EarlierWindow| match reference {
         EarlierWindow::Previous => drift::Earlier::Previous,
@@ -135,6 +142,32 @@ pub(super) fn drift(config: &Config) -> drift::Settings {
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
         references: config.drift.references.iter().map(earlier).collect(),
         reference_bytes: config.memory.bounds.reference_bytes,
+        segments: segments(config),
+        attribution: attribution(features),
+    }
+}
+
+fn segments(config: &Config) -> drift::SegmentSettings {
+    let key = |segment: &Segment| match segment {
+        Segment::Feature(name) => drift::SegmentKey::Feature(name.as_str().into()),
+        Segment::Header(name) => drift::SegmentKey::Header(name.as_str().into()),
+    };
+    drift::SegmentSettings {
+        keys: config.features.segments.iter().map(key).collect(),
+        max_values: config.features.max_segments,
+        max_cells: config.memory.bounds.segment_windows,
+    }
+}
+
+fn attribution(features: &Features) -> drift::AttributionSettings {
+    let importance = features.importance.iter();
+    drift::AttributionSettings {
+        importance: importance.map(|(name, weight)| (name.as_str().into(), *weight)).collect(),
+        prefixes: features
+            .attribution_prefixes
+            .iter()
+            .map(|prefix| prefix.as_str().into())
+            .collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::capture::Exchange;
 use crate::decode::Rows;
+use jiff::Timestamp;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Entry {
     pub dialect: Option<&'static str>,
     pub inputs: Rows,
     pub outputs: Rows,
+    /// When its rows were counted; the archive keeps microseconds. `None` where they were not.
+    pub counted_at: Option<Timestamp>,
 }
 
 impl Entry {

@@ -16,7 +16,9 @@
 //! UTC. Headers are one JSON object as text, `{"x-tenant":"a"}`, repeated headers joined with `", "`
 //! as RFC 9110 section 5.3 allows. `inputs` and `outputs` are the decoded rows as text, one JSON object
 //! a row: `[{"temp":1.5,"city":"Oslo"}]`. JSON has no word for three numbers, which are written
-//! as the texts `"NaN"`, `"Infinity"` and `"-Infinity"` and read back as numbers. Text was chosen over
+//! as the texts `"NaN"`, `"Infinity"` and `"-Infinity"` and read back as numbers; texts of these words are
+//! written with their first character escaped. `counted_at` is when the rows were counted, within the
+//! window of drift that they are in: judged again by it, windows are the same. Text was chosen over
 //! typed columns because rows of different models share a file; `DuckDB` reads it with `->>` and
 //! `from_json`, pandas with `json.loads`. Bodies stand as they crossed the wire, encoded if they were.
 

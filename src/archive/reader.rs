@@ -38,6 +38,8 @@ pub struct Summary {
 pub struct DecodedExchange {
     pub id: String,
     pub started_at: Timestamp,
+    /// When its rows were counted, where that is known.
+    pub counted_at: Option<Timestamp>,
     /// Weight of each row is its inverse.
     pub sample_rate: f64,
     pub inputs: Rows,
@@ -50,7 +52,7 @@ pub enum Part {
     Everything,
     /// All but `request.body` and `response.body`.
     WithoutBodies,
-    /// `id`, `started_at`, `sample_rate`, `inputs`, `outputs`.
+    /// `id`, `started_at`, `counted_at`, `sample_rate`, `inputs`, `outputs`.
     DecodedRows,
     Id,
 }
@@ -61,7 +63,10 @@ impl Part {
             Self::Everything => true,
             Self::WithoutBodies => !matches!(column, "request_body" | "response_body"),
             Self::DecodedRows => {
-                matches!(column, "id" | "started_at" | "sample_rate" | "inputs" | "outputs")
+                matches!(
+                    column,
+                    "id" | "started_at" | "sample_rate" | "inputs" | "outputs" | "counted_at"
+                )
             }
             Self::Id => column == "id",
         }
@@ -304,8 +309,8 @@ fn decoded(record: Record, path: &Path) -> Result<DecodedExchange, ArchiveError>
     };
     let inputs = read(record.inputs.as_deref(), "inputs")?;
     let outputs = read(record.outputs.as_deref(), "outputs")?;
-    let Record { id, started_at, sample_rate, .. } = record;
-    Ok(DecodedExchange { id, started_at, sample_rate, inputs, outputs })
+    let Record { id, started_at, counted_at, sample_rate, .. } = record;
+    Ok(DecodedExchange { id, started_at, counted_at, sample_rate, inputs, outputs })
 }
 
 fn summary(file: &ArchiveFile) -> Result<Summary, ArchiveError> {

@@ -39,6 +39,8 @@ pub struct Record {
     /// JSON text; `None` without rows. Holds fewer than `input_rows` if they were very long.
     pub inputs: Option<Bytes>,
     pub outputs: Option<Bytes>,
+    /// When analysis counted it, to the microsecond: it lies in the window of drift that holds the rows.
+    pub counted_at: Option<Timestamp>,
 }
 
 /// One direction of a [`Record`].
@@ -84,6 +86,7 @@ impl From<&Entry> for Record {
             output_rows: entry.outputs.len() as u64,
             inputs: row_text::write(&entry.inputs).map(Bytes::from),
             outputs: row_text::write(&entry.outputs).map(Bytes::from),
+            counted_at: entry.counted_at,
         }
     }
 }
@@ -157,6 +160,7 @@ impl Record {
             count(self.output_rows),
             self.inputs.map_or(Field::Null, Field::Bytes),
             self.outputs.map_or(Field::Null, Field::Bytes),
+            self.counted_at.map_or(Field::Null, |at| Field::Int(at.as_microsecond())),
         ]
     }
 
@@ -187,6 +191,7 @@ impl Record {
             output_rows: fields.count(),
             inputs: fields.bytes(),
             outputs: fields.bytes(),
+            counted_at: fields.time(),
         }
     }
 }
@@ -202,6 +207,13 @@ impl<I: Iterator<Item = Field>> Fields<I> {
     fn bytes(&mut self) -> Option<Bytes> {
         match self.next() {
             Field::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn time(&mut self) -> Option<Timestamp> {
+        match self.next() {
+            Field::Int(microseconds) => Timestamp::from_microsecond(microseconds).ok(),
             _ => None,
         }
     }

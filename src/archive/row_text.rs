@@ -48,6 +48,10 @@ fn push_cell(text: &mut Vec<u8>, cell: Cell<'_>) {
         Cell::Number(f64::INFINITY) => text.extend_from_slice(b"\"Infinity\""),
         Cell::Number(f64::NEG_INFINITY) => text.extend_from_slice(b"\"-Infinity\""),
         Cell::Number(number) => push_json(text, &number),
+        // As texts these would be read as the numbers that are written so: one letter is escaped.
+        Cell::Text("NaN") => text.extend_from_slice(br#""\u004eaN""#),
+        Cell::Text("Infinity") => text.extend_from_slice(br#""\u0049nfinity""#),
+        Cell::Text("-Infinity") => text.extend_from_slice(br#""\u002dInfinity""#),
         Cell::Text(content) => push_json(text, content),
     }
 }
@@ -154,10 +158,10 @@ fn cell_of(json: &str, text: &mut String) -> Result<Kind, serde_json::Error> {
         Some(b'f') => Kind::Bool(false),
         Some(b'"') => {
             *text = serde_json::from_str(json)?;
-            match text.as_str() {
-                "NaN" => Kind::Number(f64::NAN),
-                "Infinity" => Kind::Number(f64::INFINITY),
-                "-Infinity" => Kind::Number(f64::NEG_INFINITY),
+            match json {
+                r#""NaN""# => Kind::Number(f64::NAN),
+                r#""Infinity""# => Kind::Number(f64::INFINITY),
+                r#""-Infinity""# => Kind::Number(f64::NEG_INFINITY),
                 _ => Kind::Text,
             }
         }

@@ -47,7 +47,7 @@ const fn payload(name: &'static str, kind: Kind) -> Column {
 }
 
 /// In file order, which is the order of [`super::Record`]'s fields.
-pub(super) const COLUMNS: [Column; 34] = [
+pub(super) const COLUMNS: [Column; 35] = [
     required("id", Kind::Text),
     required("started_at", Kind::Timestamp),
     required("total_ns", Kind::Int64),
@@ -82,6 +82,7 @@ pub(super) const COLUMNS: [Column; 34] = [
     required("output_rows", Kind::Int64),
     payload("inputs", Kind::Text),
     payload("outputs", Kind::Text),
+    nullable("counted_at", Kind::Timestamp),
 ];
 
 /// Where a column of that name stands in [`COLUMNS`].

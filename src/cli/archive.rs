@@ -216,6 +216,7 @@ struct Printed<'a> {
     output_rows: u64,
     inputs: Option<&'a RawValue>,
     outputs: Option<&'a RawValue>,
+    counted_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -258,6 +259,7 @@ impl<'a> Printed<'a> {
             output_rows: record.output_rows,
             inputs: raw(record.inputs.as_deref()).with_context(|| context("inputs"))?,
             outputs: raw(record.outputs.as_deref()).with_context(|| context("outputs"))?,
+            counted_at: record.counted_at.map(|at| format!("{at:.6}")),
         })
     }
 }

@@ -6,15 +6,15 @@ mod labelled;
 use super::columns::{self, Batch, Times};
 use super::input::{BadInput, read_baseline};
 use super::layout::{Align, Grid};
+use super::segments;
 use super::source::Source;
 use super::style::{Colour, Palette};
 use crate::drift::{
-    Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, Settings,
-    VariationBuilder,
+    Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, SegmentCounter,
+    SegmentKey, SegmentSurvey, Settings, VariationBuilder,
 };
 use crate::sketch::{Kind, Role};
 use anyhow::Context;
-use labelled::Labelled;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -56,6 +56,13 @@ struct Build {
     /// The column of a table that says when a row was; it is no feature
     #[arg(long, value_name = "NAME", default_value = "ts")]
     time_column: String,
+    /// Inputs by whose values parts of the rows are kept too: what live rows of each part are compared
+    /// with
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    segments: Vec<SegmentKey>,
+    /// Values of each of those that are kept, the most frequent
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    max_segments: usize,
     /// Features taken, at most
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     max_features: usize,
@@ -102,19 +109,36 @@ impl Build {
         let settings = BaselineSettings { max_features: self.max_features, filter };
         let mut builder = BaselineBuilder::new(settings);
         let mut labelled = self.truth.open(&self.outputs)?;
+        let mut survey = SegmentSurvey::new(segments::known(&self.segments)?);
         for path in &self.from {
-            self.read(path, &mut builder, labelled.as_mut())?;
+            self.read(path, |batch, is_archive| {
+                if let Some(labelled) = &mut labelled {
+                    labelled.observe(path, is_archive, batch)?;
+                }
+                builder.observe(Role::Input, &batch.inputs);
+                builder.observe(Role::Output, &batch.outputs);
+                survey.observe(&batch.inputs);
+                Ok(())
+            })?;
+            if let Some(labelled) = &mut labelled {
+                labelled.join(path)?;
+            }
         }
         let over_limit = builder.features_over_limit();
         if over_limit > 0 {
             note(&format!("{over_limit} columns are over --max-features and were left out"));
         }
         let baseline = builder.finish().map_err(BadInput::new)?;
+        let mut counter = self.counter(&baseline, survey)?;
         let mut variation = VariationBuilder::new(baseline);
         for path in &self.from {
-            self.read_again(path, &mut variation)?;
+            self.read_again(path, &mut variation, &mut counter)?;
         }
         let baseline = variation.finish();
+        let baseline = match counter {
+            Some(counter) => counter.finish(baseline),
+            None => baseline,
+        };
         let baseline = match labelled {
             Some(labelled) => labelled.finish(baseline)?,
             None => baseline,
@@ -123,10 +147,40 @@ impl Build {
         Ok(())
     }
 
-    /// Once bins are known: what the rows vary by in blocks, in the order that they have.
-    fn read_again(&self, path: &Path, variation: &mut VariationBuilder) -> anyhow::Result<()> {
+    /// `None` where no parts are asked for.
+    fn counter(
+        &self,
+        baseline: &Baseline,
+        survey: SegmentSurvey,
+    ) -> Result<Option<SegmentCounter>, BadInput> {
+        if self.segments.is_empty() {
+            return Ok(None);
+        }
+        if let Some(key) = survey.without_values().next() {
+            let features = baseline.features().iter().map(|feature| &*feature.key().name);
+            let names = features.collect::<Vec<_>>().join(", ");
+            let key = key.to_string();
+            return Err(BadInput::text(format!(
+                "--segments: no input {key:?} has values to tell rows apart by; there are {names}"
+            )));
+        }
+        for (key, values) in survey.over(self.max_segments) {
+            let kept = self.max_segments;
+            note(&format!("{key} has {values} values, of which the {kept} most frequent are kept"));
+        }
+        Ok(Some(survey.count(baseline, self.max_segments)))
+    }
+
+    /// Once bins are known: what the rows vary by in blocks, in the order that they have, and where those
+    /// of each part are.
+    fn read_again(
+        &self,
+        path: &Path,
+        variation: &mut VariationBuilder,
+        counter: &mut Option<SegmentCounter>,
+    ) -> anyhow::Result<()> {
         let mut source = Source::open(path)?;
-        let is_output = |name: &str| self.outputs.iter().any(|output| output == name);
+        let is_output = |name: &str| self.is_output(name);
         while let Some(batch) = source.next_batch(&self.time_column, is_output)? {
             // Times that cannot be read are no error here: rows keep their order.
             let times = match &batch.times {
@@ -136,6 +190,9 @@ impl Build {
             };
             variation.observe(Role::Input, &batch.inputs, times.as_deref());
             variation.observe(Role::Output, &batch.outputs, times.as_deref());
+            if let Some(counter) = counter {
+                counter.observe(&batch.inputs, &batch.outputs);
+            }
         }
         Ok(())
     }
@@ -147,8 +204,7 @@ impl Build {
     fn read(
         &self,
         path: &Path,
-        builder: &mut BaselineBuilder,
-        mut labelled: Option<&mut Labelled<'_>>,
+        mut take: impl FnMut(&mut Batch, bool) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut source = Source::open(path)?;
         let is_output = |name: &str| self.is_output(name);
@@ -158,19 +214,12 @@ impl Build {
                 self.check(path, &source, &batch)?;
                 is_first = false;
             }
-            if let Some(labelled) = &mut labelled {
-                labelled.observe(path, source.is_archive(), &mut batch)?;
-            }
-            builder.observe(Role::Input, &batch.inputs);
-            builder.observe(Role::Output, &batch.outputs);
+            take(&mut batch, source.is_archive())?;
         }
         if is_first {
             return Err(source.empty(path.to_owned()).into());
         }
         source.left_out().iter().for_each(|why| note(&format!("left out: {why}")));
-        if let Some(labelled) = labelled {
-            labelled.join(path)?;
-        }
         Ok(())
     }
 
@@ -229,6 +278,9 @@ impl Merge {
     fn run(&self) -> anyhow::Result<()> {
         let baselines = self.files.iter().map(|path| read_baseline(path));
         let baselines = baselines.collect::<Result<Vec<_>, _>>()?;
+        if baselines.iter().any(|baseline| !baseline.segments().is_empty()) {
+            note("segments are left out: build one baseline from all of the data to have them");
+        }
         write(&self.out, &Baseline::merge(baselines).map_err(BadInput::new)?)
     }
 }
@@ -248,6 +300,8 @@ impl Show {
 fn table(baseline: Baseline) -> String {
     let head = format!("{} rows, hash {}", baseline.rows(), baseline.hash());
     let performance = baseline.performance().map(labelled::shown).unwrap_or_default();
+    let segments = baseline.segments().iter();
+    let parts: Vec<_> = segments.map(|part| format!("{} {}", part.name(), part.rows())).collect();
     let settings = Settings { max_features: usize::MAX, ..Settings::default() };
     let monitor = Monitor::new(settings, Reference::Baseline(Arc::new(baseline)));
     let mut grid = Grid::new(&[
@@ -275,5 +329,9 @@ fn table(baseline: Baseline) -> String {
             most.unwrap_or_default(),
         ]);
     }
-    format!("{head}\n\n{}{performance}", grid.text(Palette::of_stdout()))
+    let table = grid.text(Palette::of_stdout());
+    if parts.is_empty() {
+        return format!("{head}\n\n{table}{performance}");
+    }
+    format!("{head}\n\n{table}{performance}\n\nsegments: {}", parts.join(", "))
 }

@@ -60,21 +60,6 @@ pub(super) fn split(
     batch
 }
 
-/// Moves row `i` of `rows` to part `part_of[i]`, of `parts`.
-pub(super) fn scatter(rows: &Rows, part_of: &[usize], parts: usize) -> Vec<Rows> {
-    let mut scattered = vec![Rows::new(); parts];
-    for column in rows.columns() {
-        let mut pieces: Vec<_> = (0..parts).map(|_| Column::new(column.name().clone())).collect();
-        for (cell, part) in column.cells().zip(part_of) {
-            pieces[*part].push(cell);
-        }
-        for (piece, rows) in pieces.into_iter().zip(&mut scattered) {
-            rows.push(piece);
-        }
-    }
-    scattered
-}
-
 /// The first cell of a column of times that is none.
 #[derive(Debug)]
 pub(super) struct NotATime {
@@ -113,23 +98,4 @@ pub(super) fn looks_like_times(column: &Column) -> bool {
     let texts = || column.cells().filter(|cell| *cell != Cell::Null);
     texts().next().is_some()
         && texts().all(|cell| matches!(cell, Cell::Text(_)) && parse_time(cell).is_some())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scattered_rows_keep_their_order_and_their_cells() {
-        let mut column = Column::new("x");
-        for cell in [Cell::Number(1.0), Cell::Text("a"), Cell::Null, Cell::Number(2.0)] {
-            column.push(cell);
-        }
-        let mut rows = Rows::new();
-        rows.push(column);
-        let parts = scatter(&rows, &[1, 0, 1, 1], 2);
-        let cells = |part: usize| parts[part].columns()[0].cells().collect::<Vec<_>>();
-        assert_eq!(cells(0), [Cell::Text("a")]);
-        assert_eq!(cells(1), [Cell::Number(1.0), Cell::Null, Cell::Number(2.0)]);
-    }
 }

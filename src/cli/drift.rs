@@ -3,21 +3,27 @@
 mod cut;
 mod html;
 mod overview;
+mod segments_table;
 
 use super::columns::{self, Batch, Times};
 use super::input::{BadInput, read_baseline};
+use super::segments;
 use super::source::Source;
 use super::style::{Colour, Palette};
 use super::window::{TimeWindow, Window};
+use super::{problems, settings};
+use crate::config::{Problems, parse_importance};
 use crate::drift::{
-    Baseline, BaselineFeature, Earlier, FeatureFilter, Persistence, Settings, Verdict, WindowReport,
+    Baseline, BaselineFeature, Earlier, FeatureFilter, Persistence, SegmentKey, Settings, Verdict,
+    WindowReport,
 };
 use crate::sketch::{FeatureKey, Role};
 use cut::Cutter;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -25,7 +31,8 @@ pub(super) const AFTER_HELP: &str = "\
 Exit codes: 0 no window drifts, 3 at least one does, 2 the call or a file is wrong, 1 anything else.
 A window with fewer rows than --min-rows is neither: its verdict is insufficient_data.
 Times are RFC 3339, dates (2012-01-01), date and time (2012-01-01 09:30:00, UTC), or seconds or
-milliseconds since 1970; of recorded traffic, when the exchange began. Windows of time are aligned
+milliseconds since 1970; of recorded traffic, when it was counted: with --config and --window as the
+sidecar has them, its verdicts come out again (`provenance` tells). Windows of time are aligned
 to UTC; 1mo is a calendar month.";
 
 /// Of earlier windows, packed: a week of hours of a thousand features takes half of it.
@@ -48,12 +55,32 @@ pub(super) struct Args {
     time_column: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// A window with fewer rows has no verdict
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
-    min_rows: u64,
-    /// Share of false alarms among alarms that is put up with, between 0 and 1
-    #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = rate)]
-    false_discovery_rate: f64,
+    /// The sidecar's configuration: judges as it does, but for what flags say
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A window with fewer rows has no verdict [default: 50]
+    #[arg(long, value_name = "COUNT")]
+    min_rows: Option<u64>,
+    /// Share of false alarms among alarms that is put up with, between 0 and 1 [default: 0.01]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    false_discovery_rate: Option<f64>,
+    /// Inputs by whose values parts of the rows are judged by themselves
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    segments: Vec<SegmentKey>,
+    /// Values of each of those that are told apart [default: 20]
+    #[arg(long, value_name = "COUNT")]
+    max_segments: Option<usize>,
+    /// A JSON object with the importance of each feature, by which drift is ranked
+    #[arg(long, value_name = "FILE")]
+    importance: Option<PathBuf>,
+    /// Outputs whose name begins so are attributions to the feature that the rest names
+    /// [default: shap_,attribution.]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    attribution_prefix: Vec<String>,
+    /// In how many of how many windows in a row a feature must be found to drift: 2 of 3
+    /// [default: 1 of 1]
+    #[arg(long, value_name = "K of M")]
+    persistence: Option<crate::config::Persistence>,
     /// An earlier window to compare with too; may be given again
     #[arg(
         long,
@@ -61,11 +88,8 @@ pub(super) struct Args {
         value_delimiter = ','
     )]
     reference: Vec<Earlier>,
-    /// In how many of how many windows in a row a feature must be found to drift: 2 of 3
-    #[arg(long, value_name = "K of M", default_value = "1 of 1")]
-    persistence: crate::config::Persistence,
-    /// Globs over the names of features to judge
-    #[arg(long, value_name = "GLOBS", value_delimiter = ',', default_value = "*")]
+    /// Globs over the names of features to judge [default: *]
+    #[arg(long, value_name = "GLOBS", value_delimiter = ',')]
     include: Vec<String>,
     /// Globs over the names of features to leave out
     #[arg(long, value_name = "GLOBS", value_delimiter = ',')]
@@ -97,6 +121,12 @@ impl Report {
     }
 }
 
+/// Why there are no settings.
+enum Unsettled {
+    Config(Problems),
+    Input(BadInput),
+}
+
 fn rate(text: &str) -> Result<f64, &'static str> {
     let rate = text.parse().ok().filter(|rate| *rate > 0.0 && *rate < 1.0);
     rate.ok_or("write a number between 0 and 1, such as 0.01")
@@ -105,11 +135,16 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 pub(super) fn drift(args: &Args) -> anyhow::Result<ExitCode> {
     let baseline = Arc::new(read_baseline(&args.baseline)?);
     let rows = baseline.rows();
-    let windows = args.judge(&baseline)?;
+    let settings = match args.settings() {
+        Ok(settings) => settings,
+        Err(Unsettled::Config(found)) => return Ok(problems::print(&found)),
+        Err(Unsettled::Input(bad)) => return Err(bad.into()),
+    };
+    let windows = args.judge(&settings, &baseline)?;
     let report = Report { baseline: BaselineRows { rows }, windows };
     let text = match args.format {
         Format::Json => serde_json::to_string_pretty(&report)?,
-        Format::Table => overview::text(&report, &args.settings(), Palette::of_stdout()),
+        Format::Table => overview::text(&report, &settings, Palette::of_stdout()),
         Format::Html => html::page(&report, &args.baseline, &args.from),
     };
     super::print(&text)?;
@@ -117,34 +152,73 @@ pub(super) fn drift(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    fn settings(&self) -> Settings {
+    /// Flags win over the file, and the file over defaults.
+    fn settings(&self) -> Result<Settings, Unsettled> {
+        let usual = Settings { max_features: usize::MAX, ..Settings::default() };
+        let mut settings = match &self.config {
+            None => usual,
+            Some(path) => {
+                let loaded = settings::Settings::of_file(path).load_keys();
+                let (config, _warnings) = loaded.map_err(Unsettled::Config)?;
+                crate::app::drift_settings(&config)
+            }
+        };
         let window = self.window.unwrap_or(Window::All);
-        Settings {
-            min_rows: self.min_rows,
-            false_discovery_rate: self.false_discovery_rate,
-            persistence: Persistence::new(self.persistence.least, self.persistence.of)
-                .unwrap_or_default(),
-            max_features: usize::MAX,
-            filter: FeatureFilter::new(self.include.clone(), self.exclude.clone()),
-            windows: vec![window.to_string().into()],
-            references: self.reference.clone(),
-            reference_bytes: REFERENCE_BYTES,
+        settings.windows = vec![window.to_string().into()];
+        settings.min_rows = self.min_rows.unwrap_or(settings.min_rows);
+        let rate = self.false_discovery_rate;
+        settings.false_discovery_rate = rate.unwrap_or(settings.false_discovery_rate);
+        let persistence = self.persistence.as_ref();
+        let persistence = persistence.and_then(|given| Persistence::new(given.least, given.of));
+        settings.persistence = persistence.unwrap_or(settings.persistence);
+        if !self.reference.is_empty() {
+            settings.references.clone_from(&self.reference);
         }
+        settings.reference_bytes = REFERENCE_BYTES;
+        settings.filter = settings.filter.or_given(&self.include, &self.exclude);
+        self.settle_parts(&mut settings).map_err(Unsettled::Input)?;
+        Ok(settings)
     }
 
-    fn judge(&self, baseline: &Arc<Baseline>) -> Result<Vec<WindowReport>, BadInput> {
+    fn settle_parts(&self, settings: &mut Settings) -> Result<(), BadInput> {
+        if !self.segments.is_empty() {
+            settings.segments.keys = segments::known(&self.segments)?;
+        }
+        settings.segments.max_values = self.max_segments.unwrap_or(settings.segments.max_values);
+        settings.segments.max_cells = usize::MAX;
+        if let Some(path) = &self.importance {
+            settings.attribution.importance = importance(path)?;
+        }
+        if !self.attribution_prefix.is_empty() {
+            let prefixes = self.attribution_prefix.iter().filter(|prefix| !prefix.is_empty());
+            settings.attribution.prefixes = prefixes.map(|prefix| prefix.as_str().into()).collect();
+        }
+        Ok(())
+    }
+
+    fn judge(
+        &self,
+        settings: &Settings,
+        baseline: &Arc<Baseline>,
+    ) -> Result<Vec<WindowReport>, BadInput> {
         let window = self.window.unwrap_or(Window::All);
         self.check_references(window)?;
-        let mut wanted = Wanted::new(baseline, &self.settings().filter);
+        let mut wanted = Wanted::new(baseline, &settings.filter);
         if wanted.keys.is_empty() {
             return Err(BadInput::text(format!(
                 "no feature of {} is among those to judge: see --include and --exclude",
                 self.baseline.display()
             )));
         }
-        let mut cutter = Cutter::new(self.settings(), Arc::clone(baseline), window);
         let mut source = Source::open(&self.from)?;
-        let is_output = |name: &str| has_feature(baseline, Role::Output, name);
+        let recorded = source.is_archive();
+        let mut cutter = Cutter::new(settings.clone(), Arc::clone(baseline), window, recorded);
+        let prefixes = &settings.attribution.prefixes;
+        let is_attribution = |name: &str| prefixes.iter().any(|prefix| name.starts_with(&**prefix));
+        let is_output = |name: &str| {
+            has_feature(baseline, Role::Output, name)
+                || (is_attribution(name) && !has_feature(baseline, Role::Input, name))
+        };
         let (mut rows_read, mut names) = (0, String::new());
         while let Some(batch) = source.next_batch(&self.time_column, is_output)? {
             if rows_read == 0 {
@@ -272,6 +346,15 @@ impl<'a> Wanted<'a> {
 
 fn listed(keys: &[&FeatureKey]) -> String {
     keys.iter().map(|key| &*key.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Weights by feature.
+fn importance(path: &Path) -> Result<BTreeMap<Arc<str>, f64>, BadInput> {
+    let read = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"));
+    let parsed = read.and_then(|bytes| parse_importance(&bytes));
+    let told = |why: String| BadInput::text(format!("--importance: {} {why}", path.display()));
+    let weights = parsed.map_err(told)?;
+    Ok(weights.into_iter().map(|(name, weight)| (name.into(), weight)).collect())
 }
 
 fn has_feature(baseline: &Baseline, role: Role, name: &str) -> bool {

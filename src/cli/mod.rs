@@ -18,6 +18,7 @@ mod log;
 mod problems;
 mod recording;
 mod run;
+mod segments;
 mod settings;
 mod source;
 mod style;

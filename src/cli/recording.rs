@@ -1,20 +1,16 @@
-//! Recorded exchanges in, batches of their rows out.
+//! Recorded exchanges in, batches of their rows out: one an exchange.
 //!
-//! Exchanges of the same columns, kept at the same rate, are joined until a batch is large enough; one that has other columns,
-//! or not as many outputs as inputs, begins or is a batch of its own. So every row keeps its time, no
-//! cell is made up, and the engine counts what it counted when the exchange passed.
+//! So every row keeps its time, which is when analysis counted it or, in older files, when its exchange
+//! began. No cell is made up, and the engine counts what it counted when the
+//! exchange passed, in the same window, rows of one request together.
 
 use super::columns::{Batch, Times};
-use super::table::BATCH_ROWS;
 use crate::archive::{ArchiveError, DecodedExchange, Reader};
-use crate::decode::{Column, Rows};
-use jiff::Timestamp;
-use std::iter::Peekable;
 
 type Exchanges = Box<dyn Iterator<Item = Result<DecodedExchange, ArchiveError>>>;
 
 pub(super) struct Recording {
-    exchanges: Peekable<Exchanges>,
+    exchanges: Exchanges,
 }
 
 impl Recording {
@@ -23,99 +19,27 @@ impl Recording {
     }
 
     fn of(exchanges: Exchanges) -> Self {
-        Self { exchanges: exchanges.peekable() }
+        Self { exchanges }
     }
 
     /// At least one row; `None` at the end.
     pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, ArchiveError> {
-        let Some(first) = self.exchanges.next().transpose()? else { return Ok(None) };
-        let mut joined = Joined::new(first);
-        while joined.times.len() < BATCH_ROWS {
-            let next = self
-                .exchanges
-                .next_if(|next| matches!(next, Ok(exchange) if joined.fits(exchange)));
-            match next.transpose()? {
-                Some(exchange) => joined.add(&exchange),
-                None => break,
-            }
-        }
-        Ok(Some(joined.into_batch()))
-    }
-}
-
-/// Rows of several exchanges. `times` has one for each row of whichever role has more.
-struct Joined {
-    inputs: Vec<Column>,
-    outputs: Vec<Column>,
-    times: Vec<Timestamp>,
-    is_even: bool,
-    sample_rate: f64,
-}
-
-impl Joined {
-    fn new(first: DecodedExchange) -> Self {
-        let is_even = is_even(&first);
-        let times = vec![first.started_at; rows(&first)];
-        let columns = |mut rows: Rows| rows.drain().collect();
-        let (inputs, outputs) = (columns(first.inputs), columns(first.outputs));
-        Self { inputs, outputs, times, is_even, sample_rate: first.sample_rate }
-    }
-
-    fn fits(&self, exchange: &DecodedExchange) -> bool {
-        self.is_even
-            && is_even(exchange)
-            && self.sample_rate.to_bits() == exchange.sample_rate.to_bits()
-            && same_names(&self.inputs, exchange.inputs.columns())
-            && same_names(&self.outputs, exchange.outputs.columns())
-    }
-
-    fn add(&mut self, exchange: &DecodedExchange) {
-        self.times.resize(self.times.len() + rows(exchange), exchange.started_at);
-        append(&mut self.inputs, &exchange.inputs);
-        append(&mut self.outputs, &exchange.outputs);
-    }
-
-    fn into_batch(self) -> Batch {
-        let rows = |columns: Vec<Column>| {
-            let mut rows = Rows::new();
-            for column in columns {
-                rows.push(column);
-            }
-            rows
-        };
-        Batch {
-            inputs: rows(self.inputs),
-            outputs: rows(self.outputs),
-            times: Times::Known(self.times),
-            sample_rate: self.sample_rate,
-        }
-    }
-}
-
-fn rows(exchange: &DecodedExchange) -> usize {
-    exchange.inputs.len().max(exchange.outputs.len())
-}
-
-/// Whether each row has its inputs and its outputs, or all of them lack the same role.
-fn is_even(exchange: &DecodedExchange) -> bool {
-    let (inputs, outputs) = (exchange.inputs.len(), exchange.outputs.len());
-    inputs == outputs || inputs == 0 || outputs == 0
-}
-
-fn same_names(some: &[Column], others: &[Column]) -> bool {
-    some.len() == others.len() && some.iter().zip(others).all(|(a, b)| a.name() == b.name())
-}
-
-fn append(columns: &mut [Column], rows: &Rows) {
-    for (column, more) in columns.iter_mut().zip(rows.columns()) {
-        more.cells().for_each(|cell| column.push(cell));
+        let exchange = self.exchanges.next().transpose()?;
+        Ok(exchange.map(|exchange| {
+            let DecodedExchange { started_at, counted_at, sample_rate, inputs, outputs, .. } =
+                exchange;
+            let rows = inputs.len().max(outputs.len());
+            let times = Times::Known(vec![counted_at.unwrap_or(started_at); rows]);
+            Batch { inputs, outputs, times, sample_rate }
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Cell;
+    use crate::decode::{Cell, Column, Rows};
+    use jiff::Timestamp;
 
     fn rows(name: &str, numbers: &[f64]) -> Rows {
         let mut column = Column::new(name);
@@ -129,7 +53,8 @@ mod tests {
 
     fn exchange(second: i64, inputs: Rows, outputs: Rows) -> DecodedExchange {
         let started_at = Timestamp::from_second(second).unwrap();
-        DecodedExchange { id: "a".into(), started_at, sample_rate: 1.0, inputs, outputs }
+        let id = "a".into();
+        DecodedExchange { id, started_at, counted_at: None, sample_rate: 1.0, inputs, outputs }
     }
 
     /// Rows of inputs, rows of outputs, and the second that each row was in, a batch.
@@ -145,34 +70,18 @@ mod tests {
     }
 
     #[test]
-    fn exchanges_of_the_same_columns_are_joined_and_others_are_not() {
+    fn each_exchange_is_a_batch_and_each_row_has_its_time() {
         let (x, y) = (|numbers: &[f64]| rows("x", numbers), |numbers: &[f64]| rows("y", numbers));
         let found = batches(vec![
             exchange(1, x(&[1.0, 2.0]), y(&[0.0, 1.0])),
-            exchange(2, x(&[3.0]), y(&[1.0])),
             // The model refused: no outputs, and no nulls in their stead.
             exchange(3, x(&[4.0]), Rows::new()),
-            exchange(4, x(&[5.0]), Rows::new()),
             // One answer for two rows.
             exchange(5, x(&[6.0, 7.0]), y(&[1.0])),
-            exchange(6, x(&[8.0]), y(&[1.0])),
-            exchange(7, rows("z", &[8.0]), y(&[1.0])),
+            exchange(5, rows("z", &[8.0]), y(&[1.0])),
         ]);
-        let expected = [
-            (3, 3, vec![1, 1, 2]),
-            (2, 0, vec![3, 4]),
-            (2, 1, vec![5, 5]),
-            (1, 1, vec![6]),
-            (1, 1, vec![7]),
-        ];
+        let expected = [(2, 2, vec![1, 1]), (1, 0, vec![3]), (2, 1, vec![5, 5]), (1, 1, vec![5])];
         assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn a_batch_is_bounded() {
-        let exchanges = vec![exchange(0, rows("x", &[0.0]), Rows::new()); BATCH_ROWS + 10];
-        let found = batches(exchanges);
-        assert_eq!(found.iter().map(|(rows, ..)| *rows).collect::<Vec<_>>(), [BATCH_ROWS, 10]);
     }
 
     #[test]

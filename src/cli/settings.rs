@@ -4,7 +4,7 @@ use crate::config::keys::{Form, KEYS, Key, Reload, Usual};
 use crate::config::{CONFIG_VARIABLE, Config, Problem, Problems, Sources};
 use crate::limits::Limits;
 use clap::{Arg, ArgMatches, Command, value_parser};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The file and the flags that were given.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// Of a file and of this process' variables.
+    pub(super) fn of_file(path: &Path) -> Self {
+        Self { file: Some(path.to_owned()), flags: Vec::new() }
+    }
+
     /// Layers file, variables of this process and flags, and reads the files that keys name.
     pub(super) fn load(self) -> Result<(Config, Vec<Problem>), Problems> {
         let (config, warnings) = self.load_keys()?;

@@ -11,7 +11,7 @@ use crate::archive;
 use std::path::{Path, PathBuf};
 
 pub(super) enum Source {
-    Table(TableReader),
+    Table(Box<TableReader>),
     Archive(Recording),
 }
 
@@ -29,7 +29,7 @@ impl Source {
             let reader = archive::Reader::open(path).map_err(BadInput::new)?;
             return Ok(Self::Archive(Recording::new(&reader)));
         }
-        TableReader::open(path).map(Self::Table).map_err(BadInput::new)
+        TableReader::open(path).map(Box::new).map(Self::Table).map_err(BadInput::new)
     }
 
     pub(super) fn is_archive(&self) -> bool {

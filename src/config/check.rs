@@ -3,10 +3,11 @@
 //! In each section all keys are read before the first `?`, so that one fault hides no other.
 
 use super::checked::{
-    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, EarlierWindow, Features,
-    Model, PayloadProtocol, Persistence, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
+    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, EarlierWindow, Model,
+    PayloadProtocol, Persistence, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
 };
 use super::export;
+use super::features;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
 use super::labels;
 use super::layers::Sources;
@@ -42,7 +43,7 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
     let model = model(reader, &pod);
     let routes = routes(reader);
     let capture = capture(reader, limits);
-    let features = features(reader);
+    let features = features::features(reader);
     let baseline = baseline(reader);
     let windows = windows(reader);
     let drift = drift(reader);
@@ -50,8 +51,11 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
     let archive = archive(reader, &data_dir);
     let export = export::export(reader, &pod, &data_dir);
     let drain = drain(reader);
+    let segments =
+        features.as_ref().map(|features| (features.segments.len(), features.max_segments));
     let refers_back = drift.as_ref().is_some_and(|drift| !drift.references.is_empty());
-    let memory = memory::fitted(reader, limits, capture.as_ref(), archive.as_ref(), refers_back);
+    let asked = memory::Asked { segments, refers_back };
+    let memory = memory::fitted(reader, limits, capture.as_ref(), archive.as_ref(), asked);
     let state = reader.switch("state");
     let state = state.map(|on| on.then(|| data_dir.join("state")));
     let watch = reader.switch("reload.watch");
@@ -65,7 +69,7 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
         model: model?,
         routes: routes?,
         capture: capture?,
-        features,
+        features: features?,
         baseline: baseline?,
         windows: windows?,
         drift: drift?,
@@ -286,10 +290,6 @@ fn header_names(reader: &mut Reader<'_>) -> Option<Vec<HeaderName>> {
         }
     }
     (names.len() == texts.len()).then_some(names)
-}
-
-fn features(reader: &Reader<'_>) -> Features {
-    Features { include: reader.list("features.include"), exclude: reader.list("features.exclude") }
 }
 
 /// The file wins over learning, unless learning was asked for in a stronger place.

@@ -223,6 +223,30 @@ pub struct Features {
     /// Globs over feature names; `*` matches any run of characters.
     pub include: Vec<String>,
     pub exclude: Vec<String>,
+    pub segments: Vec<Segment>,
+    /// Values of each that are told apart.
+    pub max_segments: usize,
+    /// Weight of features in the model; not negative, each name once.
+    pub importance: Vec<(String, f64)>,
+    /// Outputs whose name begins with one of them are attributions.
+    pub attribution_prefixes: Vec<String>,
+}
+
+/// What rows are told apart by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    Feature(String),
+    Header(HeaderName),
+}
+
+impl Features {
+    /// Headers that segments are told by.
+    pub fn segment_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Header(name) => Some(name),
+            Segment::Feature(_) => None,
+        })
+    }
 }
 
 #[derive(Debug, Clone)]

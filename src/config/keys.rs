@@ -217,7 +217,8 @@ const LIVE: &[&str] = &[
     "windows",
 ];
 
-const CONTENT: &[&str] = &["admin.token_file", "baseline", "model.signature"];
+const CONTENT: &[&str] =
+    &["admin.token_file", "baseline", "features.importance_file", "model.signature"];
 
 pub static KEYS: &[Key] = &[
     Key::new("listen", Form::Address, "0.0.0.0:9000", "Where clients connect").usual(),
@@ -269,6 +270,11 @@ pub static KEYS: &[Key] = &[
     Key::new("features.include", Form::List, "*", "Globs over the names of features to watch"),
     Key::new("features.exclude", Form::List, "", "Globs over the names of features to leave out"),
     Key::new("features.max", Form::AutoCount, "auto", "Features watched, at most; others are counted; auto is 1000, or a share of the memory limit"),
+    Key::new("features.segments", Form::List, "", "Parts of the traffic that are judged by themselves: names of inputs, by their values, or header:NAME"),
+    Key::new("features.max_segments", Form::Count, "20", "Values of each of those that are told apart; others are counted together"),
+    Key::new("features.importance", Form::Map, "", "Weight of each feature in the model, by which drift is ranked"),
+    Key::new("features.importance_file", Form::Path, "", "A JSON file of the same: {\"temp_max\": 0.4}"),
+    Key::new("features.attribution_prefix", Form::List, "shap_,attribution.", "Outputs whose name begins so are attributions to the feature that the rest names"),
     Key::new("drift.min_rows", Form::Count, "50", "A window with fewer rows has no verdict").usual(),
     Key::new("drift.false_discovery_rate", Form::Number, "0.01", "Share of false alarms among alarms that is put up with, between 0 and 1").usual(),
     Key::new("drift.persistence", Form::Text, "1 of 1", "In how many of how many windows in a row a feature must be found to drift before it is called drifting: 2 of 3"),

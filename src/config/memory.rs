@@ -21,6 +21,8 @@ const BASE_BYTES: u64 = 22 * MIB;
 /// What the plan may use of the limit: the rest is for what the kernel and the allocator hold beside.
 const USABLE: f64 = 0.8;
 
+const USUAL_FEATURES: u64 = 1000;
+
 /// Every bounded store.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MemoryPlan {
@@ -54,6 +56,8 @@ pub struct Bounds {
     pub archive_group_bytes: usize,
     pub recent_bytes: usize,
     pub max_features: NonZeroUsize,
+    /// Of a feature in a segment, all lengths.
+    pub segment_windows: usize,
     /// Verdicts on one feature in one window, kept for the page.
     pub kept_verdicts: usize,
     pub max_pending_labels: NonZeroUsize,
@@ -98,11 +102,11 @@ impl Store {
     }
 }
 
-const STORES: usize = 10;
+const STORES: usize = 11;
 
 /// In the order of the flow, which is that of [`Bounds`]. A cost is what full stores were seen to hold
 /// for each unit of their bound: beside payload there are its columns, copies and encoded pages.
-fn stores(max_body_bytes: u64) -> [Store; STORES] {
+fn stores(max_body_bytes: u64, segments: u64) -> [Store; STORES] {
     [
         Store::new("capture queue", 64 * MIB, max_body_bytes.max(MIB), 1.3),
         Store::new("exchanges under way", 32 * MIB, 2 * max_body_bytes, 1.3),
@@ -110,12 +114,22 @@ fn stores(max_body_bytes: u64) -> [Store; STORES] {
         Store::new("archive queue", 32 * MIB, 2 * MIB, 1.15),
         Store::new("archive row group", 8 * MIB, 256 * KIB, 3.0).beside(6 * max_body_bytes),
         Store::new("recent exchanges", 4 * MIB, 256 * KIB, 1.15),
-        Store::new("features", 1000, 64, 64.0 * 1024.0),
+        Store::new("features", USUAL_FEATURES, 64, 64.0 * 1024.0),
         Store::new("verdicts", 100_000, 4000, 400.0),
         Store::new("labels", 100_000, 1000, 500.0),
+        Store::new("segments", segments, segments / 64, 10.0 * 1024.0),
         // Once as held, and once more while it is saved.
         Store::new("reference windows", 32 * MIB, MIB, 2.1),
     ]
+}
+
+/// What other keys ask for that takes memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// Keys of segments, and values of each; `None` where that is not known.
+    pub(super) segments: Option<(usize, usize)>,
+    /// Windows are compared with earlier ones.
+    pub(super) refers_back: bool,
 }
 
 /// What was given by key, and what is off.
@@ -126,6 +140,8 @@ struct Given {
     max_pending_labels: Option<NonZeroUsize>,
     captures: bool,
     archives: bool,
+    /// Values that are told apart, of all keys.
+    segments: usize,
     /// Windows are compared with earlier ones.
     refers_back: bool,
 }
@@ -136,7 +152,7 @@ pub(super) fn fitted(
     limits: &Limits,
     capture: Option<&Capture>,
     archive: Option<&Archive>,
-    refers_back: bool,
+    asked: Asked,
 ) -> Option<MemoryPlan> {
     const QUEUE: &str = "capture.queue_bytes";
     let queue_bytes =
@@ -160,20 +176,26 @@ pub(super) fn fitted(
         max_pending_labels: max_pending_labels?,
         captures: capture.enabled,
         archives: !matches!(archive, Archive::Off),
-        refers_back,
+        segments: asked.segments.map_or(0, |(keys, values)| keys * values),
+        refers_back: asked.refers_back,
     };
     let plan = plan(&given, limits);
+    warn_of_fewer_segments(&plan, &given, reader);
     warn_if_over(&plan, reader);
     Some(plan)
 }
 
 fn plan(given: &Given, limits: &Limits) -> MemoryPlan {
-    let mut stores = stores(given.max_body_bytes as u64);
+    // A limit on features is one on their windows too.
+    let features = given.max_features.map_or(USUAL_FEATURES, |max| max.get() as u64);
+    let segments = given.segments as u64 * features;
+    let mut stores = stores(given.max_body_bytes as u64, segments);
     let units = |count: Option<NonZeroUsize>| count.map(|count| count.get() as u64);
     let keyed = [
         (0, "capture.queue_bytes", units(given.queue_bytes)),
         (6, "features.max", units(given.max_features)),
         (8, "labels.max_pending", units(given.max_pending_labels)),
+        (9, "features.max_segments", None),
     ];
     for (index, key, units) in keyed {
         stores[index].key = Some(key);
@@ -181,7 +203,7 @@ fn plan(given: &Given, limits: &Limits) -> MemoryPlan {
     }
     let is_off = |index: usize| match index {
         3 | 4 => !(given.captures && given.archives),
-        9 => !(given.captures && given.refers_back),
+        10 => !(given.captures && given.refers_back),
         _ => !given.captures,
     };
     let share = share(&stores, is_off, limits.memory_bytes);
@@ -222,8 +244,19 @@ impl Bounds {
     fn of(units: [u64; STORES]) -> Self {
         let size = |units: u64| usize::try_from(units).unwrap_or(usize::MAX);
         let count = |units: u64| NonZeroUsize::new(size(units)).unwrap_or(NonZeroUsize::MIN);
-        let [queue, open, batch, waiting, group, recent, features, verdicts, labels, references] =
-            units;
+        let [
+            queue,
+            open,
+            batch,
+            waiting,
+            group,
+            recent,
+            features,
+            verdicts,
+            labels,
+            segments,
+            references,
+        ] = units;
         Self {
             queue_bytes: count(queue),
             open_bytes: size(open),
@@ -232,10 +265,26 @@ impl Bounds {
             archive_group_bytes: size(group),
             recent_bytes: size(recent),
             max_features: count(features),
+            segment_windows: size(segments),
             kept_verdicts: size(verdicts),
             max_pending_labels: count(labels),
             reference_bytes: size(references),
         }
+    }
+}
+
+/// Says so where segments have fewer windows than all features of all of them would take.
+fn warn_of_fewer_segments(plan: &MemoryPlan, given: &Given, reader: &mut Reader<'_>) {
+    let (windows, features) = (plan.bounds.segment_windows, plan.bounds.max_features.get());
+    let wanted = given.segments * features;
+    if given.captures && windows < wanted {
+        let message = format!(
+            "memory: windows of {features} features in {} segments are more than fit; there is room \
+             for {windows}, those of the segments that come first; lower it or features.max, or give \
+             the container more",
+            given.segments
+        );
+        reader.warn("features.max_segments", message);
     }
 }
 
@@ -275,6 +324,7 @@ mod tests {
             max_pending_labels: None,
             captures: true,
             archives: true,
+            segments: 0,
             refers_back: true,
         }
     }
@@ -313,6 +363,19 @@ mod tests {
         let plan = plan(&given, &limited(128));
         assert_eq!(plan.bounds.queue_bytes.get(), 48 << 20);
         assert!(plan.planned_bytes <= 128 * MIB, "{plan:?}");
+    }
+
+    #[test]
+    fn windows_of_segments_have_their_share_of_a_limit_and_none_where_none_is_named() {
+        let bounds = |segments, limit| plan(&Given { segments, ..given() }, &limit).bounds;
+        assert_eq!(bounds(0, limited(128)).segment_windows, 0);
+        assert_eq!(bounds(20, Limits::default()).segment_windows, 20_000);
+        let few = bounds(20, limited(192)).segment_windows;
+        assert!((1..20_000).contains(&few), "{few}");
+        for mebibytes in [128, 192, 256, 512] {
+            let plan = plan(&Given { segments: 20, ..given() }, &limited(mebibytes));
+            assert!(plan.planned_bytes <= mebibytes * MIB, "{mebibytes}: {plan:?}");
+        }
     }
 
     #[test]

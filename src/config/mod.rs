@@ -9,6 +9,7 @@ mod check;
 mod checked;
 mod effective;
 mod export;
+mod features;
 pub mod keys;
 mod labels;
 mod later;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use checked::*;
 pub use effective::Effective;
+pub use features::parse_importance;
 pub use layers::{CONFIG_VARIABLE, Sources};
 pub use memory::{Bounds, MemoryPart, MemoryPlan};
 pub use problem::{Origin, Problem, Problems};

@@ -58,6 +58,7 @@ fn sample(key: &Key, existing_file: &str, identity: &Made) -> String {
         ) => identity.certificate.display().to_string(),
         ("archive.url", _) => "file:///tmp/archive".into(),
         ("archive.formats", _) => "parquet".into(),
+        ("features.importance", _) => "alpha=0.5".into(),
         ("windows", _) => "1m,2m".into(),
         ("routes", _) => "/a/{b}".into(),
         ("drift.references", _) => "previous,same_hour_last_week".into(),
@@ -133,7 +134,8 @@ fn companions(key: &'static str, identity: &Made) -> Vec<(&'static str, String)>
 fn every_key_is_a_flag_a_variable_and_yaml() {
     let directory = tempfile::tempdir().unwrap();
     let identity = Authority::new("ca").identity(directory.path(), "a", "localhost");
-    let existing = file("token");
+    // A token, and a file of importances.
+    let existing = file("{}");
     let existing = existing.path().display().to_string();
     for key in KEYS {
         let value = sample(key, &existing, &identity);
@@ -230,8 +232,6 @@ fn every_problem_is_told_with_its_line() {
 fn keys_of_later_versions_are_refused_by_name() {
     for yaml in [
         "redact: [{ pointer: /a, action: hash }]",
-        "features: { segments: [country] }",
-        "drift: { persistence: 1 of 1 }",
         "archive: { retention: 30d }",
         "archive: { flush_interval: 1s }",
         "admin: { tls: {} }",
@@ -410,6 +410,47 @@ fn state_is_saved_under_the_data_directory_unless_it_is_off() {
     let state = |yaml: &str| from_yaml(yaml).unwrap().state;
     assert_eq!(state("data_dir: /data\n"), Some("/data/state".into()));
     assert_eq!(state("data_dir: /data\nstate: off\n"), None);
+}
+
+#[test]
+fn what_is_wrong_with_segments_and_importances_is_told_with_its_value() {
+    let weights = file("{\"a\": -1}");
+    let path = weights.path().display().to_string();
+    let yaml = format!(
+        "features:\n  segments: [country, country, \"header:x tenant\"]\n  max_segments: 1001\n  \
+         importance: {{ a: much }}\n  importance_file: {path}\n"
+    );
+    let problems = from_yaml(&yaml).unwrap_err();
+    for told in [
+        "2: features.segments: \"country\" stands there twice",
+        "2: features.segments: \"header:x tenant\" names no header; write header:x-tenant",
+        "3: features.max_segments: 1001 is more than 1000, which is the most",
+        "4: features.importance: a: \"much\" is not a number of at least 0",
+        &format!(
+            "5: features.importance_file: {path:?} gives \"a\" the weight -1, which is less than 0"
+        ),
+    ] {
+        assert!(problems.iter().any(|problem| problem == told), "{told}\n{problems:#?}");
+    }
+    std::fs::write(weights.path(), "[1]").unwrap();
+    let problems = from_yaml(&format!("features: {{ importance_file: {path} }}\n")).unwrap_err();
+    assert!(problems[0].contains("is no JSON object of numbers"), "{problems:?}");
+}
+
+#[test]
+fn segments_are_read_and_importances_of_a_file_give_way_to_the_map() {
+    let weights = file("{\"a\": 1, \"b\": 2}");
+    let yaml = format!(
+        "features: {{ segments: [country, \"header:X-Tenant\"], importance_file: {}, \
+         importance: {{ b: 0.5 }} }}\n",
+        weights.path().display()
+    );
+    let features = from_yaml(&yaml).unwrap().features;
+    let header = Segment::Header("x-tenant".parse().unwrap());
+    assert_eq!(features.segments, [Segment::Feature("country".into()), header]);
+    assert_eq!(features.max_segments, 20);
+    assert_eq!(features.importance, [("a".to_owned(), 1.0), ("b".to_owned(), 0.5)]);
+    assert_eq!(features.attribution_prefixes, ["shap_", "attribution."]);
 }
 
 #[test]

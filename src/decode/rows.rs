@@ -48,6 +48,22 @@ impl Rows {
         self.columns.iter_mut().for_each(|column| column.pad_to(len));
     }
 
+    /// Copies row `i` to part `part_of[i]`, of `parts`.
+    pub fn scatter(&self, part_of: &[usize], parts: usize) -> Vec<Self> {
+        let mut scattered = vec![Self::new(); parts];
+        for column in &self.columns {
+            let mut pieces: Vec<_> =
+                (0..parts).map(|_| Column::new(column.name().clone())).collect();
+            for (cell, part) in column.cells().zip(part_of) {
+                pieces[*part].push(cell);
+            }
+            for (piece, rows) in pieces.into_iter().zip(&mut scattered) {
+                rows.push(piece);
+            }
+        }
+        scattered
+    }
+
     pub fn clear(&mut self) {
         self.columns.clear();
         self.len = 0;
@@ -236,6 +252,20 @@ mod tests {
         }
         assert_eq!(column.cells().collect::<Vec<_>>(), cells);
         assert_eq!(column.as_numbers(), None);
+    }
+
+    #[test]
+    fn scattered_rows_keep_their_order_and_their_cells() {
+        let mut column = Column::new("x");
+        for cell in [Cell::Number(1.0), Cell::Text("a"), Cell::Null, Cell::Number(2.0)] {
+            column.push(cell);
+        }
+        let mut rows = Rows::new();
+        rows.push(column);
+        let parts = rows.scatter(&[1, 0, 1, 1], 2);
+        let cells = |part: usize| parts[part].columns()[0].cells().collect::<Vec<_>>();
+        assert_eq!(cells(0), [Cell::Text("a")]);
+        assert_eq!(cells(1), [Cell::Number(1.0), Cell::Null, Cell::Number(2.0)]);
     }
 
     #[test]

@@ -4,15 +4,20 @@
 //! when its windows end; each gives a [`WindowReport`]. What live rows are compared with is a
 //! [`Baseline`], built beforehand or learnt from the first rows.
 
+mod attribution;
 mod baseline;
 mod dependence;
 pub mod distance;
 mod effect;
 mod examples;
+mod explain;
 mod history;
 mod monitor;
+mod provenance;
+mod quality;
 mod references;
 mod report;
+mod segments;
 mod settings;
 mod shift;
 mod significance;
@@ -20,20 +25,30 @@ mod state;
 mod tumbling;
 mod verdict;
 mod watch;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use attribution::{AttributionSettings, ndcg};
 pub use baseline::{
     Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings,
     PerformanceBuilder, ReferencePerformance,
 };
 pub use dependence::VariationBuilder;
+pub use explain::{Explanation, Finding, Moved, Side};
 pub use monitor::{Monitor, Referred};
+pub use provenance::{Provenance, Weights};
+pub use quality::{Check, Checked, Checks, ExtraFeature, ExtraFeatures, Failure, UnitChange};
 pub use references::{Earlier, HeldReferences, NotEarlier, ReferenceReport, References};
 pub use report::{
-    Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
-    WindowReport,
+    AttributionDrift, AttributionRank, AttributionReference, Bin, Distances, Example, Expected,
+    FeatureReport, FeatureView, Quality, Shape, Verdict, Weight, WindowReport,
+};
+pub use segments::{
+    Assigned, RecordedSegment, SegmentCounter, SegmentFeature, SegmentId, SegmentKey,
+    SegmentKeyError, SegmentReference, SegmentReport, SegmentSettings, SegmentSurvey,
+    SegmentWindow,
 };
 pub use settings::{FeatureFilter, Persistence, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};

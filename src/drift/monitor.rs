@@ -1,9 +1,14 @@
 //! Rows in, verdicts on windows out.
 
+use super::attribution::{self, Attributions};
+use super::dependence::RowScale;
+use super::quality::Grouping;
+use super::segments::{Baselined, Segments};
 use super::watch::Watch;
 use super::{
-    Baseline, BaselineBuilder, BaselineSettings, FeatureView, HeldReferences, Reference,
-    ReferenceState, Settings, WindowReport, WindowSpan,
+    Assigned, Baseline, BaselineBuilder, BaselineSettings, FeatureView, HeldReferences, Reference,
+    ReferenceState, SegmentReport, SegmentSettings, SegmentWindow, Settings, WindowReport,
+    WindowSpan,
 };
 use crate::decode::Rows;
 use crate::sketch::Role;
@@ -18,6 +23,11 @@ use std::sync::Arc;
 pub struct Monitor {
     pub(super) settings: Settings,
     pub(super) phase: Phase,
+    segments: Option<Box<Segments>>,
+    attributions: Attributions,
+    /// By level, of the last closed windows.
+    segment_windows: Vec<Option<Arc<SegmentWindow>>>,
+    grouping: Grouping,
 }
 
 #[derive(Debug)]
@@ -50,7 +60,17 @@ impl Monitor {
             },
             Reference::Learn { rows } => Phase::learning(&settings, rows),
         };
-        Self { settings, phase }
+        let segments = Segments::new(&settings.segments);
+        let attributions = Attributions::default();
+        let (segment_windows, grouping) = (Vec::new(), Grouping::Request);
+        Self { settings, phase, segments, attributions, segment_windows, grouping }
+    }
+
+    /// Takes what comes in one call for rows of a table, each for itself, and not for one request.
+    #[must_use]
+    pub fn of_table(mut self) -> Self {
+        self.grouping = Grouping::Rows;
+        self
     }
 
     /// Goes on with other settings. What is watched before and after keeps its open windows, unless
@@ -73,6 +93,7 @@ impl Monitor {
         if let Phase::Watching { watch, .. } = &mut self.phase {
             watch.keep_for(&settings);
         }
+        self.retune_parts(&settings, features_stay);
         self.settings = settings;
     }
 
@@ -94,7 +115,11 @@ impl Monitor {
                 Referred::AsBefore
             }
             _ => {
+                // The segments of rows that wait for their label are still those.
+                let (segments, grouping) = (self.segments.take(), self.grouping);
                 *self = Self::new(self.settings.clone(), reference);
+                (self.segments, self.grouping) = (segments, grouping);
+                self.begin_parts_anew();
                 Referred::Anew
             }
         }
@@ -122,9 +147,17 @@ impl Monitor {
                 }
             }
             Phase::Watching { watch, .. } => {
-                watch.observe(&self.settings, Role::Input, inputs, rate);
-                watch.observe(&self.settings, Role::Output, outputs, rate);
+                watch.observe(&self.settings, Role::Input, inputs, (rate, self.grouping));
+                watch.observe(&self.settings, Role::Output, outputs, (rate, self.grouping));
+                self.attributions.observe(&self.settings, outputs);
             }
+        }
+    }
+
+    /// Notes that so many rows of the open window stand for others too: of the share `rate` that is kept.
+    pub fn sampled(&mut self, rate: f64, rows: u64) {
+        if let Phase::Watching { watch, .. } = &mut self.phase {
+            watch.sampled(rate, rows);
         }
     }
 
@@ -157,16 +190,31 @@ impl Monitor {
         {
             watch.follow(before);
         }
+        if let (Some(segments), Some(before)) = (&mut self.segments, &mut before.segments) {
+            segments.follow(before);
+        }
     }
 
     /// Ends a window. `None` while the baseline is being learnt, or for a level that does not exist.
     ///
     /// Where windows of several lengths end together, the finest is closed first.
     pub fn close(&mut self, span: WindowSpan) -> Option<WindowReport> {
-        match &mut self.phase {
-            Phase::Learning { .. } => None,
-            Phase::Watching { watch, .. } => watch.close(&self.settings, span),
-        }
+        let (live, report) = match &mut self.phase {
+            Phase::Learning { .. } => (Vec::new(), None),
+            Phase::Watching { watch, .. } => {
+                let live = self.segments.as_ref().map(|_| watch.dependence()).unwrap_or_default();
+                (live, watch.close(&self.settings, span))
+            }
+        };
+        report.map(|mut report| {
+            let baseline = self.baseline().cloned();
+            let level = span.level;
+            let settings = &self.settings;
+            report.attribution = self.attributions.close(settings, baseline.as_deref(), level);
+            attribution::rank(&mut report.features, &settings.attribution);
+            report.segments = self.close_segments(span, &live);
+            report
+        })
     }
 
     /// Every watched feature, inputs first; without bins while the baseline is being learnt.
@@ -233,5 +281,74 @@ impl Phase {
             filter: settings.filter.clone(),
         });
         Self::Learning { builder: Box::new(builder), needed }
+    }
+}
+
+/// Parts of the traffic.
+impl Monitor {
+    /// Counts a payload's rows in the windows of their segments, and tells which those are. To be called
+    /// before [`Self::observe`], so that rows which end the learning of a baseline are no window's too.
+    pub fn segment<'h>(
+        &mut self,
+        inputs: &Rows,
+        outputs: &Rows,
+        header: impl Fn(&str) -> Option<&'h str>,
+    ) -> Assigned {
+        let Some(segments) = &mut self.segments else { return Assigned::default() };
+        let assigned = segments.assign(inputs, header);
+        if let Phase::Watching { watch, origin } = &self.phase {
+            let origin = match origin {
+                Origin::Given => Baselined::Given,
+                Origin::Learned { .. } => Baselined::Learned,
+            };
+            let reference = (watch.baseline(), origin);
+            segments.observe(&self.settings, reference, (inputs, outputs), &assigned);
+        }
+        assigned
+    }
+
+    pub fn segment_settings(&self) -> &SegmentSettings {
+        &self.settings.segments
+    }
+
+    /// The name of each segment seen so far, by id.
+    pub fn segment_names(&self) -> &[Arc<str>] {
+        self.segments.as_deref().map_or(&[], Segments::names)
+    }
+
+    /// All features of all segments, in the last closed window of each length.
+    pub fn segment_windows(&self) -> Vec<Arc<SegmentWindow>> {
+        self.segment_windows.iter().flatten().cloned().collect()
+    }
+
+    fn close_segments(&mut self, span: WindowSpan, live: &[Vec<RowScale>]) -> Vec<SegmentReport> {
+        let segments = self.segments.as_mut();
+        let closed = segments.and_then(|segments| segments.close(&self.settings, span, live));
+        let Some(closed) = closed else { return Vec::new() };
+        let short = closed.in_short();
+        if self.segment_windows.len() <= span.level {
+            self.segment_windows.resize(span.level + 1, None);
+        }
+        self.segment_windows[span.level] = Some(closed);
+        short
+    }
+
+    fn retune_parts(&mut self, settings: &Settings, features_stay: bool) {
+        let stay = features_stay && settings.windows == self.settings.windows;
+        if !settings.segments.tells_as(&self.settings.segments) {
+            self.segments = Segments::new(&settings.segments);
+            self.segment_windows.clear();
+        } else if let Some(segments) = &mut self.segments {
+            segments.retune(&settings.segments);
+        }
+        if !stay || settings.attribution.prefixes != self.settings.attribution.prefixes {
+            self.begin_parts_anew();
+        }
+    }
+
+    fn begin_parts_anew(&mut self) {
+        self.attributions.clear();
+        self.segments.iter_mut().for_each(|segments| segments.begin_anew());
+        self.segment_windows.clear();
     }
 }

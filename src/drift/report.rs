@@ -1,6 +1,10 @@
 //! The words of a verdict, in the shape that `taffrail drift --format json` and `/api/v1/drift` print.
 
+use super::explain::Explanation;
+use super::provenance::Provenance;
+use super::quality::{Checks, ExtraFeatures};
 use super::references::References;
+use super::segments::SegmentReport;
 use crate::sketch::{Kind, Role};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -40,6 +44,16 @@ pub struct WindowReport {
     pub coverage: f64,
     pub verdict: Verdict,
     pub features: Vec<FeatureReport>,
+    /// Each with the features that have something to say; `/api/v1/features?segment=` has them all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentReport>,
+    /// Where answers carry attributions and there is something to compare them with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<Box<AttributionDrift>>,
+    /// Features of requests that the baseline lacks, by role; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra_features: Option<Box<[ExtraFeatures]>>,
+    pub provenance: Option<Box<Provenance>>,
     /// Of a window that went on after a restart: the time in which no process watched, or none that
     /// was saved. Its coverage is less by that share of the window.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,14 +87,69 @@ pub struct FeatureReport {
     pub quality: Quality,
     /// Where it drifts: requests of the window, in the bins whose share of rows grew most. None where
     /// rows have no request.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub examples: Vec<Example>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub examples: Box<[Example]>,
     /// Apart from the report that is printed: a page and `/api/v1/features/{name}` show it.
     #[serde(skip)]
     pub shape: Shape,
+    /// Where an importance was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Box<Weight>>,
+    /// What is not in order with its rows, check by check; absent where no check found any, now or in
+    /// the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Box<Checks>>,
+    /// Where it is significant or a check fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
     /// Against earlier windows, where `drift.references` asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub references: Option<Box<References>>,
+}
+
+/// What a feature's drift means for the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Weight {
+    /// Of all importances given, in [0, 1].
+    pub importance: f64,
+    /// The importance times the Jensen–Shannon distance, in [0, 1].
+    pub weighted_distance: f64,
+    /// From 1, among features that differ by more than chance; null for others.
+    pub rank: Option<usize>,
+}
+
+/// How far the ranking of features by what answers attribute to them is from the reference's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AttributionDrift {
+    /// Of the window's ranking against the reference's importances, in [0, 1]; 1 is the same ranking.
+    pub ndcg: f64,
+    /// As near to 1 as chance leaves open, at `drift.false_discovery_rate`.
+    pub ndcg_at_most: f64,
+    /// `ndcg_at_most` is below 0.9.
+    pub detected: bool,
+    pub reference: AttributionReference,
+    /// The first twenty of either ranking.
+    pub features: Vec<AttributionRank>,
+}
+
+/// Where the importances come from that a window's are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttributionReference {
+    /// Attributions that the baseline has.
+    Baseline,
+    /// `features.importance`.
+    Importance,
+}
+
+/// Mean absolute attributions to a feature, and its places, from 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AttributionRank {
+    pub feature: Arc<str>,
+    pub before: f64,
+    pub now: f64,
+    pub rank_before: usize,
+    pub rank_now: usize,
 }
 
 /// A row of a request, and the bin that its value falls in.

@@ -1,7 +1,7 @@
 //! What a monitor is told, and what it is told to compare with.
 
 use super::history::Wanted;
-use super::{Baseline, Earlier};
+use super::{AttributionSettings, Baseline, Earlier, SegmentSettings};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -23,6 +23,9 @@ pub struct Settings {
     pub references: Vec<Earlier>,
     /// Bytes of earlier windows that are held for that.
     pub reference_bytes: usize,
+    /// Parts of the traffic that are judged by themselves.
+    pub segments: SegmentSettings,
+    pub attribution: AttributionSettings,
 }
 
 impl Settings {
@@ -42,6 +45,8 @@ impl Default for Settings {
             windows: vec!["5m".into(), "1h".into(), "1d".into()],
             references: Vec::new(),
             reference_bytes: 32 << 20,
+            segments: SegmentSettings::default(),
+            attribution: AttributionSettings::default(),
         }
     }
 }
@@ -58,6 +63,10 @@ impl Persistence {
     /// `None` if more are asked for than there are.
     pub fn new(least: NonZeroUsize, of: NonZeroUsize) -> Option<Self> {
         (least <= of).then_some(Self { least, of })
+    }
+
+    pub(super) fn numbers(self) -> [usize; 2] {
+        [self.least.get(), self.of.get()]
     }
 
     pub fn windows(self) -> usize {
@@ -131,6 +140,18 @@ impl FeatureFilter {
             include: include.into_iter().map(Into::into).collect(),
             exclude: exclude.into_iter().map(Into::into).collect(),
         }
+    }
+
+    /// With other globs where some are given.
+    #[must_use]
+    pub fn or_given(self, include: &[String], exclude: &[String]) -> Self {
+        let given = |ours, given: &[String]| if given.is_empty() { ours } else { given.to_vec() };
+        Self { include: given(self.include, include), exclude: given(self.exclude, exclude) }
+    }
+
+    /// Included and excluded.
+    pub(super) fn globs(&self) -> [&[String]; 2] {
+        [&self.include, &self.exclude]
     }
 
     pub fn admits(&self, feature: &str) -> bool {

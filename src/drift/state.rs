@@ -89,7 +89,11 @@ impl Monitor {
         }
         let mut watch = Box::new(Watch::new(&settings, baseline));
         watch.restore(saved)?;
-        Ok(Self { settings, phase: Phase::Watching { watch, origin } })
+        let reference = Reference::Baseline(Arc::clone(watch.baseline()));
+        let phase = Phase::Watching { watch, origin };
+        let mut monitor = Self::new(settings, reference);
+        monitor.phase = phase;
+        Ok(monitor)
     }
 
     /// What is held of earlier windows, apart: it changes only when a window closes.

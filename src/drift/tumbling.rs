@@ -48,6 +48,16 @@ impl Tumbling {
         Self { open: open.collect() }
     }
 
+    /// `now`, or the nearest microsecond that lies in the finest open window: that is where rows are
+    /// counted between its end and the moment that closes it.
+    pub fn within_open(&self, now: Timestamp) -> Timestamp {
+        let Some(open) = self.open.first() else { return now };
+        let last = open.start_ns.saturating_add(open.length_ns - 1) / 1000;
+        let first = open.start_ns.div_euclid(1000) + i128::from(open.start_ns.rem_euclid(1000) > 0);
+        let at = now.as_nanosecond().div_euclid(1000).clamp(first, last.max(first));
+        i64::try_from(at).ok().and_then(|at| Timestamp::from_microsecond(at).ok()).unwrap_or(now)
+    }
+
     /// Whether both have windows of the same lengths.
     pub fn has_lengths_of(&self, other: &Self) -> bool {
         let lengths = |tumbling: &Self| tumbling.open.iter().map(|open| open.length_ns).collect();
@@ -142,6 +152,23 @@ mod tests {
                 (0, at("2026-01-01T10:55:00Z"), at("2026-01-01T11:00:00Z")),
                 (1, at("2026-01-01T10:00:00Z"), at("2026-01-01T11:00:00Z")),
             ]
+        );
+    }
+
+    #[test]
+    fn what_is_counted_lies_in_the_window_that_is_open() {
+        let mut tumbling = tumbling();
+        for (now, counted) in [
+            ("2026-01-01T10:52:10.123456789Z", "2026-01-01T10:52:10.123456Z"),
+            ("2026-01-01T10:55:00.2Z", "2026-01-01T10:54:59.999999Z"),
+            ("2026-01-01T10:49:59Z", "2026-01-01T10:50:00Z"),
+        ] {
+            assert_eq!(tumbling.within_open(at(now)), at(counted));
+        }
+        let _ = tumbling.due(at("2026-01-01T10:55:00.3Z"));
+        assert_eq!(
+            tumbling.within_open(at("2026-01-01T10:55:00.4Z")),
+            at("2026-01-01T10:55:00.4Z")
         );
     }
 

@@ -7,9 +7,9 @@
 
 use super::baseline::{BaselineFeature, Content};
 use super::dependence::{DesignEffects, HoursOfDay, Question, RowScale, design_effects};
-use super::report::{FeatureReport, Quality, Shape, Verdict};
+use super::report::{FeatureReport, Quality, Verdict};
 use super::significance::{discoveries, p_value};
-use super::{distance, effect};
+use super::{WindowSpan, distance, effect};
 use crate::sketch::{FeatureCounts, ValueKey};
 use std::borrow::Cow;
 
@@ -36,6 +36,18 @@ pub(super) struct Case<'a> {
 pub(super) struct WindowTime {
     pub(super) seconds: Option<f64>,
     pub(super) hours: Option<HoursOfDay>,
+}
+
+impl WindowTime {
+    /// Without its hours of the day, which only the whole is compared by.
+    pub(super) fn of(span: WindowSpan) -> Self {
+        let length =
+            span.start.zip(span.end).map(|(start, end)| end.as_second() - start.as_second());
+        Self {
+            seconds: length.filter(|length| *length > 0).map(|length| length as f64),
+            hours: None,
+        }
+    }
 }
 
 pub(super) struct Merged {
@@ -181,7 +193,6 @@ fn report(
         significant: significant_alone || merged.is_some(),
         detected,
         quality: quality(&case.window),
-        shape: Shape::default(),
         ..FeatureReport::default()
     }
 }

@@ -1,15 +1,20 @@
 //! Live rows against a baseline: the open windows of every length, and the few that closed last.
 
+mod told;
+
 use super::baseline::{Baseline, BaselineFeature, NameCount};
 use super::dependence::{self, HoursOfDay, RowBlocks, RowScale, Scores};
 use super::examples::Examples;
 use super::history::History;
+use super::provenance::Sampled;
+use super::quality::{ExtraFeatures, Extras, Grouping, Runs};
 use super::references::HeldReferences;
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, WindowTime, judge, quality, verdict};
 use super::{Persistence, Settings, WindowSpan};
 use crate::decode::{Column, Rows};
 use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Repeats, Role, ValueKey};
+use jiff::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -32,6 +37,11 @@ pub(super) struct Watch {
     open_rows: Vec<[u64; 2]>,
     over_limit: u64,
     extra: NameCount,
+    /// By level, of the open window.
+    extras: Vec<Extras>,
+    sampled: Vec<Sampled>,
+    /// By role, rows of the baseline.
+    reference_rows: [u64; 2],
     /// Finest windows closed so far, and by level how many there were when the open one began.
     closed: u64,
     opened_at: Vec<u64>,
@@ -61,7 +71,10 @@ struct Watched {
 #[derive(Debug)]
 struct Windows {
     open: FeatureSketch,
+    runs: Runs,
     kept: VecDeque<Kept>,
+    /// Start of the first of the windows that were not in order one after the other, up to the last.
+    since: Option<Timestamp>,
     /// Of what closed within the open window: values that came again, at the finest length not kept here.
     repeated: HashMap<ValueKey, u32>,
     /// Of the last windows, oldest first: whether drift was found.
@@ -94,17 +107,19 @@ impl Watch {
         }
         let levels = settings.windows.len();
         let (open_rows, opened_at) = (vec![[0; 2]; levels], vec![0; levels]);
-        let (extra, history) = (NameCount::default(), History::new(levels));
         Self {
+            reference_rows: told::reference_rows(&baseline),
             baseline,
             watched,
             index,
             open_rows,
             over_limit,
-            extra,
+            extra: NameCount::default(),
+            extras: vec![Extras::default(); levels],
+            sampled: vec![Sampled::default(); levels],
             closed: 0,
             opened_at,
-            history,
+            history: History::new(levels),
         }
     }
 
@@ -124,6 +139,8 @@ impl Watch {
         if windows_stay {
             next.open_rows = std::mem::take(&mut self.open_rows);
             next.history = std::mem::take(&mut self.history);
+            next.extras = std::mem::take(&mut self.extras);
+            next.sampled = std::mem::take(&mut self.sampled);
         }
         *self = next;
     }
@@ -149,17 +166,39 @@ impl Watch {
         self.extra.names()
     }
 
-    pub(super) fn observe(&mut self, settings: &Settings, role: Role, rows: &Rows, rate: f64) {
+    /// At which rate the rows were kept, and what came in one call.
+    pub(super) fn observe(
+        &mut self,
+        settings: &Settings,
+        role: Role,
+        rows: &Rows,
+        (rate, grouping): (f64, Grouping),
+    ) {
         let Some(open) = self.open_rows.first_mut() else { return };
         open[role as usize] += rows.len() as u64;
         for column in rows.columns() {
             match self.index[role as usize].get(column.name()) {
-                Some(watched) => self.watched[*watched].observe(&self.baseline, column, rate),
+                Some(watched) => {
+                    let watched = &mut self.watched[*watched];
+                    watched.observe(&self.baseline, column, rate);
+                    watched.windows[0].runs.observe(column, grouping);
+                }
                 None if settings.filter.admits(column.name()) => {
                     self.extra.count(role, column.name());
                 }
                 None => {}
             }
+        }
+        let known = &self.index[role as usize];
+        let is_extra =
+            |name: &&Arc<str>| !known.contains_key(*name) && settings.filter.admits(name);
+        let names = rows.columns().iter().map(Column::name).filter(is_extra);
+        self.extras[0].observe(role, names, rows.len() as u64);
+    }
+
+    pub(super) fn sampled(&mut self, rate: f64, rows: u64) {
+        if let Some(open) = self.sampled.first_mut() {
+            open.add(rate, rows);
         }
     }
 
@@ -179,6 +218,7 @@ impl Watch {
         for (watched, before) in self.watched.iter_mut().zip(&mut before.watched) {
             for (windows, before) in watched.windows.iter_mut().zip(&mut before.windows) {
                 windows.kept = std::mem::take(&mut before.kept);
+                windows.since = before.since.take();
                 windows.found = std::mem::take(&mut before.found);
             }
             watched.blocks.follow(&mut before.blocks);
@@ -197,7 +237,14 @@ impl Watch {
         if span.level == 0 {
             self.watched.iter_mut().for_each(Watched::settle);
         }
-        let features = self.close_features(settings, span, rows);
+        let extras = std::mem::take(&mut self.extras[span.level]);
+        let sampled = std::mem::take(&mut self.sampled[span.level]);
+        if span.level == 0 {
+            self.extras.iter_mut().skip(1).for_each(|longer| longer.append(&extras));
+            self.sampled.iter_mut().skip(1).for_each(|longer| longer.append(&sampled));
+        }
+        let provenance = self.provenance(settings, span.level, open, &sampled);
+        let (features, extra_features) = self.close_features(settings, span, open, &extras);
         if span.level == 0 {
             self.closed += 1;
         }
@@ -210,7 +257,9 @@ impl Watch {
             coverage: span.coverage,
             verdict: verdict(rows, settings.min_rows, &features),
             features,
-            unwatched_seconds: None,
+            extra_features,
+            provenance: Some(Box::new(provenance)),
+            ..WindowReport::default()
         })
     }
 
@@ -218,8 +267,9 @@ impl Watch {
         &mut self,
         settings: &Settings,
         span: WindowSpan,
-        rows: u64,
-    ) -> Vec<FeatureReport> {
+        rows: [u64; 2],
+        extras: &Extras,
+    ) -> (Vec<FeatureReport>, Option<Box<[ExtraFeatures]>>) {
         let (baseline, level) = (self.baseline.clone(), span.level);
         let since = self.opened_at[level];
         let live = self.dependence();
@@ -229,36 +279,42 @@ impl Watch {
         let cases: Vec<Case<'_>> = self.watched.iter().zip(live).map(case).collect();
         let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
         let mut beside = self.against_earlier(settings, span, &cases).into_iter();
-        if rows > 0 {
+        if rows != [0; 2] {
             let counts = self.watched.iter().zip(&cases);
             let counts = counts.map(|(watched, case)| (watched.feature, &case.weighed));
             self.history.push(settings.wanted(), &span, counts);
         }
+        let checked = self.check(settings, level, (&cases, &judged), rows, extras);
         let closed = cases.into_iter().map(|case| {
             let (counts, repeated) = (case.window, case.repeated);
-            (case.feature, Closed { counts, repeated, hours: case.time.hours })
+            let closed = Closed { counts, repeated, hours: case.time.hours };
+            (case.feature, closed, case.merged)
         });
         let mut reports = Vec::with_capacity(judged.len());
-        for ((watched, (feature, closed)), mut judged) in
+        let judged = judged.into_iter().zip(checked.features);
+        for ((watched, (feature, closed, merged)), (mut judged, checks)) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
             let found = judged.report.detected;
             judged.report.detected = watched.persists(settings.persistence, level, found);
-            let mut examples = Vec::new();
+            judged.report.checks = checks;
             if judged.report.detected {
-                examples = watched.examples.of_grown(feature, &closed.counts, since);
+                let examples = watched.examples.of_grown(feature, &closed.counts, since);
+                judged.report.examples = examples.into();
             }
             judged.report.shape = watched.shape(level, feature, &closed.counts);
-            judged.report.examples = examples;
             judged.report.references = beside.next().flatten();
+            let merged = merged.filter(|_| !judged.significant_alone).map(|merged| merged.counts);
+            let told = merged.as_ref().unwrap_or(&closed.counts);
+            watched.explain(span, feature, told, &mut judged.report);
             watched.close(level, feature, closed, &judged);
             reports.push(judged.report);
         }
-        reports
+        (reports, checked.extra)
     }
 
     /// What live rows show of their dependence, by feature: where they show none, nothing.
-    fn dependence(&self) -> Vec<Vec<RowScale>> {
+    pub(super) fn dependence(&self) -> Vec<Vec<RowScale>> {
         let evidence: Vec<_> =
             self.watched.iter().map(|watched| dependence::evidence(&watched.blocks)).collect();
         let shown = dependence::shown(&evidence);
@@ -279,7 +335,9 @@ impl Watched {
     fn new(place: usize, feature: &BaselineFeature, levels: usize) -> Self {
         let window = || Windows {
             open: feature.content.window(),
+            runs: Runs::default(),
             kept: VecDeque::new(),
+            since: None,
             repeated: HashMap::new(),
             found: VecDeque::new(),
         };
@@ -399,10 +457,12 @@ impl Watched {
         judged: &Judged,
     ) {
         let open = std::mem::replace(&mut self.windows[level].open, feature.content.window());
+        let runs = std::mem::take(&mut self.windows[level].runs);
         if level == 0 {
             // All windows of a feature stand on the same edges, so merging cannot be refused.
             for longer in self.windows.iter_mut().skip(1) {
                 let _: Result<(), EdgesDiffer> = longer.open.merge(&open);
+                longer.runs.append(&runs);
             }
             self.last = Some(counts.clone());
             self.blocks.settle();

@@ -1,20 +1,25 @@
-//! What changed: a window's verdict, and what live rows are compared with.
+//! What changed: a window's verdict, the checks of its data that fail, and what live rows are compared with.
 
 mod performance;
 
 use super::batch::{Entry, Outbox};
 use super::names::event;
 use crate::config::{Outcome, Rejected, Reloaded};
-use crate::drift::{ReferenceState, Verdict, WindowReport};
-use crate::pipeline::VerdictChange;
+use crate::drift::{Explanation, Failure, ReferenceState, SegmentReport, Verdict, WindowReport};
+use crate::pipeline::{QualityChange, VerdictChange};
 use opentelemetry::logs::{AnyValue, Severity};
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// Features that one event names, at most; their number is always told.
 const MAX_NAMES: usize = 50;
+/// Features that one event explains, at most.
+const MAX_EXPLANATIONS: usize = 10;
 /// Requests that one event names, at most.
 const MAX_EXAMPLES: usize = 10;
+/// Segments, and important features, that a sentence names.
+const MAX_IMPORTANT: usize = 5;
 
 /// Turns verdicts into events where they change; without a receiver of logs it takes nothing.
 #[derive(Clone)]
@@ -50,10 +55,18 @@ impl Events {
         self
     }
 
-    /// Queues `taffrail.drift.changed`.
+    /// Queues `taffrail.drift.changed`, or `taffrail.drift.segments_changed` where the verdict on the
+    /// whole is what it was.
     pub fn offer(&self, change: &VerdictChange) {
         if !self.outboxes.is_empty() {
             self.queue(&Event::drift_changed(change));
+        }
+    }
+
+    /// Queues `taffrail.quality.changed`.
+    pub fn offer_quality(&self, change: &QualityChange) {
+        if !self.outboxes.is_empty() {
+            self.queue(&Event::quality_changed(change));
         }
     }
 
@@ -125,18 +138,72 @@ impl Event {
             (event::COVERAGE, AnyValue::Double(report.coverage)),
             (event::BASELINE_STATE, text(reference.as_str())),
         ];
+        attributes.extend(parts(report));
         let ids = examples(report);
         if !ids.is_empty() {
             attributes.push((event::EXAMPLES, ids.into_iter().map(text).collect()));
         }
         attributes.extend(report.start.map(|start| (event::START, text(&start.to_string()))));
         attributes.extend(report.end.map(|end| (event::END, text(&end.to_string()))));
+        let segments_drift = report.segments.iter().any(SegmentReport::is_drifting);
+        let said = explanations(report);
+        if !said.is_empty() {
+            let said = said.iter().map(|sentence| text(sentence));
+            attributes.push((event::EXPLANATIONS, said.collect()));
+        }
+        attributes.extend(report.provenance.iter().flat_map(|it| {
+            [
+                (event::VERDICT_BASELINE_HASH, text(&it.baseline_hash)),
+                (event::VERDICT_CONFIG_HASH, text(&it.config_hash)),
+                (event::SKETCH_HASH, text(&it.sketch_hash)),
+            ]
+        }));
         let severity = match report.verdict {
             Verdict::Drifting => Severity::Warn,
+            _ if segments_drift => Severity::Warn,
             Verdict::Stable | Verdict::InsufficientData => Severity::Info,
         };
-        let body = sentence(report, *before, names, detected.len());
-        Self { name: event::DRIFT_CHANGED, at: SystemTime::now(), severity, body, attributes }
+        let mut body = sentence(report, *before, names, detected.len());
+        body.push_str(&of_parts(report));
+        if let Some(first) = said.first() {
+            body.push_str(". ");
+            body.push_str(first);
+        }
+        let of_the_whole = *before != report.verdict;
+        let name = if of_the_whole { event::DRIFT_CHANGED } else { event::SEGMENTS_CHANGED };
+        Self { name, at: SystemTime::now(), severity, body, attributes }
+    }
+
+    fn quality_changed(change: &QualityChange) -> Self {
+        let QualityChange { began, ended, report } = change;
+        let named = |failures: &[Failure]| -> AnyValue {
+            failures.iter().take(MAX_NAMES).map(|failure| text(&failure.to_string())).collect()
+        };
+        let now = report.failures().len() as u64;
+        let mut attributes = vec![
+            (event::WINDOW, text(&report.window)),
+            (event::QUALITY_BEGAN, named(began)),
+            (event::QUALITY_ENDED, named(ended)),
+            (event::QUALITY_FAILED_COUNT, count(now)),
+            (event::ROWS, count(report.rows)),
+            (event::COVERAGE, AnyValue::Double(report.coverage)),
+        ];
+        attributes.extend(report.start.map(|start| (event::START, text(&start.to_string()))));
+        attributes.extend(report.end.map(|end| (event::END, text(&end.to_string()))));
+        let listed = |failures: &[Failure]| {
+            let named = failures.iter().take(MAX_NAMES).map(ToString::to_string);
+            let more = if failures.len() > MAX_NAMES { ", …" } else { "" };
+            format!("{}{more}", named.collect::<Vec<_>>().join(", "))
+        };
+        let (window, rows) = (&report.window, report.rows);
+        let mut body = format!("Data quality in the {window} window of {rows} rows");
+        for (what, failures) in [("fails", began), ("no longer fails", ended)] {
+            if !failures.is_empty() {
+                body = format!("{body}; {what}: {}", listed(failures));
+            }
+        }
+        let severity = if began.is_empty() { Severity::Info } else { Severity::Warn };
+        Self { name: event::QUALITY_CHANGED, at: SystemTime::now(), severity, body, attributes }
     }
 
     fn baseline_changed(reference: &ReferenceState) -> Self {
@@ -160,10 +227,74 @@ impl Event {
     }
 }
 
+/// Segments that drift, by most features first.
+fn drifting_segments(report: &WindowReport) -> Vec<&SegmentReport> {
+    let mut segments: Vec<_> = report.segments.iter().filter(|s| s.is_drifting()).collect();
+    segments.sort_by_key(|segment| Reverse(segment.features_detected));
+    segments
+}
+
+/// Features that drift and have an importance, what matters most first.
+fn important(report: &WindowReport) -> Vec<&str> {
+    let ranked = report.features.iter().filter(|feature| feature.detected);
+    let mut ranked: Vec<(usize, &str)> =
+        ranked.filter_map(|f| Some((f.weight.as_ref()?.rank?, &*f.feature))).collect();
+    ranked.sort_unstable();
+    ranked.into_iter().take(MAX_IMPORTANT).map(|(_, name)| name).collect()
+}
+
+fn parts(report: &WindowReport) -> Vec<(&'static str, AnyValue)> {
+    let mut attributes = Vec::new();
+    if !report.segments.is_empty() {
+        let drifting = drifting_segments(report);
+        let named = drifting.iter().take(MAX_NAMES).map(|segment| text(&segment.segment));
+        attributes.push((event::SEGMENTS_DRIFTING, named.collect()));
+        attributes.push((event::SEGMENTS_DRIFTING_COUNT, count(drifting.len() as u64)));
+    }
+    let important = important(report);
+    if !important.is_empty() {
+        attributes.push((event::FEATURES_IMPORTANT, important.into_iter().map(text).collect()));
+    }
+    if let Some(drift) = &report.attribution {
+        attributes.push((event::ATTRIBUTION_NDCG, AnyValue::Double(drift.ndcg)));
+    }
+    attributes
+}
+
+/// What is added to the sentence on the whole.
+fn of_parts(report: &WindowReport) -> String {
+    let mut told = Vec::new();
+    let important = important(report);
+    if !important.is_empty() {
+        told.push(format!("; most important: {}", important.join(", ")));
+    }
+    let drifting = drifting_segments(report);
+    if !drifting.is_empty() {
+        let names: Vec<&str> =
+            drifting.iter().take(MAX_IMPORTANT).map(|segment| &*segment.segment).collect();
+        let more = if drifting.len() > names.len() { ", …" } else { "" };
+        let (many, all) = (drifting.len(), report.segments.len());
+        told.push(format!("; {many} of {all} segments drift: {}{more}", names.join(", ")));
+    }
+    if report.attribution.as_ref().is_some_and(|drift| drift.detected) {
+        told.push("; the ranking of features by attribution is another".to_owned());
+    }
+    told.concat()
+}
+
+/// Why features drift, in a sentence each: those whose shares of rows moved most first.
+fn explanations(report: &WindowReport) -> Vec<&str> {
+    let detected = report.features.iter().filter(|feature| feature.detected);
+    let mut explained: Vec<_> = detected.filter_map(|it| it.explanation.as_deref()).collect();
+    let furthest = |it: &Explanation| it.moved.first().map_or(0.0, |moved| moved.difference.abs());
+    explained.sort_by(|a, b| furthest(b).total_cmp(&furthest(a)));
+    explained.iter().take(MAX_EXPLANATIONS).map(|explanation| &*explanation.sentence).collect()
+}
+
 /// Ids of requests whose values are where drifting features grew, each once.
 fn examples(report: &WindowReport) -> Vec<&str> {
     let mut ids: Vec<&str> = Vec::new();
-    for example in report.features.iter().flat_map(|feature| &feature.examples) {
+    for example in report.features.iter().flat_map(|feature| feature.examples.iter()) {
         if ids.len() < MAX_EXAMPLES && !ids.contains(&&*example.request_id) {
             ids.push(&example.request_id);
         }
@@ -253,4 +384,80 @@ fn text(text: &str) -> AnyValue {
 
 fn count(count: u64) -> AnyValue {
     AnyValue::Int(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::{FeatureReport, SegmentReference, Weight};
+
+    fn segment(name: &str, verdict: Verdict, features_detected: usize) -> SegmentReport {
+        SegmentReport {
+            segment: name.into(),
+            rows: 60,
+            verdict,
+            reference: SegmentReference::Segment,
+            features_detected,
+            features: Vec::new(),
+        }
+    }
+
+    fn feature(name: &str, rank: usize) -> FeatureReport {
+        let weight = Weight { importance: 0.5, weighted_distance: 0.1, rank: Some(rank) };
+        FeatureReport {
+            feature: name.into(),
+            significant: true,
+            detected: true,
+            weight: Some(Box::new(weight)),
+            ..FeatureReport::default()
+        }
+    }
+
+    fn event(before: Verdict, verdict: Verdict) -> Event {
+        let report = WindowReport {
+            window: "5m".into(),
+            rows: 180,
+            verdict,
+            features: vec![feature("wind", 2), feature("temp_max", 1)],
+            segments: vec![
+                segment("country=FR", Verdict::Drifting, 1),
+                segment("country=DE", Verdict::Stable, 0),
+                segment("country=IT", Verdict::Drifting, 3),
+            ],
+            ..WindowReport::default()
+        };
+        let reference = ReferenceState::Given { rows: 1000, hash: "abc".into() };
+        Event::drift_changed(&VerdictChange { before, report: Arc::new(report), reference })
+    }
+
+    fn of<'e>(event: &'e Event, key: &str) -> &'e AnyValue {
+        &event.attributes.iter().find(|(known, _)| *known == key).unwrap().1
+    }
+
+    fn list(names: &[&str]) -> AnyValue {
+        names.iter().map(|name| text(name)).collect()
+    }
+
+    #[test]
+    fn an_event_names_the_segments_that_drift_and_the_features_that_matter() {
+        let event = event(Verdict::Stable, Verdict::Drifting);
+        assert_eq!(event.name, event::DRIFT_CHANGED);
+        let drifting = ["country=IT", "country=FR"];
+        assert_eq!(*of(&event, event::SEGMENTS_DRIFTING), list(&drifting));
+        assert_eq!(*of(&event, event::SEGMENTS_DRIFTING_COUNT), AnyValue::Int(2));
+        assert_eq!(*of(&event, event::FEATURES_IMPORTANT), list(&["temp_max", "wind"]));
+        assert!(
+            event.body.ends_with(
+                "; most important: temp_max, wind; 2 of 3 segments drift: country=IT, country=FR"
+            ),
+            "{}",
+            event.body
+        );
+    }
+
+    #[test]
+    fn other_segments_under_the_same_verdict_are_an_event_of_their_own() {
+        let event = event(Verdict::Stable, Verdict::Stable);
+        assert_eq!((event.name, event.severity), (event::SEGMENTS_CHANGED, Severity::Warn));
+    }
 }

@@ -72,9 +72,12 @@ pub mod event {
     pub const BASELINE_CHANGED: &str = "taffrail.baseline.changed";
     pub const PERFORMANCE_CHANGED: &str = "taffrail.performance.changed";
     pub const PERFORMANCE_REVISED: &str = "taffrail.performance.revised";
+    pub const QUALITY_CHANGED: &str = "taffrail.quality.changed";
     pub const CONFIG_RELOADED: &str = "taffrail.config.reloaded";
     pub const CONFIG_REJECTED: &str = "taffrail.config.rejected";
+    pub const SEGMENTS_CHANGED: &str = "taffrail.drift.segments_changed";
 
+    pub const VERDICT_BASELINE_HASH: &str = "taffrail.verdict.baseline_hash";
     pub const BASELINE_ROWS: &str = "taffrail.baseline.rows";
     pub const BASELINE_STATE: &str = "taffrail.baseline.state";
     pub const CONFIG_CAUSE: &str = "taffrail.config.cause";
@@ -84,9 +87,14 @@ pub mod event {
     pub const CONFIG_PROBLEMS_COUNT: &str = "taffrail.config.problems_count";
     pub const CONFIG_RESTART_REQUIRED: &str = "taffrail.config.restart_required";
     pub const COVERAGE: &str = "taffrail.window.coverage";
+    pub const EXPLANATIONS: &str = "taffrail.features.explanations";
     pub const EXAMPLES: &str = "taffrail.window.examples";
     pub const END: &str = "taffrail.window.end";
     pub const FEATURES_DETECTED: &str = "taffrail.features.detected";
+    pub const FEATURES_IMPORTANT: &str = "taffrail.features.important";
+    pub const ATTRIBUTION_NDCG: &str = "taffrail.attribution.ndcg";
+    pub const SEGMENTS_DRIFTING: &str = "taffrail.segments.drifting";
+    pub const SEGMENTS_DRIFTING_COUNT: &str = "taffrail.segments.drifting_count";
     pub const FEATURES_DETECTED_COUNT: &str = "taffrail.features.detected_count";
     pub const LABELLED: &str = "taffrail.labels.rows";
     pub const LABELLED_BEFORE: &str = "taffrail.labels.rows_before";
@@ -96,9 +104,14 @@ pub mod event {
     pub const PREDICTIONS: &str = "taffrail.labels.predicted_rows";
     pub const REFERENCE_ROWS: &str = "taffrail.performance.reference_rows";
     pub const REVISION: &str = "taffrail.window.revision";
+    pub const QUALITY_BEGAN: &str = "taffrail.quality.began";
+    pub const QUALITY_ENDED: &str = "taffrail.quality.ended";
+    pub const QUALITY_FAILED_COUNT: &str = "taffrail.quality.failed_count";
     pub const ROWS: &str = "taffrail.window.rows";
+    pub const SKETCH_HASH: &str = "taffrail.verdict.sketch_hash";
     pub const START: &str = "taffrail.window.start";
     pub const VERDICT_AFTER: &str = "taffrail.verdict.after";
+    pub const VERDICT_CONFIG_HASH: &str = "taffrail.verdict.config_hash";
     pub const VERDICT_BEFORE: &str = "taffrail.verdict.before";
     pub const WINDOW: &str = "taffrail.window";
 }
@@ -137,6 +150,9 @@ const CLIENT: &[&str] = &[
 const FEATURE: &[&str] = &[key::FEATURE, key::ROLE];
 const FEATURE_BIN: &[&str] = &[key::FEATURE, key::ROLE, key::BIN];
 const FEATURE_WINDOW: &[&str] = &[key::FEATURE, key::ROLE, key::WINDOW];
+const SEGMENT_WINDOW: &[&str] = &[key::SEGMENT, key::WINDOW];
+const FEATURE_CHECK: &[&str] = &[key::FEATURE, key::ROLE, key::CHECK];
+const FEATURE_CHECK_WINDOW: &[&str] = &[key::FEATURE, key::ROLE, key::CHECK, key::WINDOW];
 const FEATURE_REFERENCE: &[&str] = &[key::FEATURE, key::ROLE, key::WINDOW, key::REFERENCE];
 const EXPORT: &[&str] = &[key::EXPORTER, key::SIGNAL];
 
@@ -189,8 +205,9 @@ macro_rules! table {
 #[rustfmt::skip]
 mod table {
     use super::{
-        CLIENT, EXPORT, FEATURE, FEATURE_BIN, FEATURE_REFERENCE, FEATURE_WINDOW, HTTP_SECONDS,
-        LABEL_SECONDS, Metric, SERVER, bytes, counter, estimated, gauge, key, level, measure, seconds,
+        CLIENT, EXPORT, FEATURE, FEATURE_BIN, FEATURE_CHECK, FEATURE_CHECK_WINDOW, FEATURE_REFERENCE,
+        FEATURE_WINDOW, HTTP_SECONDS, LABEL_SECONDS, Metric, SEGMENT_WINDOW, SERVER, bytes, counter,
+        estimated, gauge, key, level, measure, seconds,
     };
 
     table! {
@@ -223,7 +240,12 @@ mod table {
         QUALITY_OUT_OF_BOUNDS_RATIO = gauge("taffrail.quality.out_of_bounds_ratio", "1", FEATURE, "Share of live rows outside the baseline's range.");
         QUALITY_NEW_CATEGORY_RATIO = gauge("taffrail.quality.new_category_ratio", "1", FEATURE, "Share of live rows with a level the baseline never saw.");
         QUALITY_ROWS_CHECKED = counter("taffrail.quality.rows.checked", "{row}", FEATURE, "Live rows whose quality was looked at: what a share over any time divides by.");
-        QUALITY_ROWS_FLAGGED = counter("taffrail.quality.rows.flagged", "{row}", &[key::FEATURE, key::ROLE, key::CHECK], "Live rows that a check found: null, type_error, out_of_bounds or new_category.");
+        QUALITY_ROWS_FLAGGED = counter("taffrail.quality.rows.flagged", "{row}", FEATURE_CHECK, "Live rows that a check found: null, type_error, out_of_bounds or new_category.");
+        QUALITY_BASELINE_RATIO = gauge("taffrail.quality.baseline_ratio", "1", FEATURE_CHECK, "The baseline's share of rows that a check finds.");
+        QUALITY_WINDOW_RATIO = gauge("taffrail.quality.window_ratio", "1", FEATURE_CHECK_WINDOW, "Share of the last closed window's rows that a check found; checks that found nothing, in the baseline too, are left out.");
+        QUALITY_P_VALUE = gauge("taffrail.quality.p_value", "", FEATURE_CHECK_WINDOW, "p-value of that share against the baseline's, before correction for many checks.");
+        QUALITY_DETECTED = gauge("taffrail.quality.detected", "", FEATURE_CHECK_WINDOW, "1 if a check found more than in the baseline, beyond chance and worth acting on: null, type_error, out_of_bounds, new_category, missing_feature, constant, frozen, unit_change, or, without a feature, extra_feature.");
+        QUALITY_EXTRA_FEATURES = gauge("taffrail.quality.extra_features", "{feature}", &[key::ROLE, key::WINDOW], "Features in the last closed window that the baseline lacks.");
         DRIFT_DISTANCE = gauge("taffrail.drift.distance", "1", &[key::FEATURE, key::ROLE, key::METHOD, key::WINDOW], "Distance between the last closed window and the baseline.");
         DRIFT_P_VALUE = gauge("taffrail.drift.p_value", "", FEATURE_WINDOW, "p-value of the last closed window against the baseline, before correction for many features.");
         DRIFT_SIGNIFICANT = gauge("taffrail.drift.significant", "", FEATURE_WINDOW, "1 if the difference is not chance, at drift.false_discovery_rate.");
@@ -242,6 +264,12 @@ mod table {
         DRIFT_VERDICT = gauge("taffrail.drift.verdict", "", &[key::WINDOW, key::VERDICT], "1 for the verdict on the last closed window.");
         DRIFT_ROWS = gauge("taffrail.drift.rows", "{row}", &[key::WINDOW], "Rows in the last closed window.");
         DRIFT_COVERAGE = gauge("taffrail.drift.coverage", "1", &[key::WINDOW], "Share of the last closed window's exchanges that its verdict saw.");
+
+        DRIFT_SEGMENT_VERDICT = gauge("taffrail.drift.segment.verdict", "", SEGMENT_WINDOW, "1 if the segment drifts in the last closed window, 0 if it is stable; none with too few rows.");
+        DRIFT_SEGMENT_FEATURES_DETECTED = gauge("taffrail.drift.segment.features_detected", "{feature}", SEGMENT_WINDOW, "Features that drift in the segment.");
+        DRIFT_SEGMENT_ROWS = gauge("taffrail.drift.segment.rows", "{row}", SEGMENT_WINDOW, "Rows of the segment in the last closed window.");
+        DRIFT_ATTRIBUTION_NDCG = gauge("taffrail.drift.attribution_ndcg", "1", &[key::WINDOW], "NDCG of the ranking of features by mean absolute attribution in the last closed window, against the reference's; 1 is the same ranking.");
+        DRIFT_ATTRIBUTION_DETECTED = gauge("taffrail.drift.attribution_detected", "", &[key::WINDOW], "1 if that ranking is another one, beyond chance.");
 
         PERFORMANCE_ACCURACY = measure("taffrail.performance.accuracy", "Share of labelled rows predicted right.");
         PERFORMANCE_PRECISION = measure("taffrail.performance.precision", "Precision, mean over classes.");

@@ -201,7 +201,7 @@ impl Reached {
             }];
             Parsed { bad, bad_total: count.max(1), ..Parsed::default() }
         });
-        self.lines += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.lines += memchr::memchr_iter(b'\n', lines).count() as u64;
         Some(parsed)
     }
 

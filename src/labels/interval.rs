@@ -46,7 +46,7 @@ pub(super) fn f1(right: u64, either: u64) -> Option<Interval> {
 pub(super) fn student(value: f64, variance: f64, rows: f64) -> Option<Interval> {
     let t = StudentsT::new(0.0, 1.0, rows - 1.0).ok().filter(|_| rows >= 2.0)?;
     let half = t.inverse_cdf(0.975) * variance.max(0.0).sqrt();
-    half.is_finite().then(|| Interval { low: value - half, high: value + half })
+    half.is_finite().then_some(Interval { low: value - half, high: value + half })
 }
 
 /// Of a value in (0, 1), symmetrical on the logit scale, so that it stays within (Pepe, The Statistical
@@ -59,7 +59,7 @@ pub(super) fn logit(value: f64, variance: f64) -> Interval {
 }
 
 /// Of an area under the ROC curve of 0 or 1, where no pair of rows says how it varies: the values that
-/// are not refused with the variance of Hanley and McNeil (Radiology 143, 1982) at them (method 5 of
+/// are not refused with the variance of Hanley and `McNeil` (Radiology 143, 1982) at them (method 5 of
 /// Newcombe, Statistics in Medicine 25, 2006).
 pub(super) fn extreme_area(area: f64, negatives: u64, positives: u64) -> Interval {
     let (m, n) = (negatives as f64, positives as f64);
@@ -83,7 +83,7 @@ pub(super) fn extreme_area(area: f64, negatives: u64, positives: u64) -> Interva
 }
 
 /// Of an area under the ROC curve, where one kind has too few rows to show how they vary: the variance
-/// of Hanley and McNeil (Radiology 143, 1982).
+/// of Hanley and `McNeil` (Radiology 143, 1982).
 pub(super) fn area_of_few(area: f64, negatives: u64, positives: u64) -> f64 {
     let (m, n) = (negatives as f64, positives as f64);
     let (above, below) = (area / (2.0 - area), 2.0 * area * area / (1.0 + area));

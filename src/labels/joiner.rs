@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::compare::Rule;
 use super::estimate::{self, Estimator, LabelledCounts, RowScores};
 use super::forgotten::Forgotten;
+use super::parts::{Parts, RowParts};
 use super::pending::{Keyed, Pending};
 use super::prediction::{named_scores, scores};
 use super::probabilities::Scores;
@@ -106,6 +107,7 @@ struct Row {
     of: usize,
     prediction: Value,
     scores: Scores,
+    parts: RowParts,
     at: Timestamp,
     truth: Option<Known>,
     /// The reference was learnt from it too.
@@ -175,6 +177,7 @@ impl Joiner {
         self.scored.windows.retune(&settings.windows, settings.bounds());
         self.scored.reference.retune(settings.reference.clone(), settings.reference_rows);
         self.scored.estimator.retune(settings.estimate());
+        self.scored.parts.retune(settings.finest(), settings.max_cells);
         self.settings = settings;
     }
 
@@ -188,6 +191,19 @@ impl Joiner {
         scores: Scores,
         at: Timestamp,
     ) {
+        self.predicted_in(id, (row, rows), cell, scores, at, std::iter::empty());
+    }
+
+    /// As [`Self::predicted`], of a row that is in these parts of the traffic: see [`Self::name_parts`].
+    pub fn predicted_in(
+        &mut self,
+        id: &str,
+        (row, rows): (usize, usize),
+        cell: Cell<'_>,
+        scores: Scores,
+        at: Timestamp,
+        parts: impl Iterator<Item = u16>,
+    ) {
         let Some(prediction) = Value::of(cell) else { return };
         self.scored.classes.learn(cell);
         if let Some(known) = self.predictions.get_mut(id, row) {
@@ -195,7 +211,9 @@ impl Joiner {
             return;
         }
         let (truth, in_reference) = (None, false);
-        let mut known = Row { index: row, of: rows, prediction, scores, at, truth, in_reference };
+        let parts = self.scored.parts.of_row(parts);
+        let (index, of) = (row, rows);
+        let mut known = Row { index, of, prediction, scores, parts, at, truth, in_reference };
         self.predicted += 1;
         self.scored.predicted(&known);
         while let Some(early) = self.take_early(id, row, rows) {
@@ -212,6 +230,16 @@ impl Joiner {
             [] => scores(outputs, row),
             named => named_scores(outputs, named, row),
         }
+    }
+
+    /// Names parts of the traffic by their numbers; those of before stay as they are.
+    pub fn name_parts(&mut self, names: &[Arc<str>]) {
+        self.scored.parts.name(names);
+    }
+
+    /// Forgets what is known of parts: their numbers mean others from here on.
+    pub fn begin_parts_anew(&mut self) {
+        self.scored.parts.begin_anew();
     }
 
     fn take_early(&mut self, id: &str, row: usize, rows: usize) -> Option<EarlyLabel> {
@@ -329,6 +357,7 @@ impl Joiner {
     /// Forgets what has waited for too long, and says which windows are to be told of.
     pub fn advance(&mut self, now: Timestamp) -> Vec<Emitted> {
         self.forget_over_bound(now);
+        self.scored.parts.keep_within();
         let Settings { max_delay, rule, task, .. } = self.settings;
         self.scored.advance(now, max_delay, rule, task)
     }
@@ -367,6 +396,7 @@ impl Joiner {
             overall: scored.overall(kind),
             estimates: Arc::new(scored.estimator.beside(&windows)),
             windows,
+            parts: scored.parts.report(kind, &scored.classes),
             reference: scored.reference.report(kind, &scored.classes),
             revisions: scored.windows.revisions,
             forgotten_windows: scored.windows.forgotten,
@@ -385,6 +415,10 @@ impl Settings {
         }
     }
 
+    fn finest(&self) -> Duration {
+        self.windows.first().map_or(Duration::from_secs(3600), |window| window.length)
+    }
+
     fn bounds(&self) -> Bounds {
         Bounds { shown: self.max_windows.get(), cells: self.max_cells }
     }
@@ -401,6 +435,7 @@ struct Scored {
     kind: Kind,
     windows: Windows,
     estimator: Estimator,
+    parts: Parts,
     reference: Reference,
     joined: u64,
     duplicates: u64,
@@ -416,6 +451,7 @@ impl Scored {
             kind: Kind::default(),
             windows: Windows::new(&settings.windows, settings.bounds()),
             estimator: Estimator::new(settings.estimate()),
+            parts: Parts::new(settings.finest(), settings.max_cells),
             reference: Reference::new(settings.reference.clone(), settings.reference_rows),
             joined: 0,
             duplicates: 0,
@@ -429,6 +465,7 @@ impl Scored {
         if kind != self.kind {
             (self.kind, self.shown) = (kind, None);
             self.windows.look_anew();
+            self.parts.look_anew();
         }
         kind
     }
@@ -510,6 +547,7 @@ impl Scored {
         if let Some(scores) = row.scores() {
             self.estimator.labelled(&scores, pair.label.class_number(), row.at);
         }
+        self.parts.add(&row.parts, row.at, pair, &mut self.classes);
         if row.in_reference {
             self.reference.add(row.at, pair, &mut self.classes);
         }
@@ -523,6 +561,7 @@ impl Scored {
         if let Some(scores) = row.scores() {
             self.estimator.unlabelled(&scores, pair.label.class_number());
         }
+        self.parts.remove(&row.parts, row.at, pair, &mut self.classes);
         if row.in_reference {
             self.reference.remove(pair, &mut self.classes);
         }

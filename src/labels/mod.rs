@@ -19,6 +19,7 @@ mod joiner;
 mod merged;
 mod numbers;
 mod parse;
+mod parts;
 mod pending;
 mod prediction;
 mod probabilities;
@@ -36,11 +37,12 @@ pub use compare::{Change, Concept, ConceptVerdict, Rule};
 pub use header::parse_header;
 pub use joiner::{Joined, Joiner, Settings};
 pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse, parse_lines};
+pub use parts::RowParts;
 pub use prediction::{Prediction, named_scores, prediction, scores};
 pub use probabilities::Scores;
 pub use report::{
-    Bounds, ClassPerformance, Classification, LabelWindow, Performance, PerformanceReference,
-    Regression, Report, Standing,
+    Bounds, ClassPerformance, Classification, LabelWindow, PartPerformance, PartWindow,
+    Performance, PerformanceReference, Regression, Report, Standing,
 };
 pub use scorecard::Scorecard;
 pub use sources::{LabelFault, Source, SourceCounts};

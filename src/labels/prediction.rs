@@ -65,11 +65,11 @@ pub fn scores(outputs: &Rows, row: usize) -> Scores {
 
 /// The class probabilities of row `row` in columns of these names: one of class 1, or one a class.
 pub fn named_scores(outputs: &Rows, names: &[Arc<str>], row: usize) -> Scores {
-    let named = |name: &Arc<str>| match cell(outputs.column(name)?, row)? {
+    let share = |name: &Arc<str>| match cell(outputs.column(name)?, row)? {
         Cell::Number(share) if (0.0..=1.0).contains(&share) => Some(share),
         _ => None,
     };
-    let shares: Option<SmallVec<[f64; 8]>> = names.iter().map(named).collect();
+    let shares: Option<SmallVec<[f64; 8]>> = names.iter().map(share).collect();
     match shares.as_deref() {
         Some([positive]) => Scores::Positive(*positive),
         Some(shares) => Scores::of(shares),

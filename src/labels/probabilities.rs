@@ -58,7 +58,7 @@ impl Histogram {
     }
 
     /// The chance that a row of the class has a higher score than one that is not, rows of one step
-    /// counting half, and its variance (DeLong and others, Biometrics 44, 1988; both from placements,
+    /// counting half, and its variance (`DeLong` and others, Biometrics 44, 1988; both from placements,
     /// as Sun and Xu, IEEE Signal Processing Letters 21, 2014). `None` if either kind is missing.
     fn area(&self) -> Option<Area> {
         let [negatives, positives] = self.totals();

@@ -87,16 +87,13 @@ impl Reference {
         {
             return Some((Arc::clone(summary), shown.clone()));
         }
-        let made = match &self.given {
-            Some(given) => {
-                let performance = Arc::new(Performance::of(given));
-                (Arc::clone(given), PerformanceReference::Given { performance })
-            }
-            None => {
-                let summary = self.first.summary(kind, names)?;
-                let performance = Arc::new(Performance::of(&summary));
-                (Arc::new(summary), PerformanceReference::Learned { performance })
-            }
+        let made = if let Some(given) = &self.given {
+            let performance = Arc::new(Performance::of(given));
+            (Arc::clone(given), PerformanceReference::Given { performance })
+        } else {
+            let summary = self.first.summary(kind, names)?;
+            let performance = Arc::new(Performance::of(&summary));
+            (Arc::new(summary), PerformanceReference::Learned { performance })
         };
         self.made = Some((kind, Arc::clone(&made.0), made.1.clone()));
         Some(made)

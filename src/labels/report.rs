@@ -36,6 +36,8 @@ pub struct Report {
     pub windows: Vec<Arc<LabelWindow>>,
     /// What scores say of performance, before labels do.
     pub estimates: Arc<Estimates>,
+    /// Of each part of the traffic with labelled rows.
+    pub parts: Vec<Arc<PartPerformance>>,
     pub reference: PerformanceReference,
     /// Windows that were emitted again.
     pub revisions: u64,
@@ -125,6 +127,7 @@ impl Default for Report {
             overall: None,
             windows: Vec::new(),
             estimates: Arc::default(),
+            parts: Vec::new(),
             reference: PerformanceReference::None,
             revisions: 0,
             forgotten_windows: 0,
@@ -151,6 +154,26 @@ impl Report {
         lengths.dedup();
         lengths
     }
+}
+
+/// One part of the traffic, such as `country=FR`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PartPerformance {
+    pub segment: Arc<str>,
+    /// Labelled, since start.
+    pub rows: u64,
+    pub performance: Performance,
+    /// The newest of the shortest length that have labelled rows, oldest first.
+    pub windows: Vec<PartWindow>,
+}
+
+/// By prediction time.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PartWindow {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub rows: u64,
+    pub performance: Performance,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

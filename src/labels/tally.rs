@@ -190,17 +190,17 @@ impl Tally {
     fn of_classes(&self, names: &Classes) -> Summary {
         let seen = |counts: &Counts| counts.predicted + counts.labelled > 0;
         let present = self.classes.iter().filter(|(_, counts)| seen(counts));
-        let (ids, named): (Vec<_>, Vec<_>) =
+        let (ids, classes): (Vec<_>, Vec<_>) =
             present.map(|(id, counts)| (*id, counts.named(names.name(*id)))).unzip();
         let pairs = |one: usize, other: usize| {
             let (one, other) = (ids[one], ids[other]);
             let count = |pair| self.mistakes.get(&pair).copied().unwrap_or_default();
             (one.max(other) <= MAX_PAIRED).then(|| count((one, other)) + count((other, one)))
         };
-        let figures = classification(self.rows, self.equal, &named, pairs);
+        let figures = classification(self.rows, self.equal, &classes, pairs);
         let summary =
             Summary { rows: self.rows, kind: Kind::Classes, figures, ..Summary::default() };
-        let summary = with_classes(summary, named);
+        let summary = with_classes(summary, classes);
         let ordered = self.several.as_deref().unwrap_or(&self.binary);
         let hard = if self.several.is_some() { 0 } else { self.hard };
         // Of part of the rows they would be the figures of another stream.

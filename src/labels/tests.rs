@@ -1,4 +1,4 @@
-//! Figures and their intervals are those of scikit-learn 1.9.1, SciPy 1.17.1 and statsmodels 0.15.0,
+//! Figures and their intervals are those of scikit-learn 1.9.1, `SciPy` 1.17.1 and statsmodels 0.15.0,
 //! on rows that anyone can make again; the expressions stand beside the numbers.
 
 use super::*;
@@ -104,7 +104,7 @@ fn intervals_of_shares_are_those_of_wilson() {
 #[test]
 fn numbers_are_scored_as_by_scikit_learn() {
     let mut card = Scorecard::new(Task::Regression);
-    for n in 0..200 {
+    for n in 0..200u64 {
         let truth = (n * 5 % 97) as f64 / 7.0 - 3.0;
         let error = ((n * 31 % 89) as f64 - 44.0) / 40.0;
         let said = truth + error * (1.0 + truth.abs() / 3.0);
@@ -125,9 +125,9 @@ fn numbers_are_scored_as_by_scikit_learn() {
     // f = -se/t.var() + se.mean()/t.var()**2*(t-t.mean())**2; (f**2).mean()/200; by jackknife 3.58e-4
     close(r2.variance.unwrap(), 0.000_353_490_572_443_845_34, 1e-12);
     // mean_absolute_percentage_error(t[t!=0], p[t!=0]); two are 0
-    let mape = figure(&summary, Measure::Mape);
-    close(mape.value, 0.539_947_206_174_47, 1e-12);
-    assert_eq!(mape.rows, 198);
+    let relative = figure(&summary, Measure::Mape);
+    close(relative.value, 0.539_947_206_174_47, 1e-12);
+    assert_eq!(relative.rows, 198);
     let Performance::Regression(shown) = Performance::of(&summary) else { panic!() };
     assert_eq!((shown.rows, shown.zero_labels), (200, 2));
 }

@@ -3,6 +3,7 @@
 //! Analysis threads and the label endpoint take the lock for a batch; exporters and pages read the
 //! snapshot and never the lock. Serving threads know neither.
 
+use super::failures::QualityChange;
 use super::snapshot::Snapshot;
 use super::state::StateReport;
 use super::watch::{Mark, Retune, Saved, VerdictChange, Watch};
@@ -25,13 +26,14 @@ pub struct Hub {
 
 pub type Outlet<T> = Box<dyn Fn(&T) + Send + Sync>;
 
-/// Where analysed exchanges, changed verdicts and emitted windows go on to. None of them may wait.
+/// Where analysed exchanges, emitted windows and what changed go on to. None of them may wait.
 pub struct Outlets {
     pub archive: Option<archive::Writer>,
     pub on_entry: Outlet<Arc<Entry>>,
     pub on_verdict: Outlet<VerdictChange>,
     /// A window of labelled rows that was emitted, or emitted again.
     pub on_performance: Outlet<labels::Emitted>,
+    pub on_quality: Outlet<QualityChange>,
 }
 
 impl Hub {
@@ -117,7 +119,7 @@ impl Hub {
         }
     }
 
-    /// Closes due windows, tells of changed verdicts, and publishes.
+    /// Closes due windows, tells what changed, and publishes.
     pub(super) fn tick(&self, now: Timestamp) {
         let totals = self.counters.totals();
         let (changes, emitted, snapshot) = {
@@ -129,8 +131,11 @@ impl Hub {
         for window in &emitted {
             (self.outlets.on_performance)(window);
         }
-        for change in &changes {
+        for change in &changes.verdicts {
             (self.outlets.on_verdict)(change);
+        }
+        for change in &changes.quality {
+            (self.outlets.on_quality)(change);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Closed windows, kept for pages and the API.
 //!
 //! The promise: bounded by windows of each length and by reports of features over all of them, as the
-//! memory limit allows. A report takes under 400 bytes with its shape, so the usual 100,000 of them are
+//! memory limit allows. A report takes up to 400 bytes with its shape, so the usual 100,000 of them are
 //! 100 windows of 1,000 features in 40 MB; up to 115 features, every length keeps all of its windows.
 
 use crate::drift::WindowReport;
@@ -71,10 +71,14 @@ impl KeptWindows {
     }
 }
 
-/// One against an earlier window takes about as much as the one beside which it stands.
+/// Of features, in the whole and in each segment: a segment is no larger than one of them, one with an
+/// explanation takes as much as two, and so does one beside an earlier window.
 fn reports_of(window: &WindowReport) -> usize {
+    let of_segments = window.segments.iter().map(|segment| 1 + segment.features.len());
+    let explained = window.features.iter().filter(|report| report.explanation.is_some());
     let beside = window.features.iter().flat_map(|feature| &feature.references);
-    window.features.len() + beside.map(|references| references.0.len()).sum::<usize>()
+    let beside = beside.map(|references| references.0.len());
+    window.features.len() + explained.count() + of_segments.sum::<usize>() + beside.sum::<usize>()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! archive. Out: a [`Snapshot`], published whole, that exports and pages read.
 
 mod budget;
+mod failures;
 mod hub;
 mod kept;
 mod snapshot;
@@ -10,10 +11,11 @@ mod watch;
 mod worker;
 
 pub use budget::CpuBudget;
+pub use failures::QualityChange;
 pub use hub::{Hub, Outlet, Outlets};
 pub use snapshot::{Problem, Snapshot};
 pub use state::{StateReport, Store, StoreError, Stored};
-pub use watch::{Closed, Mark, NotRestored, Resumed, Retune, Saved, VerdictChange, Watch};
+pub use watch::{Changes, Closed, Mark, NotRestored, Resumed, Retune, Saved, VerdictChange, Watch};
 pub use worker::{Decode, MakeDecode, Tuning, Worker, every_dialect};
 
 #[cfg(test)]

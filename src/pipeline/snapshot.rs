@@ -2,7 +2,7 @@
 
 use super::state::StateReport;
 use crate::archive;
-use crate::drift::{FeatureView, HeldReferences, ReferenceState, WindowReport};
+use crate::drift::{FeatureView, HeldReferences, ReferenceState, SegmentWindow, WindowReport};
 use crate::labels;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub extra_features: u64,
     /// Closed windows of every length, oldest first, bounded.
     pub windows: VecDeque<Arc<WindowReport>>,
+    /// The last closed window of each length, part by part.
+    pub segments: Vec<Arc<SegmentWindow>>,
     pub labels: labels::Report,
     /// Exchanges that were decoded, and the rows they held.
     pub decoded_exchanges: u64,

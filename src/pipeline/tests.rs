@@ -76,6 +76,7 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
         }),
         on_verdict: Box::new(|_| {}),
         on_performance: Box::new(|_| {}),
+        on_quality: Box::new(|_| {}),
     };
     let routes = Arc::new(RouteTable::new::<&str>(&[]).unwrap());
     let published = Arc::new(ArcSwap::from_pointee(watch.snapshot()));

@@ -3,12 +3,14 @@
 //! In: decoded exchanges and labels. Out: at each tick the windows that closed, the verdicts that
 //! changed, and a [`Snapshot`]. Time comes in with each call.
 
+use super::failures::{Failures, QualityChange};
 use super::kept::KeptWindows;
 use super::snapshot::{Problem, Snapshot};
-use crate::capture::Totals;
+use crate::capture::{Headers, Totals};
 use crate::decode::{Decoded, Rows};
 use crate::drift::{
-    self, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WindowReport, WindowSpan,
+    self, Assigned, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WindowReport,
+    WindowSpan,
 };
 use crate::labels::{self, Joiner, LabelFault, Parsed, Source};
 use jiff::{SignedDuration, Timestamp};
@@ -36,6 +38,7 @@ pub struct Watch {
     /// In which the last of them had ended, and this one had not begun.
     gap: Option<Gap>,
     last_verdicts: BTreeMap<Arc<str>, Verdict>,
+    failures: Failures,
     windows: KeptWindows,
     /// Windows closed, and references come into use.
     closings: u64,
@@ -44,9 +47,13 @@ pub struct Watch {
     input_rows: u64,
     output_rows: u64,
     problems: BTreeMap<&'static str, u64>,
+    /// Of the exchange that is being counted.
+    assigned: Assigned,
+    /// By window, the segments that drifted in the last.
+    drifting_segments: BTreeMap<Arc<str>, Vec<Arc<str>>>,
 }
 
-/// A verdict that is not the one before it on windows of the same length. Before the first, nothing
+/// A verdict that is not the one before it on windows of the same length, or other segments that drift. Before the first, nothing
 /// was shown, which is what `insufficient_data` says.
 #[derive(Debug, Clone)]
 pub struct VerdictChange {
@@ -54,6 +61,13 @@ pub struct VerdictChange {
     pub report: Arc<WindowReport>,
     /// What the window was compared with.
     pub reference: ReferenceState,
+}
+
+/// What the windows of one moment changed, in the order in which they closed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub verdicts: Vec<VerdictChange>,
+    pub quality: Vec<QualityChange>,
 }
 
 /// What a watch is to go on with.
@@ -111,6 +125,7 @@ impl Watch {
             carried: Vec::new(),
             gap: None,
             last_verdicts: BTreeMap::new(),
+            failures: Failures::default(),
             windows: KeptWindows::new(max_verdicts),
             closings: 0,
             counted_since: None,
@@ -118,6 +133,8 @@ impl Watch {
             input_rows: 0,
             output_rows: 0,
             problems: BTreeMap::new(),
+            assigned: Assigned::default(),
+            drifting_segments: BTreeMap::new(),
         }
     }
 
@@ -128,16 +145,23 @@ impl Watch {
         let lengths_stay = tumbling.has_lengths_of(&self.tumbling);
         let names = retune.drift.windows.clone();
         self.joiner.retune(retune.labels);
+        if !retune.drift.segments.tells_as(self.monitor.segment_settings()) {
+            self.joiner.begin_parts_anew();
+        }
         self.monitor.retune(retune.drift);
         let reference = self.monitor.refer(retune.reference);
         if !lengths_stay {
             self.tumbling = tumbling;
             self.windows.retain(|report| names.contains(&report.window));
             self.last_verdicts.retain(|window, _| names.contains(window));
+            self.drifting_segments.retain(|window, _| names.contains(window));
+            self.failures.retain(|window| names.contains(window));
         }
         if reference == Referred::Anew {
             self.windows.clear();
             self.last_verdicts.clear();
+            self.drifting_segments.clear();
+            self.failures = Failures::default();
             self.counted_since = Some(now);
         }
         if !lengths_stay || reference == Referred::Anew {
@@ -145,6 +169,32 @@ impl Watch {
             (self.carried, self.gap) = (Vec::new(), None);
         }
         self.closings += 1;
+    }
+
+    /// Says which parts of the traffic the rows of an exchange belong to, and counts them there; before
+    /// [`Self::observe`] of the same.
+    pub fn segment(&mut self, decoded: &Decoded, headers: &Headers) {
+        let header = |name: &str| {
+            let found = headers.iter().find(|(known, _)| known.as_str() == name);
+            found.and_then(|(_, value)| value.to_str().ok())
+        };
+        self.assigned = if decoded.inputs.is_empty() && decoded.outputs.is_empty() {
+            Assigned::default()
+        } else {
+            self.monitor.segment(&decoded.inputs, &decoded.outputs, header)
+        };
+        self.joiner.name_parts(self.monitor.segment_names());
+    }
+
+    /// When an exchange that is observed now counts: within the window that is open.
+    pub fn counts_at(&self, now: Timestamp) -> Timestamp {
+        self.tumbling.within_open(now)
+    }
+
+    /// Notes at which rate the next exchange was sampled.
+    pub fn sampled(&mut self, rate: f64, decoded: &Decoded) {
+        let rows = decoded.inputs.len().max(decoded.outputs.len());
+        self.monitor.sampled(rate, rows as u64);
     }
 
     pub fn observe(&mut self, id: &str, decoded: &Decoded, at: Timestamp) {
@@ -173,7 +223,9 @@ impl Watch {
         for row in 0..outputs.len() {
             if let Some(prediction) = labels::prediction(outputs, row) {
                 let (place, scores) = ((row, outputs.len()), self.joiner.scores(outputs, row));
-                self.joiner.predicted(id, place, prediction.as_cell(), scores, at);
+                let parts = self.assigned.of_row(row);
+                let cell = prediction.as_cell();
+                self.joiner.predicted_in(id, place, cell, scores, at, parts);
             }
         }
     }
@@ -195,12 +247,13 @@ impl Watch {
         *self.problems.entry(reason).or_default() += 1;
     }
 
-    /// Closes the windows that are due and says which verdicts changed.
-    pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Vec<VerdictChange> {
-        let due = self.tumbling.due(now);
-        due.into_iter()
-            .filter_map(|(level, start, end)| self.close(level, (start, end), totals))
-            .collect()
+    /// Closes the windows that are due and says what changed.
+    pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Changes {
+        let mut changes = Changes::default();
+        for (level, start, end) in self.tumbling.due(now) {
+            self.close(level, (start, end), totals, &mut changes);
+        }
+        changes
     }
 
     /// Forgets what has waited for too long, and says of which windows labels changed what is known.
@@ -213,7 +266,8 @@ impl Watch {
         level: usize,
         (start, end): (Timestamp, Timestamp),
         totals: Totals,
-    ) -> Option<VerdictChange> {
+        changes: &mut Changes,
+    ) {
         let Carried { totals: seen, unwatched } = self.of_window(level, (start, end), totals);
         self.opened.insert(level, totals);
         if let Some(carried) = self.carried.get_mut(level) {
@@ -222,15 +276,21 @@ impl Watch {
         let watched = 1.0 - unwatched.as_secs_f64() / end.duration_since(start).as_secs_f64();
         let coverage = seen.coverage() * watched.clamp(0.0, 1.0);
         let span = WindowSpan { level, start: Some(start), end: Some(end), coverage };
-        let mut report = self.monitor.close(span)?;
+        let Some(mut report) = self.monitor.close(span) else { return };
         report.unwatched_seconds = unwatched.is_positive().then(|| unwatched.as_secs_f64());
         let report = Arc::new(report);
         self.closings += 1;
         self.windows.push(Arc::clone(&report));
+        changes.quality.extend(self.failures.follow(&report));
         let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
         let before = before.unwrap_or(Verdict::InsufficientData);
-        let reference = self.monitor.reference_state();
-        (before != report.verdict).then_some(VerdictChange { before, report, reference })
+        let drifting = report.segments.iter().filter(|segment| segment.is_drifting());
+        let drifting: Vec<Arc<str>> = drifting.map(|s| Arc::clone(&s.segment)).collect();
+        let known = self.drifting_segments.insert(Arc::clone(&report.window), drifting.clone());
+        if before != report.verdict || known.unwrap_or_default() != drifting {
+            let reference = self.monitor.reference_state();
+            changes.verdicts.push(VerdictChange { before, report, reference });
+        }
     }
 
     /// Windows that closed, and references that came into use, so far.
@@ -267,6 +327,7 @@ impl Watch {
             features_over_limit: self.monitor.features_over_limit(),
             extra_features: self.monitor.extra_features(),
             windows: self.windows.oldest_first(),
+            segments: self.monitor.segment_windows(),
             labels: self.joiner.report(),
             decoded_exchanges: self.decoded_exchanges,
             input_rows: self.input_rows,

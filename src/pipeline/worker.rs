@@ -64,6 +64,7 @@ pub struct Worker {
 struct Analysed {
     exchange: Box<Exchange>,
     decoded: Decoded,
+    counted_at: Option<Timestamp>,
 }
 
 impl Worker {
@@ -120,19 +121,23 @@ impl Worker {
         if batch.is_empty() {
             return;
         }
-        let analysed: Vec<_> = batch.drain(..).map(|exchange| self.decode(exchange)).collect();
+        let mut analysed: Vec<_> = batch.drain(..).map(|exchange| self.decode(exchange)).collect();
         {
             let mut watch = self.hub.watch();
-            for Analysed { exchange, decoded } in &analysed {
+            let counts_at = watch.counts_at(Timestamp::now());
+            for Analysed { exchange, decoded, counted_at } in &mut analysed {
+                *counted_at = Some(counts_at);
+                watch.sampled(exchange.sample_rate, decoded);
                 let at = Timestamp::try_from(exchange.started_at).unwrap_or(Timestamp::UNIX_EPOCH);
+                watch.segment(decoded, &exchange.request.headers);
                 watch.observe_sampled(&exchange.id.text(), decoded, exchange.sample_rate, at);
                 if let Some(header) = &self.tuned_by.labels_header {
                     take_header_labels(&mut watch, header, exchange);
                 }
             }
         }
-        for Analysed { exchange, decoded } in analysed {
-            self.hub.hand_on(entry(exchange, decoded, &self.hub));
+        for analysed in analysed {
+            self.hub.hand_on(entry(analysed, &self.hub));
         }
     }
 
@@ -149,7 +154,7 @@ impl Worker {
             self.hub.watch().count_problem("decoder_panic");
             decoded = Decoded::default();
         }
-        Analysed { exchange, decoded }
+        Analysed { exchange, decoded, counted_at: None }
     }
 }
 
@@ -193,7 +198,8 @@ fn text(value: Option<&HeaderValue>) -> Option<&str> {
     value.and_then(|value| value.to_str().ok())
 }
 
-fn entry(exchange: Box<Exchange>, decoded: Decoded, hub: &Hub) -> Entry {
+fn entry(analysed: Analysed, hub: &Hub) -> Entry {
+    let Analysed { exchange, decoded, counted_at } = analysed;
     let model = decoded.model.as_ref();
     Entry {
         route: hub.routes().template(exchange.route).into(),
@@ -205,6 +211,7 @@ fn entry(exchange: Box<Exchange>, decoded: Decoded, hub: &Hub) -> Entry {
         inputs: decoded.inputs,
         outputs: decoded.outputs,
         exchange,
+        counted_at,
     }
 }
 

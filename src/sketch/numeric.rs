@@ -96,7 +96,7 @@ impl NumericCounts {
 
     /// What is counted of all values is kept in locals: in one loop over a payload's numbers that is
     /// half the cost.
-    fn observe_numbers(&mut self, numbers: &[f64]) {
+    pub(super) fn observe_numbers(&mut self, numbers: &[f64]) {
         let Bounds { min: lowest, max: highest, centre } = self.edges.bounds();
         let (mut squares, mut min, mut max) = (0.0, self.min, self.max);
         let (mut zeros, mut below, mut above) = (0, 0, 0);
@@ -274,6 +274,20 @@ impl NumericSketch {
 
     pub fn counts(&self) -> &NumericCounts {
         &self.counts
+    }
+
+    /// The share of values below `value`, in [0, 1]; `None` without values.
+    pub fn rank(&self, value: f64) -> Option<f64> {
+        self.quantiles.rank(&KllFloat::<f64>::new(value).ok()?, SearchCriteria::Exclusive)
+    }
+
+    /// By how much ranks and quantiles may be off together, at 99 % confidence.
+    pub fn rank_error(&self) -> f64 {
+        if self.quantiles.is_estimation_mode() {
+            self.quantiles.normalized_pmf_error()
+        } else {
+            0.0
+        }
     }
 
     /// `rank` in [0, 1]; `None` without values.

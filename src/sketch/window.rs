@@ -1,7 +1,9 @@
 //! One feature's window, of either kind.
 
-use super::{CategoricalCounts, CategoricalSketch, EdgesDiffer, NumericCounts, NumericSketch};
-use crate::decode::Column;
+use super::{
+    CategoricalCounts, CategoricalSketch, EdgesDiffer, Levels, NumericCounts, NumericSketch,
+};
+use crate::decode::{Cell, Column};
 
 /// What one window holds of one feature.
 #[derive(Debug, Clone)]
@@ -50,6 +52,14 @@ impl FeatureSketch {
 }
 
 impl FeatureCounts {
+    /// Counts without the sketches beside them: of quantiles, and of levels that are not known.
+    pub fn observe(&mut self, column: &Column) {
+        match self {
+            Self::Numeric(counts) => counts.observe(column),
+            Self::Categorical(counts) => counts.observe(column),
+        }
+    }
+
     pub fn merge(&mut self, other: &Self) -> Result<(), EdgesDiffer> {
         match (self, other) {
             (Self::Numeric(counts), Self::Numeric(other)) => counts.merge(other),
@@ -68,10 +78,59 @@ impl FeatureCounts {
         effective.unwrap_or(self)
     }
 
+    /// Counts of nothing, on the same edges or levels.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        match self {
+            Self::Numeric(counts) => Self::Numeric(NumericCounts::new(counts.edges().clone())),
+            Self::Categorical(counts) => {
+                Self::Categorical(CategoricalCounts::new(counts.levels().clone()))
+            }
+        }
+    }
+
     pub fn rows(&self) -> u64 {
         match self {
             Self::Numeric(counts) => counts.rows(),
             Self::Categorical(counts) => counts.rows(),
+        }
+    }
+}
+
+impl NumericCounts {
+    fn observe(&mut self, column: &Column) {
+        if let Some(numbers) = column.as_numbers() {
+            self.observe_numbers(numbers);
+            return;
+        }
+        for cell in column.cells() {
+            match cell {
+                Cell::Number(number) => self.observe_numbers(&[number]),
+                Cell::Null => self.nulls += 1,
+                Cell::Bool(_) | Cell::Text(_) => self.type_errors += 1,
+            }
+        }
+    }
+}
+
+impl CategoricalCounts {
+    fn observe(&mut self, column: &Column) {
+        for cell in column.cells() {
+            match cell {
+                Cell::Text(text) => self.observe_level(text),
+                Cell::Bool(true) => self.observe_level("true"),
+                Cell::Bool(false) => self.observe_level("false"),
+                Cell::Null => self.nulls += 1,
+                Cell::Number(_) => self.type_errors += 1,
+            }
+        }
+    }
+
+    fn observe_level(&mut self, text: &str) {
+        let known = self.levels.index(text);
+        match known.or_else(|| self.levels.index(&Levels::bounded(text))) {
+            Some(level) => self.rows[level] += 1,
+            None => self.other += 1,
         }
     }
 }

@@ -196,10 +196,10 @@ fn estimates_stand_beside_what_came_true() {
             "Estimated before labels come",
             "from 2,500 labelled rows of the baseline",
             "Not to be trusted: labels say otherwise",
-            "estimated 87.5 %, between 83.0 % and 92.0 %",
-            "realised 72.0 %, not as estimated",
+            "estimated 87.5 %, between 83 % and 92 %",
+            "realised 72 %, not as estimated",
             "no labels yet",
-            "87.5 % / 72.0 %",
+            "87.5 % / 72 %",
         ],
     );
     let fresh = Served::new(fresh()).get("/performance");

@@ -44,6 +44,7 @@ pub(crate) fn fresh() -> State {
         features_over_limit: 0,
         extra_features: 0,
         windows: [].into(),
+        segments: Vec::new(),
         labels: labels::Report::default(),
         decoded_exchanges: 0,
         input_rows: 0,

@@ -20,13 +20,13 @@ use taffrail::drift::{BaselineBuilder, BaselineSettings};
 use taffrail::sketch::Role;
 use tempfile::TempDir;
 
-struct Sidecar {
-    running: Running,
-    directory: TempDir,
+pub(crate) struct Sidecar {
+    pub(crate) running: Running,
+    pub(crate) directory: TempDir,
 }
 
 /// A model that doubles: V1 rows of one number in, predictions out.
-fn doubling_model() -> Upstream {
+pub(crate) fn doubling_model() -> Upstream {
     Upstream::answering(|request| {
         let asked: Result<Value, _> = serde_json::from_slice(&request.body);
         let rows = asked.ok().and_then(|asked| asked.get("instances")?.as_array().cloned());
@@ -44,7 +44,7 @@ fn doubling_model() -> Upstream {
 }
 
 impl Sidecar {
-    fn before(upstream: &Upstream, pairs: &[(&'static str, &str)]) -> Self {
+    pub(crate) fn before(upstream: &Upstream, pairs: &[(&'static str, &str)]) -> Self {
         Self::before_address(upstream.address, pairs)
     }
 
@@ -65,7 +65,7 @@ impl Sidecar {
         Self { running, directory }
     }
 
-    fn predict(&self, id: &str, values: &[f64]) -> Message {
+    pub(crate) fn predict(&self, id: &str, values: &[f64]) -> Message {
         let rows: Vec<_> = values.iter().map(|value| [value]).collect();
         let body = json!({ "instances": rows }).to_string();
         self.send(id, "application/json", body.as_bytes())
@@ -79,7 +79,7 @@ impl Sidecar {
         exchange(self.running.listen, &sized(&head, body))
     }
 
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
         exchange(self.running.admin, request.as_bytes()).text()
     }
@@ -101,7 +101,7 @@ impl Sidecar {
         }
     }
 
-    fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         self.directory.path()
     }
 }

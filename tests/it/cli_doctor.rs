@@ -266,6 +266,16 @@ fn a_baseline_is_loaded_and_compared_with_the_signature() {
     let told = doctor(&[("baseline", &path("broken.json"))]);
     told.is("baseline", "fail", &["broken.json", "taffrail baseline build"]);
     doctor(&[]).is("baseline", "ok", &["first 5000 rows"]);
+
+    let by =
+        |names: &str| doctor(&[("baseline", &path("baseline.json")), ("features-segments", names)]);
+    by("wind").is("segments", "warn", &["no rows by wind", "--segments wind"]);
+    by("country").is("segments", "warn", &["no input country"]);
+    let parted = ["--from", "summers.csv", "--segments", "weather", "--out", "parted.json"];
+    weather.taffrail(&[&["baseline", "build"], &parted[..]].concat());
+    let parted = path("parted.json");
+    let told = doctor(&[("baseline", &parted), ("features-segments", "weather")]);
+    told.is("segments", "ok", &["weather: the baseline has recorded 4 values"]);
 }
 
 /// A sidecar at work in this process, on addresses of its own.

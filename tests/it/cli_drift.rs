@@ -116,7 +116,13 @@ fn windows_of_time_are_judged_with_those_before_as_windows_of_rows_are() {
     std::fs::write(&path, format!("{}\n{days}", head.replace("date", "ts"))).unwrap();
     let judged = |window: &str| {
         let run = drift(&weather, &["--window", window, "--min-rows", "5", "--format", "json"]);
-        let judged = |window: Value| (window["verdict"].clone(), window["features"].clone());
+        // When drift began is a row's own time in windows of rows, and the window's in those of time.
+        let judged = |mut window: Value| {
+            for feature in window["features"].as_array_mut().unwrap() {
+                feature.as_object_mut().unwrap().remove("explanation");
+            }
+            (window["verdict"].clone(), window["features"].clone())
+        };
         windows(&run).into_iter().map(judged).collect::<Vec<_>>()
     };
     let by_rows = judged("5");
@@ -173,6 +179,63 @@ fn the_tables_explain_themselves_within_100_characters() {
     }
 }
 
+/// The summer of 2014 in Fahrenheit and without wind, which the file has as an empty column.
+fn faulty_summer(weather: &Weather) {
+    let path = weather.path().join("2014.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, days) = text.split_once('\n').unwrap();
+    let mut names = head.split(',');
+    let temperature = names.position(|name| name == "temp_max").unwrap();
+    let wind = head.split(',').position(|name| name == "wind").unwrap();
+    let day = |day: &str| {
+        let mut cells: Vec<String> = day.split(',').map(str::to_owned).collect();
+        let celsius: f64 = cells[temperature].parse().unwrap();
+        cells[temperature] = format!("{:.1}", celsius * 1.8 + 32.0);
+        cells[wind] = String::new();
+        cells.join(",")
+    };
+    let summer = days.lines().filter(|day| ("05".."10").contains(&&day[5..7])).map(day);
+    let lines: Vec<_> = std::iter::once(head.to_owned()).chain(summer).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+}
+
+#[test]
+fn what_is_wrong_with_the_rows_is_named_with_its_figures() {
+    let weather = Weather::with_baseline();
+    faulty_summer(&weather);
+    let whole = ["--time-column", "date"];
+    let run = drift(&weather, &whole);
+    assert_eq!(run.code, Some(3), "{run:?}");
+    for said in [
+        "temp_max (input): the baseline's values × 1.8 + 32, as in °C → °F",
+        "wind (input): null in 100 % of rows, where the baseline has 0 %",
+    ] {
+        assert!(run.stdout.contains(said), "{}", run.stdout);
+    }
+    let widest = run.stdout.lines().max_by_key(|line| line.chars().count()).unwrap();
+    assert!(widest.chars().count() <= 100, "{widest}");
+    let monthly =
+        drift(&weather, &["--time-column", "date", "--window", "1mo", "--min-rows", "20"]);
+    assert!(monthly.stdout.contains("null of wind"), "{monthly:?}");
+    let html = drift(&weather, &["--time-column", "date", "--format", "html"]);
+    assert!(html.stdout.contains("× 1.8 + 32, as in °C → °F"), "{html:?}");
+    let json = drift(&weather, &["--time-column", "date", "--format", "json"]);
+    let features = windows(&json)[0]["features"].clone();
+    let of = |name: &str| {
+        let mut features = features.as_array().unwrap().iter();
+        features.find(|feature| feature["feature"] == name).unwrap()["checks"].clone()
+    };
+    let unit = of("temp_max");
+    let unit = unit.as_array().unwrap().iter().find(|c| c["check"] == "unit_change").unwrap();
+    assert_eq!(unit["unit_change"]["factor"], 1.8);
+    assert_eq!(unit["unit_change"]["looks_like"], "°C → °F");
+    let null = of("wind")[0].clone();
+    assert_eq!(
+        (&null["check"], &null["ratio"], &null["detected"]),
+        (&"null".into(), &1.0.into(), &true.into())
+    );
+}
+
 #[test]
 fn the_page_needs_nothing_from_elsewhere() {
     let monthly = ["--time-column", "date", "--window", "1mo", "--min-rows", "20"];
@@ -182,6 +245,144 @@ fn the_page_needs_nothing_from_elsewhere() {
     for outside in ["http://", "https://", "<script", "<link", "src="] {
         assert!(!run.stdout.contains(outside), "{outside}");
     }
+}
+
+/// Summers with the kind of weather as an input, each kind recorded.
+fn with_kinds() -> Weather {
+    let weather = Weather::new();
+    let built = weather.taffrail(&[
+        "baseline",
+        "build",
+        "--from",
+        "summers.csv",
+        "--time-column",
+        "date",
+        "--segments",
+        "weather",
+        "--max-segments",
+        "2",
+        "--out",
+        "baseline.json",
+    ]);
+    assert_eq!(built.code, Some(0), "{built:?}");
+    assert!(built.stderr.contains("of which the 2 most frequent are kept"), "{}", built.stderr);
+    weather
+}
+
+#[test]
+fn parts_of_the_rows_are_judged_by_themselves() {
+    let weather = with_kinds();
+    let by_weather = ["--segments", "weather", "--time-column", "date", "--min-rows", "20"];
+    let run = drift(&weather, &[&by_weather[..], &["--format", "json"]].concat());
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    let window = &windows(&run)[0];
+    let segments = window["segments"].as_array().unwrap();
+    let of = |name: &str| segments.iter().find(|s| s["segment"] == name).unwrap();
+    let (sun, rain) = (of("weather=sun"), of("weather=rain"));
+    assert_eq!((&sun["reference"], &rain["reference"]), (&"segment".into(), &"segment".into()));
+    // Sunny days of a whole year are colder than those of summers.
+    assert_eq!(sun["verdict"], "drifting");
+    let drifting = sun["features"].as_array().unwrap();
+    assert!(drifting.iter().any(|f| f["feature"] == "temp_max" && f["detected"] == true));
+    // Constant in its own segment, then and now.
+    assert!(drifting.iter().all(|f| f["feature"] != "weather" || f["detected"] == false));
+    assert!(segments.iter().any(|s| s["reference"] == "learning"), "snow was not recorded");
+    let rows: u64 = segments.iter().map(|s| s["rows"].as_u64().unwrap()).sum();
+    assert_eq!(rows, window["rows"].as_u64().unwrap());
+
+    let table = drift(&weather, &by_weather);
+    assert!(table.stdout.contains("weather=sun"), "{}", table.stdout);
+    assert!(table.stdout.lines().all(|line| line.chars().count() <= 130), "{}", table.stdout);
+    let page = drift(&weather, &[&by_weather[..], &["--format", "html"]].concat());
+    assert!(page.stdout.contains("weather=sun"));
+    let shown = weather.taffrail(&["baseline", "show", "baseline.json"]);
+    assert!(shown.stdout.contains("segments: weather=sun "), "{}", shown.stdout);
+    let merged = weather.taffrail(&[
+        "baseline",
+        "merge",
+        "baseline.json",
+        "baseline.json",
+        "--out",
+        "merged.json",
+    ]);
+    assert!(merged.stderr.contains("segments are left out"), "{merged:?}");
+}
+
+#[test]
+fn drift_is_ranked_by_the_importances_of_a_file() {
+    let weather = Weather::with_baseline();
+    let file = weather.path().join("importance.json");
+    std::fs::write(&file, "{\"temp_min\": 0.7, \"temp_max\": 0.1, \"wind\": 0.2}").unwrap();
+    let by_file = ["--importance", "importance.json", "--time-column", "date"];
+    let run = drift(&weather, &[&by_file[..], &["--format", "json"]].concat());
+    let window = &windows(&run)[0];
+    let features = window["features"].as_array().unwrap();
+    let of = |name: &str| &features.iter().find(|f| f["feature"] == name).unwrap()["weight"];
+    assert_eq!((&of("temp_min")["rank"], &of("temp_min")["importance"]), (&1.into(), &0.7.into()));
+    assert!(of("precipitation").is_null());
+    let table = drift(&weather, &by_file).stdout;
+    assert!(table.contains("most important: temp_min"), "{table}");
+    std::fs::write(&file, "{\"temp_min\": \"much\"}").unwrap();
+    let run = drift(&weather, &by_file);
+    assert_eq!(run.code, Some(2));
+    assert!(
+        run.stderr.contains("--importance: importance.json is no JSON object"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn attributions_of_recorded_answers_are_ranked_against_those_of_the_baseline() {
+    let weather = Weather::new();
+    // What two features are worth to each of 400 predictions, in one order and in the other.
+    let table = |name: &str, scales: [f64; 2]| {
+        let part = |n: u32, scale: f64| scale * (f64::from(n % 20) - 9.5);
+        let [a, b] = scales;
+        let row = |n: u32| format!("{n},{},{},{}\n", n % 7, part(n, a), part(n + 3, b));
+        let rows: String = (0..400).map(row).collect();
+        let text = format!("x,prediction,shap_x,shap_y\n{rows}");
+        std::fs::write(weather.path().join(name), text).unwrap();
+    };
+    table("before.csv", [1.0, 0.2]);
+    table("after.csv", [0.2, 1.0]);
+    let outputs = ["--outputs", "prediction,shap_x,shap_y", "--out", "shap.json"];
+    let build = [&["baseline", "build", "--from", "before.csv"], &outputs[..]].concat();
+    assert_eq!(weather.taffrail(&build).code, Some(0));
+    let attribution = |from: &str| {
+        let call = ["drift", "--baseline", "shap.json", "--from", from, "--format", "json"];
+        windows(&weather.taffrail(&call))[0]["attribution"].clone()
+    };
+    let (same, turned) = (attribution("before.csv"), attribution("after.csv"));
+    assert_eq!((&same["ndcg"], &same["detected"]), (&1.0.into(), &false.into()));
+    assert_eq!((&turned["reference"], &turned["detected"]), (&"baseline".into(), &true.into()));
+    let first = &turned["features"][0];
+    assert_eq!((&first["feature"], &first["rank_now"]), (&"x".into(), &2.into()));
+    // sklearn.metrics.ndcg_score([[5, 1]], [[1, 5]]): only the scale of the reference counts.
+    assert!((turned["ndcg"].as_f64().unwrap() - 0.737_826_424_707_602).abs() < 0.002, "{turned}");
+    let table = weather.taffrail(&["drift", "--baseline", "shap.json", "--from", "after.csv"]);
+    assert!(table.stdout.contains("attributions: NDCG 0.7"), "{}", table.stdout);
+}
+
+#[test]
+fn segments_that_no_row_tells_are_refused() {
+    let weather = Weather::with_baseline();
+    let run = drift(&weather, &["--segments", "header:x-tenant"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("is known to the sidecar alone"), "{}", run.stderr);
+    let built = weather.taffrail(&[
+        "baseline",
+        "build",
+        "--from",
+        "summers.csv",
+        "--segments",
+        "country",
+        "--out",
+        "b.json",
+    ]);
+    assert_eq!(built.code, Some(2));
+    assert!(built.stderr.contains("no input \"country\" has values"), "{}", built.stderr);
+    assert!(!weather.path().join("b.json").exists());
 }
 
 #[test]

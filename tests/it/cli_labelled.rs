@@ -59,7 +59,7 @@ fn a_label_is_no_feature_and_tells_what_the_model_was_worth() {
     // sklearn: d = pandas.read_csv(...)[part == "reference"];
     // accuracy_score(d.label, d.score >= 0.5), roc_auc_score(d.label, d.score)
     assert!((figure(&baseline, "accuracy") - 0.7544).abs() < 1e-9);
-    assert!((figure(&baseline, "auroc") - 0.842771).abs() < 1e-4);
+    assert!((figure(&baseline, "auroc") - 0.842_771).abs() < 1e-4);
     let shown = taffrail(tables.0.path(), &["baseline", "show", "b.json"]);
     assert!(shown.stdout.contains("performance on 2500 labelled rows"), "{shown:?}");
     assert!(shown.stdout.contains("scores of 2 classes on 2500 rows"), "{shown:?}");
@@ -154,6 +154,19 @@ fn scores_that_are_no_probabilities_and_few_rows_are_noted() {
     let flags = ["--label", "label", "--score", "x"];
     let built = tables.build("binary.csv", "b.json", &flags);
     assert_eq!(built.code, Some(0), "{built:?}");
+    assert!(built.stderr.contains("labelled rows were left out"), "{built:?}");
+    let flags = ["--label", "label", "--prediction", "label2", "--score", "score"];
+    let text = std::fs::read_to_string(tables.path("binary.csv")).unwrap();
+    let said = |line: &str| match line.split(',').collect::<Vec<_>>()[..] {
+        ["x", ..] => "x,score,label,label2".to_owned(),
+        [x, score, label] => {
+            format!("{x},{score},{label},{}", if score < "0.5" { "no" } else { "yes" })
+        }
+        _ => panic!("{line}"),
+    };
+    let lines: Vec<_> = text.lines().map(said).collect();
+    std::fs::write(tables.path("words.csv"), lines.join("\n")).unwrap();
+    let built = tables.build("words.csv", "words.json", &flags);
     assert!(built.stderr.contains("performance is not estimated before labels come"), "{built:?}");
     let text = std::fs::read_to_string(tables.path("binary.csv")).unwrap();
     let few: Vec<_> = text.lines().take(100).collect();

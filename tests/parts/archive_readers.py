@@ -18,11 +18,12 @@ NULLABLE = {
     "upstream_ns", "first_byte_ns", "dialect", "status", "fault", "trace_id", "span_id",
     "request_content_type", "request_content_encoding", "request_headers", "request_body",
     "response_content_type", "response_content_encoding", "response_headers", "response_body",
-    "inputs", "outputs",
+    "inputs", "outputs", "counted_at",
 }  # fmt: skip
 TYPES = {
     "id": "VARCHAR",
     "started_at": "TIMESTAMP WITH TIME ZONE",
+    "counted_at": "TIMESTAMP WITH TIME ZONE",
     "total_ns": "BIGINT",
     "status": "INTEGER",
     "sample_rate": "DOUBLE",

@@ -69,6 +69,14 @@ for value, labels in ((1, {**FEATURE, "severity": "warning"}), (0, None)):
         for number, window, one in ((1, "5m", 0), (1, "1h", value), (2, "5m", 0))
     ]
     case("TaffrailDrift", f"detected {value}", [*known(5), *detected], 3, labels)
+    part, when = {"segment": "country=FR"}, {"window": "1h"}
+    for alert, name, which in (
+        ("TaffrailSegmentDrift", "taffrail_drift_segment_verdict", part),
+        ("TaffrailAttributionDrift", "taffrail_drift_attribution_detected", when),
+    ):
+        judged = [holds(name, pod(1, **part, **when) if which is part else pod(1, **when), value, 5)]
+        labels = {**VERSION, **which, "severity": "warning"} if value else None
+        case(alert, f"detected {value}", [*known(5), *judged], 3, labels)
 
 
 for value, labels in ((1, {**VERSION, "measure": "accuracy", "severity": "warning"}), (0, None)):
@@ -165,6 +173,11 @@ nulls = {**FEATURE, "check": "null", "severity": "warning"}
 case("TaffrailNulls", "above its baseline", quality("null", 0.26, null_share=0.2), 35, nulls)
 case("TaffrailNulls", "as ever", quality("null", 0.24, null_share=0.2), 35)
 case("TaffrailNulls", "within chance", quality("null", 0.3, a_minute=14, null_share=0.2), 35)
+for check, value, fires in (("unit_change", 1, True), ("frozen", 0, False), ("null", 1, False)):
+    of_check = pod(1, feature="age", role="input", check=check, window="5m")
+    failed = [*known(20), holds("taffrail_quality_detected", of_check, value, 20)]
+    labels = {**FEATURE, "check": check, "severity": "warning"}
+    case("TaffrailDataBroken", f"{check} {value}", failed, 15, labels if fires else None)
 
 # Performance: nine days of labels, the last day worse.
 NINE_DAYS = 9 * 24

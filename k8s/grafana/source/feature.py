@@ -100,6 +100,23 @@ FLEET_AND_POD = [
 QUALITY = [
     lines("Quality of a quarter of an hour", "Share of the rows that each check found.", "percentunit", [query(f'max(taffrail:quality_ratio:15m{{{FLEET}, check="{check}"}})', name) for check, name in CHECKS.items()], minimum=0, limits=steps((None, GREEN), (0.05, RED))),
     lines("Quality since the start, by pod", "The largest of the four shares on each pod.", "percentunit", [query(f"max by (pod) (taffrail_quality_{check}_ratio{{{LIVE}}})", f"{name} {{{{pod}}}}") for check, name in CHECKS.items()], minimum=0),
+    states(
+        "Checks that fail",
+        "1 where the last closed window fails a check: more than the baseline's share, beyond chance, and worth acting on.",
+        query(f"max by (check) (taffrail_quality_detected{{{LIVE}, {WINDOW}}})", "{{check}}"),
+        YES_NO,
+    ),
+    lines(
+        "Checks of the last window beside the baseline",
+        "Share of the last closed window's rows that each check found, and the baseline's.",
+        "percentunit",
+        [
+            query(f"max by (check) (taffrail_quality_window_ratio{{{LIVE}, {WINDOW}}})", "{{check}}"),
+            query(f"max by (check) (taffrail_quality_baseline_ratio{{{LIVE}}})", "{{check}} of the baseline"),
+        ],
+        minimum=0,
+    ),
+    lines("p-values of the checks", "Of the last closed window's share against the baseline's, before correction for many checks.", "sci", query(f"min by (check) (taffrail_quality_p_value{{{LIVE}, {WINDOW}}})", "{{check}}"), minimum=0),
 ]
 
 ROLES = variable("role", "Role", f"label_values(taffrail_baseline_share{{{POD}}}, role)", "Input or output of the model.", several=False)

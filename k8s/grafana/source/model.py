@@ -124,6 +124,45 @@ FEATURES = [
 ]
 
 
+SEGMENTS = [
+    states(
+        "Which segments drifted, and when",
+        "Parts of the traffic named by features.segments; 1 where a pod's last closed window was found to drift. Empty without segments.",
+        query(f"max by (segment) (taffrail_drift_segment_verdict{{{POD}, {WINDOW}}})", "{{segment}}"),
+        YES_NO,
+        size=(24, 8),
+    ),
+    lines(
+        "Features that drift in a segment",
+        "In the last closed window of the chosen length, the ten segments with most, of the pod that has most.",
+        "none",
+        query(f"topk(10, max by (segment) (taffrail_drift_segment_features_detected{{{POD}, {WINDOW}}}))", "{{segment}}"),
+        minimum=0,
+        size=(8, 8),
+    ),
+    lines(
+        "Rows of a segment",
+        "In the last closed window, of all pods; the ten largest.",
+        "short",
+        query(f"topk(10, sum by (segment) (taffrail_drift_segment_rows{{{POD}, {WINDOW}}}))", "{{segment}}"),
+        minimum=0,
+        size=(8, 8),
+    ),
+    lines(
+        "Ranking of features by attribution",
+        "NDCG against the reference, of the pod that is farthest: 1 is the same ranking; under 0.9, beyond chance, it is another (detected is 1). Empty unless answers carry attributions.",
+        "none",
+        [
+            query(f"min(taffrail_drift_attribution_ndcg{{{POD}, {WINDOW}}})", "NDCG"),
+            query(f"max(taffrail_drift_attribution_detected{{{POD}, {WINDOW}}})", "detected"),
+        ],
+        minimum=0,
+        maximum=1,
+        size=(8, 8),
+    ),
+]
+
+
 def quality(title, description, expr, limits):
     target = query(f"topk(10, max by (feature, role) ({expr}))", "{{role}} {{feature}}")
     return lines(title, description, "percentunit", target, limits=limits)
@@ -133,6 +172,7 @@ QUALITY = [
     quality("Nulls over the baseline's", "Share of a quarter of an hour's rows that are null, less the baseline's share.", f"taffrail:null_rise:15m{{{MODEL}}}", steps((None, GREEN), (0.05, RED))),
     quality("Wrong type", "Share of a quarter of an hour's rows of another type than the baseline's.", checked("type_error"), steps((None, GREEN), (0.01, RED))),
     quality("Out of bounds", "Share of a quarter of an hour's rows outside the baseline's smallest and largest value.", checked("out_of_bounds"), steps((None, GREEN), (0.05, RED))),
+    lines("Features that the baseline lacks", "Names in requests' last closed window that no feature of the baseline has.", "short", query(f"max by (role) (taffrail_quality_extra_features{{{POD}, {WINDOW}}})", "{{role}}"), minimum=0),
     quality("New categories", "Share of a quarter of an hour's rows with a level that the baseline never saw.", checked("new_category"), steps((None, GREEN), (0.05, RED))),
 ]
 
@@ -281,6 +321,6 @@ DASHBOARD = dashboard(
     "Does the model drift, is its input sound, does it still perform.",
     [JOB, NAMESPACE, MODEL_NAME, VERSION, PODS, WINDOWS, FLEET_WINDOW],
     verdict_changes(POD),
-    [("Verdict", VERDICT), ("Features", FEATURES), ("Quality", QUALITY), ("Performance and labels", PERFORMANCE), ("Performance before labels come", ESTIMATED), ("What the verdicts saw", COVERAGE)],
+    [("Verdict", VERDICT), ("Features", FEATURES), ("Segments and attribution", SEGMENTS), ("Quality", QUALITY), ("Performance and labels", PERFORMANCE), ("Performance before labels come", ESTIMATED), ("What the verdicts saw", COVERAGE)],
     span="now-24h",
 )

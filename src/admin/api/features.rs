@@ -4,7 +4,9 @@ use crate::admin::moment::{Moment, feature_verdict, report_of};
 use crate::admin::query::Parameters;
 use crate::admin::refusal::Refusal;
 use crate::admin::state::State;
-use crate::drift::{FeatureReport, FeatureView, Shape, Shift, Verdict, WindowReport, shifts};
+use crate::drift::{
+    FeatureReport, FeatureView, SegmentReport, Shape, Shift, Verdict, WindowReport, shifts,
+};
 use crate::sketch::Role;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -24,6 +26,25 @@ pub(super) struct Watched<'a> {
     features_over_limit: u64,
     /// Carried by requests, but not in the baseline, and so not judged.
     features_not_in_baseline: u64,
+}
+
+/// The answer to `GET /api/v1/features?segment=`: all features of one part of the traffic in its last
+/// closed window.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct OfSegment<'a> {
+    window: &'a str,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+    #[serde(flatten)]
+    report: &'a SegmentReport,
+}
+
+/// Either answer to `GET /api/v1/features`.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Features<'a> {
+    Watched(Watched<'a>),
+    OfSegment(OfSegment<'a>),
 }
 
 /// The answer to `GET /api/v1/features/{name}`.
@@ -70,12 +91,41 @@ pub(super) async fn features(
     Handle(state): Handle<Arc<State>>,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    Parameters::of(&uri).only(&[])?;
+    let parameters = Parameters::of(&uri);
+    parameters.only(&["segment", "window"])?;
+    if parameters.get("segment").is_some() {
+        return of_segment(&state, &parameters);
+    }
     let analysis = state.analysis.load();
     let features_over_limit = analysis.features_over_limit;
     let features_not_in_baseline = analysis.extra_features;
     let features = &analysis.features;
-    Ok(Json(Watched { features, features_over_limit, features_not_in_baseline }).into_response())
+    let watched = Watched { features, features_over_limit, features_not_in_baseline };
+    Ok(Json(Features::Watched(watched)).into_response())
+}
+
+/// In the shortest window that has the segment, unless `window` says which.
+fn of_segment(state: &State, parameters: &Parameters) -> Result<Response, Refusal> {
+    let moment = Moment::now(state);
+    let wanted = parameters.get("segment").unwrap_or_default();
+    let length = match parameters.get("window") {
+        None => None,
+        Some(_) => length(parameters, &moment)?,
+    };
+    let windows = moment.analysis.segments.iter();
+    let mut windows =
+        windows.filter(|w| length.as_deref().is_none_or(|length| *w.window == *length));
+    let found = windows.find_map(|window| {
+        let report = window.segments.iter().find(|segment| *segment.segment == *wanted)?;
+        let (start, end) = (window.start, window.end);
+        Some(OfSegment { window: &window.window, start, end, report })
+    });
+    let found = found.ok_or_else(|| {
+        let message =
+            "The last closed window has no such segment; /api/v1/drift lists those it has.";
+        Refusal::new(StatusCode::NOT_FOUND, "unknown_segment", message)
+    })?;
+    Ok(Json(Features::OfSegment(found)).into_response())
 }
 
 /// Of several features of one name the input, unless `role` says otherwise.

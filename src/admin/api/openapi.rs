@@ -2,7 +2,7 @@
 //! that are answered.
 
 use super::exchanges::{Full, Listed};
-use super::features::{Drift, Feature, Watched};
+use super::features::{Drift, Feature, Features};
 use super::latency::Latency;
 use super::status::{Labels, Status};
 use super::system::System;
@@ -211,6 +211,7 @@ fn features(schemas: &mut SchemaGenerator) -> [Operation; 3] {
     let role = query("role", "On which side of the model.", &roles);
     let whole = json!({ "type": "integer", "minimum": 0 });
     let last = query("last", "Only the newest so many.", &whole);
+    let part = query("segment", "A part of the traffic, such as `country=FR`.", &text);
     let name = segment("name", "The feature's name, percent-encoded.");
     let one = read::<Feature<'_>>(
         schemas,
@@ -220,13 +221,16 @@ fn features(schemas: &mut SchemaGenerator) -> [Operation; 3] {
         vec![name, role, window.clone()],
     );
     [
-        read::<Watched<'_>>(
-            schemas,
-            "/api/v1/features",
-            "features",
-            "Every watched feature on the baseline's bins.",
-            vec![],
-        ),
+        Operation {
+            errors: &[BAD_QUERY, ("404", "The last closed window has no such segment.")],
+            ..read::<Features<'_>>(
+                schemas,
+                "/api/v1/features",
+                "features",
+                "Every watched feature on the baseline's bins; or all features of one segment.",
+                vec![part, window.clone()],
+            )
+        },
         Operation { errors: &[BAD_QUERY, ("404", "No such feature is watched.")], ..one },
         read::<Drift<'_>>(
             schemas,

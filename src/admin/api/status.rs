@@ -10,7 +10,8 @@ use crate::drift::ReferenceState;
 use crate::drift::Verdict;
 use crate::labels::estimate::Estimates;
 use crate::labels::{
-    LabelFault, LabelWindow, Performance, PerformanceReference, Source, SourceCounts,
+    LabelFault, LabelWindow, PartPerformance, Performance, PerformanceReference, Source,
+    SourceCounts,
 };
 use crate::pipeline::Problem;
 use crate::pipeline::StateReport;
@@ -111,6 +112,8 @@ pub(super) struct Labels<'a> {
     delay_p50_seconds: Option<f64>,
     delay_p95_seconds: Option<f64>,
     overall: Option<&'a Performance>,
+    /// Of parts of the traffic, where `features.segments` names what they are told by.
+    segments: Vec<&'a PartPerformance>,
     /// What windows are tested against.
     reference: &'a PerformanceReference,
     /// Shortest length first, then oldest first; in the status only the newest of each.
@@ -232,6 +235,7 @@ pub(super) fn labels<'a>(
         delay_p50_seconds: report.delay.quantile(0.5),
         delay_p95_seconds: report.delay.quantile(0.95),
         overall: report.overall.as_ref(),
+        segments: report.parts.iter().map(|part| &**part).collect(),
         reference: &report.reference,
         windows: windows.collect(),
         estimates: report.estimates.newest(length, newest),

@@ -8,7 +8,7 @@ use crate::admin::figure;
 use crate::admin::moment::{Moment, feature_verdict, report_of};
 use crate::admin::query::BadParameter;
 use crate::admin::visit::Visit;
-use crate::drift::{FeatureReport, FeatureView, WindowReport};
+use crate::drift::{Checked, FeatureReport, FeatureView, WindowReport};
 use crate::sketch::{Kind, Role};
 use maud::{Markup, html};
 use std::sync::Arc;
@@ -38,6 +38,7 @@ pub(in crate::admin) fn page(
     let content = html! {
         (head(visit, view, last))
         (distribution(view))
+        (checks(last))
         (examples(visit, &over))
         (beside::section(&over))
         (over_windows(visit, view, &over, &lengths, length.as_deref(), moment))
@@ -63,6 +64,9 @@ fn head(visit: &Visit, view: &FeatureView, last: Option<&FeatureReport>) -> Mark
                 (view.role) " · " (kind) " · " b { (figure::count(view.rows_total)) } " rows since start"
                 @if let Some(rows) = baseline { " · baseline of " b { (figure::count(rows)) } " rows" }
                 @if let Some(last) = last { " · last window: " (trend::effect(last)) }
+            }
+            @if let Some(explanation) = last.and_then(|last| last.explanation.as_ref()) {
+                p.lede #explanation { (explanation.sentence) }
             }
             (figures(last))
         }
@@ -97,6 +101,49 @@ fn figures(last: Option<&FeatureReport>) -> Markup {
     }
 }
 
+/// What is not in order with the last window's rows; nothing where every check is clean.
+fn checks(last: Option<&FeatureReport>) -> Markup {
+    let Some(checks) = last.and_then(|last| last.checks.as_ref()) else { return html! {} };
+    let word = |checked: &Checked| match (checked.detected, checked.significant, checked.p_value) {
+        (true, ..) => "fails",
+        (_, true, _) => "significant, small",
+        (.., None) => "too few rows",
+        _ => "as in the baseline",
+    };
+    let table = html! {
+        table {
+            caption.unseen { "Checks of the last window's rows" }
+            thead {
+                tr {
+                    th scope="col" { "Check" } th.n scope="col" { "Window" }
+                    th.n scope="col" { "Baseline" } th.n scope="col" { "p" }
+                    th scope="col" { "Result" } th scope="col" { "In words" }
+                }
+            }
+            tbody {
+                @for checked in checks.iter() {
+                    tr class=[checked.detected.then_some("moved")] {
+                        th scope="row" { (checked.check.as_str().replace('_', " ")) }
+                        td.n { (figure::percent(checked.ratio.into())) }
+                        td.n { (figure::percent(checked.baseline_ratio.into())) }
+                        td.n {
+                            (checked.p_value.map_or_else(|| "–".into(), |p| figure::p_value(p.into())))
+                        }
+                        td { (word(checked)) }
+                        td { (checked) }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        section.panel #checks aria-labelledby="checks-title" {
+            div.head { h2 #checks-title { "Data quality of the last window" } }
+            (scroll("checks-scroll", "Checks of data quality", &table))
+        }
+    }
+}
+
 /// Requests of the last window that drifted: what it was that moved.
 fn examples(visit: &Visit, over: &Over<'_>) -> Markup {
     let mut known = over.iter().rev().filter_map(|(window, report)| Some((window, (*report)?)));
@@ -110,7 +157,7 @@ fn examples(visit: &Visit, over: &Over<'_>) -> Markup {
                 tr { th scope="col" { "Bin" } th scope="col" { "Request" } th.n scope="col" { "Row" } }
             }
             tbody {
-                @for example in &report.examples {
+                @for example in report.examples.iter() {
                     tr {
                         th scope="row" { code { (example.bin) } }
                         td.id {

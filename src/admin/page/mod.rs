@@ -11,6 +11,7 @@ mod login;
 mod message;
 mod performance;
 mod range;
+mod segments;
 mod shell;
 mod summary;
 mod system;

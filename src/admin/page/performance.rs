@@ -5,7 +5,7 @@ mod estimates;
 mod tables;
 
 use super::shell::{Page, Place};
-use super::{badge, empty, health, range};
+use super::{badge, empty, health, range, segments};
 use crate::admin::figure;
 use crate::admin::moment::Moment;
 use crate::admin::query::BadParameter;
@@ -38,6 +38,10 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Result<Page,
                 b { (figure::count(labels.predictions)) } " predictions; coverage "
                 b { (figure::percent(labels.coverage())) } ". " (tested_against(labels))
             }
+            @if let Some(length) = length.as_deref().filter(|_| lengths.len() > 1) {
+                (range::choices(visit, "Length of windows", "window", length,
+                    lengths.iter().map(|length| (&**length, &**length))))
+            }
         }
         @match &labels.overall {
             None => {
@@ -45,13 +49,10 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Result<Page,
                 (estimates::panel(&labels.estimates, length.as_deref()))
             }
             Some(overall) => {
-                @if let Some(length) = length.as_deref() {
-                    (range::choices(visit, "Length of windows", "window", length,
-                        lengths.iter().map(|length| (&**length, &**length))))
-                }
                 (charts::measures(windows, overall, labels.reference.performance()))
                 (estimates::panel(&labels.estimates, length.as_deref()))
                 (tables::changes(windows))
+                (segments::performance(&labels.parts))
                 (tables::classes(overall))
                 (charts::arrival(labels, windows))
                 (tables::windows(windows, overall))

@@ -2,7 +2,7 @@
 //! and which features drift.
 
 use super::shell::{Page, Place};
-use super::{empty, range, scroll, scroll_long, summary, watched};
+use super::{empty, range, scroll, scroll_long, segments, summary, watched};
 use crate::admin::chart::{Axis, Fill, HeatMap, Lines, Series, heat_map, lines, scale};
 use crate::admin::figure;
 use crate::admin::history::{Range, Slot};
@@ -16,6 +16,8 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Page {
         (summary::section(moment))
         (traffic(visit, moment))
         (watched::section(visit, moment))
+        (segments::section(moment))
+        (segments::attribution(moment))
         (tables(moment))
     };
     Page::live(Place::Overview, "Overview", content)

@@ -51,6 +51,7 @@ fn archive() -> tempfile::TempDir {
             dialect: None,
             inputs: rows("x", &[1.5, f64::NAN]),
             outputs: rows("y", &[0.25, 0.75]),
+            counted_at: None,
         }));
     }
     writer.close();

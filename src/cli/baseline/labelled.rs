@@ -5,7 +5,7 @@
 
 use super::note;
 use crate::archive::{self, DecodedExchange};
-use crate::cli::columns::{Batch, scatter};
+use crate::cli::columns::Batch;
 use crate::cli::input::BadInput;
 use crate::cli::source::Source;
 use crate::decode::{Cell, Column, Rows};
@@ -42,6 +42,8 @@ pub(super) struct Labelled<'a> {
     score_columns: Vec<Arc<str>>,
     builder: PerformanceBuilder,
     by_id: HashMap<String, Label>,
+    /// Labelled rows of which the model said nothing that can be used.
+    unsaid: u64,
 }
 
 impl Flags {
@@ -66,7 +68,7 @@ impl Flags {
         let by_id = self.labels.as_deref().map(read_labels).transpose()?.unwrap_or_default();
         let score_columns: Vec<_> = self.score.iter().map(|name| Arc::from(&**name)).collect();
         let builder = PerformanceBuilder::new(score_columns.clone());
-        Ok(Some(Labelled { flags: self, score_columns, builder, by_id }))
+        Ok(Some(Labelled { flags: self, score_columns, builder, by_id, unsaid: 0 }))
     }
 
     /// Whether a column of a table is named as what the model said.
@@ -109,8 +111,8 @@ impl Labelled<'_> {
         labels.push(label);
         let part_of: Vec<_> = (0..labels.len()).map(|row| row / CHUNK).collect();
         let parts = labels.len().div_ceil(CHUNK);
-        let chunks = scatter(&batch.outputs, &part_of, parts);
-        for (outputs, labels) in chunks.iter().zip(scatter(&labels, &part_of, parts)) {
+        let chunks = batch.outputs.scatter(&part_of, parts);
+        for (outputs, labels) in chunks.iter().zip(labels.scatter(&part_of, parts)) {
             let labels = labels.columns().iter().flat_map(Column::cells);
             labels.enumerate().for_each(|(row, label)| self.add(outputs, row, label));
         }
@@ -169,8 +171,9 @@ impl Labelled<'_> {
             }
             None => likeliest(&scores),
         };
-        if let Some(said) = said {
-            self.builder.add(said, &scores, label);
+        match said {
+            Some(said) => self.builder.add(said, &scores, label),
+            None => self.unsaid += u64::from(label != Cell::Null),
         }
     }
 
@@ -187,13 +190,19 @@ impl Labelled<'_> {
                 None => "--label: no row has both a label and a prediction".to_owned(),
             }));
         };
+        if self.unsaid > 0 {
+            note(&format!(
+                "{} labelled rows were left out: they have no prediction, or no score in [0, 1]",
+                self.unsaid
+            ));
+        }
         match &performance.scores {
             None if !self.flags.score.is_empty() => note(&format!(
                 "{scored} of {rows} labelled rows have scores in [0, 1] and a class to go with them: \
                  performance is not estimated before labels come; labels of two classes are 0 and 1, of \
                  several the number of the class"
             )),
-            Some(scores) if !scores.is_enough() => note(&format!(
+            Some(counts) if !counts.is_enough() => note(&format!(
                 "{rows} labelled rows are too few to estimate performance before labels come: it takes \
                  {}, with {} of two classes",
                 LabelledCounts::MIN_ROWS,

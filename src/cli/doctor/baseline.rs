@@ -3,9 +3,9 @@
 use super::Finding;
 use super::ports::Running;
 use crate::cli::input::read_baseline;
-use crate::config::{BaselineSource, Config};
+use crate::config::{BaselineSource, Config, Segment};
 use crate::decode::Signature;
-use crate::drift::Baseline;
+use crate::drift::{Baseline, SegmentKey};
 use crate::sketch::Role;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -34,6 +34,7 @@ pub(super) fn check(config: &Config, running: Option<&Running>, findings: &mut V
     };
     findings.push(loaded(path, &baseline, config.memory.bounds.max_features.get()));
     let inputs = inputs_of(&baseline);
+    findings.extend(segments(config, &baseline, &inputs));
     if let Some(signature) = &signature {
         findings.push(signed(&inputs, signature));
     }
@@ -82,6 +83,34 @@ fn loaded(path: &Path, baseline: &Baseline, max_features: usize) -> Finding {
         return Finding::warn(CHECK, seen, advice);
     }
     Finding::ok(CHECK, seen)
+}
+
+/// Parts of the traffic that are told apart by inputs, and whether the baseline has recorded any.
+fn segments(config: &Config, baseline: &Baseline, inputs: &BTreeSet<String>) -> Vec<Finding> {
+    const CHECK: &str = "segments";
+    let names = config.features.segments.iter().filter_map(|segment| match segment {
+        Segment::Feature(name) => Some(name),
+        Segment::Header(_) => None,
+    });
+    let of = |name: &str| {
+        let key = SegmentKey::Feature(name.into());
+        baseline.segments().iter().filter(|segment| *segment.key() == key).count()
+    };
+    let finding = |name: &String| match of(name) {
+        0 if !inputs.contains(name) => Finding::warn(
+            CHECK,
+            format!("the baseline has no input {name}"),
+            "correct features.segments: if no request carries it, all rows are in one segment",
+        ),
+        0 => Finding::warn(
+            CHECK,
+            format!("the baseline has recorded no rows by {name}: each segment learns its own"),
+            format!("build it with `taffrail baseline build --segments {name}`"),
+        ),
+        1 => Finding::ok(CHECK, format!("{name}: the baseline has recorded 1 value")),
+        many => Finding::ok(CHECK, format!("{name}: the baseline has recorded {many} values")),
+    };
+    names.map(finding).collect()
 }
 
 fn signed(inputs: &BTreeSet<String>, signature: &Signature) -> Finding {

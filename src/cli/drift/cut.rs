@@ -4,7 +4,7 @@
 //! closed once there are many. A row whose window was closed by then is counted, not judged. Windows
 //! are closed in the order of time and each is judged with those before it, as the sidecar does.
 
-use crate::cli::columns::{Batch, scatter};
+use crate::cli::columns::Batch;
 use crate::cli::window::{TimeWindow, Window};
 use crate::decode::Rows;
 use crate::drift::{Baseline, Monitor, Reference, Settings, WindowReport, WindowSpan};
@@ -19,6 +19,8 @@ pub(super) struct Cutter {
     settings: Settings,
     baseline: Arc<Baseline>,
     window: Window,
+    /// Whether rows come as they were recorded, those of a request together.
+    recorded: bool,
     /// By start in nanoseconds since 1970, or by the window's number where rows are counted.
     open: BTreeMap<i128, Open>,
     /// The monitor of the window that was closed last: the next is judged with what it knows.
@@ -43,11 +45,17 @@ struct Open {
 }
 
 impl Cutter {
-    pub(super) fn new(settings: Settings, baseline: Arc<Baseline>, window: Window) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        baseline: Arc<Baseline>,
+        window: Window,
+        recorded: bool,
+    ) -> Self {
         Self {
             settings,
             baseline,
             window,
+            recorded,
             open: BTreeMap::new(),
             last: None,
             spare: Vec::new(),
@@ -72,8 +80,8 @@ impl Cutter {
         }
         let part = |window: &RowWindow| keys.binary_search(&window.key).unwrap_or(0);
         let part_of: Vec<_> = windows.iter().map(part).collect();
-        let inputs = scatter(inputs, &part_of, keys.len());
-        let outputs = scatter(outputs, &part_of, keys.len());
+        let inputs = inputs.scatter(&part_of, keys.len());
+        let outputs = outputs.scatter(&part_of, keys.len());
         for (key, (inputs, outputs)) in keys.iter().zip(inputs.iter().zip(&outputs)) {
             self.fold(*key, span(&windows, *key), (inputs, outputs), *sample_rate);
         }
@@ -119,15 +127,22 @@ impl Cutter {
             if self.open.len() >= open_limit {
                 self.close_oldest();
             }
-            let monitor = self.spare.pop().unwrap_or_else(|| {
-                Monitor::new(self.settings.clone(), Reference::Baseline(Arc::clone(&self.baseline)))
-            });
+            let monitor = self.spare.pop().unwrap_or_else(|| self.monitor());
             self.open.insert(key, Open { monitor, span: None });
         }
         if let Some(open) = self.open.get_mut(&key) {
+            let rows = inputs.len().max(outputs.len());
+            open.monitor.segment(inputs, outputs, |_| None);
+            open.monitor.sampled(sample_rate, rows as u64);
             open.monitor.observe_sampled(inputs, outputs, sample_rate);
             open.span = union(open.span, span);
         }
+    }
+
+    fn monitor(&self) -> Monitor {
+        let reference = Reference::Baseline(Arc::clone(&self.baseline));
+        let monitor = Monitor::new(self.settings.clone(), reference);
+        if self.recorded { monitor } else { monitor.of_table() }
     }
 
     fn close_oldest(&mut self) -> bool {

@@ -110,7 +110,63 @@ fn details(window: &WindowReport, index: usize, open: bool) -> Markup {
                 (name(window, index)) " · " (window.rows) " rows · "
                 span class=(class) { (window.verdict.as_str()) }
             }
+            (why(window))
+            (quality(window))
             div.scroll { (figures(window)) }
+            @if !window.segments.is_empty() { div.scroll { (segments(window)) } }
+        }
+    }
+}
+
+fn segments(window: &WindowReport) -> Markup {
+    html! {
+        table {
+            thead {
+                tr {
+                    @for head in ["segment", "rows", "compared with", "verdict", "features that drift"] {
+                        th { (head) }
+                    }
+                }
+            }
+            tbody {
+                @for segment in &window.segments {
+                    tr {
+                        td { (segment.segment) }
+                        td { (segment.rows) }
+                        td { (segment.reference.as_str()) }
+                        td class=[segment.is_drifting().then_some("hit")] { (segment.verdict.as_str()) }
+                        td { (segment.features_detected) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn why(window: &WindowReport) -> Markup {
+    let explained = window.features.iter().filter(|feature| feature.significant);
+    let sentences: Vec<_> = explained.filter_map(|it| it.explanation.as_ref()).collect();
+    html! {
+        @if !sentences.is_empty() {
+            p { strong { "Why" } }
+            ul { @for explanation in sentences { li { (explanation.sentence) } } }
+        }
+        @if let Some(provenance) = &window.provenance {
+            p.dim {
+                "baseline " code { (provenance.baseline_hash) } ", settings "
+                code { (provenance.config_hash) } ", counts " code { (provenance.sketch_hash) }
+                ", engine " (provenance.engine)
+            }
+        }
+    }
+}
+
+fn quality(window: &WindowReport) -> Markup {
+    let said = overview::said_of(window);
+    html! {
+        @if !said.is_empty() {
+            p { strong { "Data quality" } }
+            ul { @for line in said { li { (line) } } }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The report for a terminal: a line a window, and for a single window a line a feature.
 
-use super::Report;
+use super::{Report, segments_table};
 use crate::cli::layout::{Align, Grid, elided};
 use crate::cli::style::{Colour, Palette};
 use crate::drift::{Earlier, FeatureReport, Settings, Verdict, WindowReport};
@@ -11,6 +11,8 @@ use jiff::tz::TimeZone;
 const WIDTH: usize = 100;
 /// Over the names of windows that have times.
 const HEAD: &str = "window (UTC)";
+/// Features that are explained.
+const MAX_SENTENCES: usize = 8;
 /// Of a feature in the table of one window, whose other columns leave this.
 const NAME_WIDTH: usize = 30;
 
@@ -29,10 +31,84 @@ pub(super) fn text(report: &Report, settings: &Settings, palette: Palette) -> St
         _ => format!("{}; {unjudged} had too few rows to judge", count(drifting, total)),
     };
     let colour = if drifting > 0 { Colour::Red } else { Colour::Green };
+    let parts = segments_table::text(&report.windows, palette);
+    let parts = if parts.is_empty() { parts } else { format!("{parts}\n\n") };
     let head = format!("compared with a baseline of {} rows", report.baseline.rows);
     let [head, legend] =
         [head, legend(report, settings)].map(|text| palette.paint(Colour::Dim, text));
-    format!("{head}\n\n{body}\n\n{legend}\n\n{}", palette.paint(colour, foot))
+    let quality = quality(&report.windows, palette);
+    let why = why(&report.windows, palette);
+    format!("{head}\n\n{body}\n\n{why}{quality}{parts}{legend}\n\n{}", palette.paint(colour, foot))
+}
+
+/// Why the features of the only window, or of the last that drifts, do so.
+fn why(windows: &[WindowReport], palette: Palette) -> String {
+    let drifting = |window: &WindowReport| window.verdict == Verdict::Drifting;
+    let Some(index) = windows.iter().rposition(drifting) else { return String::new() };
+    let window = &windows[index];
+    let explained = window.features.iter().filter(|feature| feature.detected);
+    let sentences = explained.filter_map(|it| it.explanation.as_ref()).map(|it| &*it.sentence);
+    let lines: String = sentences.take(MAX_SENTENCES).map(|text| wrapped(text, WIDTH)).collect();
+    let head = match windows {
+        [_] => "Why:".to_owned(),
+        _ => format!("Why, of the last that drifts ({}):", name(window, index)),
+    };
+    format!("{}\n{lines}\n", palette.paint(Colour::Red, head))
+}
+
+/// In lines of at most `width`, those after the first further in.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = vec!["  ".to_owned()];
+    for word in text.split(' ') {
+        let line = lines.last().map_or(0, |line| line.chars().count());
+        if line + word.chars().count() >= width && line > 4 {
+            lines.push("    ".to_owned());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.trim().is_empty() {
+                line.push(' ');
+            }
+            line.push_str(&elided(word, width - 4));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// What is not in order with the rows, in the words of one window or by window; empty where all is.
+fn quality(windows: &[WindowReport], palette: Palette) -> String {
+    let lines: Vec<String> = match windows {
+        [window] => said_of(window),
+        windows => {
+            let named = windows.iter().enumerate().filter_map(|(index, window)| {
+                let failures = window.failures();
+                let failures: Vec<_> = failures.iter().map(ToString::to_string).collect();
+                let line = format!("{}: {}", name(window, index), failures.join(", "));
+                (!failures.is_empty()).then(|| elided(&line, WIDTH - 2))
+            });
+            named.collect()
+        }
+    };
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines = lines.join("\n  ");
+    format!("{}\n  {lines}\n\n", palette.paint(Colour::Red, "Data quality:"))
+}
+
+/// Each failure of a window with its figures.
+pub(super) fn said_of(window: &WindowReport) -> Vec<String> {
+    let of_features = window.features.iter().flat_map(|report| {
+        let failed = report.checks.iter().flat_map(|checks| checks.iter());
+        let failed = failed.filter(|checked| checked.detected);
+        failed.map(|checked| format!("{} ({}): {checked}", report.feature, report.role))
+    });
+    let extra = window.extra_features.iter().flatten().filter(|extra| extra.checked.detected);
+    let extra = extra.map(|extra| {
+        let names: Vec<_> = extra.features.iter().take(5).map(|extra| &*extra.feature).collect();
+        let more = if extra.features_total > names.len() as u64 { ", …" } else { "" };
+        format!("{}s: {}: {}{more}", extra.role, extra.checked, names.join(", "))
+    });
+    of_features.chain(extra).collect()
 }
 
 /// What the table's words mean, in lines of at most [`WIDTH`].
@@ -180,12 +256,33 @@ fn single(window: &WindowReport, palette: Palette) -> String {
             grid.row(cells);
         }
     }
+    let table = grid.text(palette);
+    let table = match of_the_model(window) {
+        Some(told) => format!("{table}\n\n{told}"),
+        None => table,
+    };
     let rows = window.rows;
     let head = match window.start {
         Some(_) => format!("window {} (UTC), {rows} rows", name(window, 0)),
         None => format!("{rows} rows"),
     };
-    format!("{head}\n\n{}", grid.text(palette))
+    format!("{head}\n\n{table}")
+}
+
+/// What importances and attributions say of a window.
+fn of_the_model(window: &WindowReport) -> Option<String> {
+    let ranked = window.features.iter().filter(|feature| feature.detected);
+    let mut ranked: Vec<(usize, &str)> =
+        ranked.filter_map(|f| Some((f.weight.as_ref()?.rank?, &*f.feature))).collect();
+    ranked.sort_unstable();
+    let names: Vec<_> = ranked.iter().take(5).map(|(_, name)| *name).collect();
+    let ranked = (!names.is_empty()).then(|| format!("most important: {}", names.join(", ")));
+    let attribution = window.attribution.as_ref().map(|drift| {
+        let verdict = if drift.detected { "another ranking" } else { "as far as chance goes" };
+        format!("attributions: NDCG {:.3}, {verdict}", drift.ndcg)
+    });
+    let told: Vec<_> = ranked.into_iter().chain(attribution).collect();
+    (!told.is_empty()).then(|| told.join("\n"))
 }
 
 /// What a person wants to know first of a feature.

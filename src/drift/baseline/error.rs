@@ -13,6 +13,8 @@ pub enum BaselineError {
     Field { feature: String, role: crate::sketch::Role, field: &'static str, problem: String },
     #[error("baseline: `features` names `{feature}` ({role}) twice")]
     Duplicate { feature: String, role: crate::sketch::Role },
+    #[error("baseline: `segments` {segment} {problem}")]
+    Segment { segment: String, problem: String },
     #[error(
         "baseline: content hash is {found}, but the content gives {computed}: \
          the file was changed after it was written"

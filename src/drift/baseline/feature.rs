@@ -301,6 +301,11 @@ impl Content {
 }
 
 impl NumericReference {
+    /// Rank and value, as the file has them.
+    pub(crate) fn ranked_quantiles(&self) -> Vec<(f64, f64)> {
+        QUANTILES.iter().map(|(_, rank)| *rank).zip(self.quantiles.iter().copied()).collect()
+    }
+
     /// The reference's or a window's rows in each reported bin, nulls last.
     pub(crate) fn reported(&self, counts: &NumericCounts) -> Vec<u64> {
         let ends = self.groups.iter().skip(1).copied().chain([counts.bins().len()]);

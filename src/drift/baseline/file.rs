@@ -5,6 +5,7 @@ use super::feature::{CategoricalReference, Content, NumericReference, Repeated};
 use super::observed::{MAX_LEVELS, MAX_SHOWN};
 use super::{Baseline, BaselineError, BaselineFeature, QUANTILES, ReferencePerformance};
 use crate::drift::dependence::Variation;
+use crate::drift::segments::Section;
 use crate::sketch::{
     Bounds, CategoricalCounts, Edges, FeatureKey, Kind, Levels, NumericCounts, Role,
 };
@@ -23,6 +24,8 @@ struct File {
     features: Vec<Feature>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     performance: Option<ReferencePerformance>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    segments: Vec<Section>,
 }
 
 /// One shape for both kinds; which fields must be there depends on `kind`.
@@ -92,13 +95,10 @@ struct Level {
     rows: u64,
 }
 
-pub(super) fn hash(
-    rows: u64,
-    features: &[BaselineFeature],
-    performance: Option<&ReferencePerformance>,
-) -> String {
-    let features: Vec<Feature> = features.iter().map(Feature::of).collect();
-    content_hash(rows, &features, performance)
+pub(super) fn hash(baseline: &Baseline) -> String {
+    let features: Vec<Feature> = baseline.features.iter().map(Feature::of).collect();
+    let segments: Vec<Section> = baseline.segments.iter().map(Section::of).collect();
+    content_hash(baseline.rows, &features, baseline.performance.as_ref(), &segments)
 }
 
 /// What a baseline does not have is not hashed: files from before there was such a thing keep their hash.
@@ -106,11 +106,15 @@ fn content_hash(
     rows: u64,
     features: &[Feature],
     performance: Option<&ReferencePerformance>,
+    segments: &[Section],
 ) -> String {
     // These types have no map keys but texts, so writing them cannot fail.
     let mut text = serde_json::to_string(&(VERSION, rows, features)).unwrap_or_default();
     if let Some(performance) = performance {
         text.push_str(&serde_json::to_string(performance).unwrap_or_default());
+    }
+    if !segments.is_empty() {
+        text.push_str(&serde_json::to_string(segments).unwrap_or_default());
     }
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
@@ -122,6 +126,7 @@ pub(super) fn write(baseline: &Baseline) -> String {
         hash: baseline.hash.clone(),
         features: baseline.features.iter().map(Feature::of).collect(),
         performance: baseline.performance.clone(),
+        segments: baseline.segments.iter().map(Section::of).collect(),
     };
     let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
     text.push('\n');
@@ -138,7 +143,8 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
         return Err(BaselineError::Version { found: version, supported: VERSION });
     }
     let file: File = serde_json::from_slice(json).map_err(BaselineError::Json)?;
-    let hash = content_hash(file.rows, &file.features, file.performance.as_ref());
+    let performance = file.performance.as_ref();
+    let hash = content_hash(file.rows, &file.features, performance, &file.segments);
     let mut names = HashSet::new();
     let mut features = Vec::with_capacity(file.features.len());
     for feature in file.features {
@@ -151,11 +157,13 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
     if features.is_empty() {
         return Err(BaselineError::Empty);
     }
+    let segments = Section::check(file.segments, &features)
+        .map_err(|(segment, problem)| BaselineError::Segment { segment, problem })?;
     // No mutation of a fuzz target would ever hit it.
     if hash != file.hash && !cfg!(fuzzing) {
         return Err(BaselineError::Hash { found: file.hash, computed: hash });
     }
-    Ok(Baseline { rows: file.rows, hash, features, performance: file.performance })
+    Ok(Baseline { rows: file.rows, hash, features, performance: file.performance, segments })
 }
 
 impl Feature {

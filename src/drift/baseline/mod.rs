@@ -26,6 +26,7 @@ pub(crate) use builder::NameCount;
 pub(crate) use feature::{CategoricalReference, Content, NumericReference};
 
 use super::dependence::Variation;
+use super::segments::RecordedSegment;
 
 /// Ranks at which a baseline keeps the reference's value, under the names its file has.
 const QUANTILES: [(&str, f64); 9] = [
@@ -47,19 +48,24 @@ pub struct Baseline {
     hash: String,
     features: Vec<BaselineFeature>,
     performance: Option<ReferencePerformance>,
+    segments: Vec<RecordedSegment>,
 }
 
 impl Baseline {
     fn new(rows: u64, mut features: Vec<BaselineFeature>) -> Self {
         features.sort_by_key(|feature| feature.key.role);
-        let hash = file::hash(rows, &features, None);
-        Self { rows, hash, features, performance: None }
+        let mut baseline =
+            Self { rows, hash: String::new(), features, performance: None, segments: Vec::new() };
+        baseline.hash = file::hash(&baseline);
+        baseline
     }
 
     /// With what labels said of its rows.
-    pub fn with_performance(self, performance: ReferencePerformance) -> Self {
-        let hash = file::hash(self.rows, &self.features, Some(&performance));
-        Self { hash, performance: Some(performance), ..self }
+    #[must_use]
+    pub fn with_performance(mut self, performance: ReferencePerformance) -> Self {
+        self.performance = Some(performance);
+        self.hash = file::hash(&self);
+        self
     }
 
     /// What labels said of its rows, if they were known.
@@ -88,6 +94,18 @@ impl Baseline {
         &self.features
     }
 
+    /// The rows of parts of it, where they were recorded.
+    pub fn segments(&self) -> &[RecordedSegment] {
+        &self.segments
+    }
+
+    /// The same with the rows of parts of it, which its hash tells too.
+    pub(super) fn with_segments(mut self, segments: Vec<RecordedSegment>) -> Self {
+        self.segments = segments;
+        self.hash = file::hash(&self);
+        self
+    }
+
     /// The file's text; the same baseline always gives the same.
     pub fn to_json(&self) -> String {
         file::write(self)
@@ -104,7 +122,8 @@ impl Baseline {
     /// feature are kept and the others' rows are moved to them, a bin that is cut being taken as
     /// evenly filled: no share is off by more than the share of the bins that are cut (each is
     /// about 2 % of its baseline, so the error is far below that). Levels are united; a level that
-    /// one baseline keeps and another has under `other` is undercounted by what is there.
+    /// one baseline keeps and another has under `other` is undercounted by what is there. Segments, whose
+    /// edges may have moved, are left out.
     pub fn merge(baselines: Vec<Self>) -> Result<Self, BaselineError> {
         merge::merge(baselines)
     }

@@ -168,7 +168,8 @@ fn beyond(scales: &[RowScale], rows: f64, sum: usize) -> (f64, f64) {
                 let slope = (is / was).ln() / (length / before.length as f64).ln();
                 return (is * (rows / length).powf(slope.min(1.0)), last.pairs as f64);
             }
-            (is + (is - was) / 3.0, last.pairs as f64)
+            // Drawn to what the scale before led to, it is as sure as that.
+            (is + (is - was) / 3.0, before.pairs as f64)
         }
     }
 }

@@ -190,7 +190,7 @@ fn tail<'a>(bins: impl Iterator<Item = (&'a u64, &'a u64)> + Clone, design_effec
 /// The chance that the outermost of all values, so many as are outside, are all the window's: exact,
 /// without ties. Of rows that come in runs as many as there are runs. A reference that has some there,
 /// as only an earlier window does, is tested as a share.
-fn beyond(
+pub(in crate::drift) fn beyond(
     (outside, window): (u64, u64),
     (outside_before, reference): (u64, u64),
     design_effect: f64,

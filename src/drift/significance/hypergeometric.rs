@@ -4,14 +4,14 @@ use statrs::function::gamma::ln_gamma;
 
 /// `marked` of `rows`: whole numbers, or what they are worth where rows are not independent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
+pub(in crate::drift) struct Part {
     marked: f64,
     rows: f64,
 }
 
 impl Part {
     /// By so many the rows are more than independent ones that tell as much.
-    pub(super) fn of(marked: u64, rows: u64, design_effect: f64) -> Self {
+    pub(in crate::drift) fn of(marked: u64, rows: u64, design_effect: f64) -> Self {
         let marked = marked.min(rows) as f64;
         Self { marked: marked / design_effect, rows: rows as f64 / design_effect }
     }
@@ -27,7 +27,7 @@ pub(super) fn two_sided(window: Part, reference: Part) -> f64 {
 }
 
 /// The chance of as many marked rows in the window, or more.
-pub(super) fn more(window: Part, reference: Part) -> f64 {
+pub(in crate::drift) fn more(window: Part, reference: Part) -> f64 {
     let expected = expected(window, reference);
     if window.marked > expected { tail(window, reference) } else { 1.0 }
 }

@@ -13,5 +13,6 @@ mod rank;
 #[cfg(test)]
 mod simulations;
 
-pub(super) use battery::p_value;
+pub(super) use battery::{beyond, p_value};
 pub(super) use discovery::discoveries;
+pub(super) use hypergeometric::{Part, more};

@@ -7,6 +7,8 @@
 use super::{KEPT_WINDOWS, Kept, MOST_REPEATED, Watch, Watched, Windows};
 use crate::drift::baseline::BaselineFeature;
 use crate::drift::dependence::HoursOfDay;
+use crate::drift::provenance::Sampled;
+use crate::drift::quality::{Extras, Runs};
 use crate::sketch::{EdgesDiffer, FeatureCounts, FrameError, Packer, Role, Unpacker, ValueKey};
 use jiff::Timestamp;
 
@@ -21,6 +23,8 @@ impl Watch {
             packer.counts(rows);
             packer.word(*opened_at);
         }
+        self.extras.iter().for_each(|extras| extras.save(packer));
+        self.sampled.iter().for_each(|sampled| sampled.save(packer));
         packer.size(self.watched.len());
         for watched in &self.watched {
             let feature = &self.baseline.features()[watched.feature];
@@ -41,6 +45,12 @@ impl Watch {
         for (rows, opened_at) in self.open_rows.iter_mut().zip(&mut self.opened_at) {
             saved.counts(rows)?;
             *opened_at = saved.count()?;
+        }
+        for extras in &mut self.extras {
+            *extras = Extras::restored(saved)?;
+        }
+        for sampled in &mut self.sampled {
+            *sampled = Sampled::restored(saved)?;
         }
         for _ in 0..saved.size(usize::MAX)? {
             let role = usize::from(saved.flag()?);
@@ -82,6 +92,10 @@ impl Watched {
                 }
                 None => packer.bytes(&windows.open.to_bytes()),
             }
+            // Types without maps: writing them cannot fail.
+            packer.bytes(&serde_json::to_vec(&windows.runs).unwrap_or_default());
+            packer.flag(windows.since.is_some());
+            packer.signed(windows.since.unwrap_or_default().as_microsecond());
             packer.size(windows.kept.len());
             windows.kept.iter().for_each(|kept| kept.save(packer));
             let mut again: Vec<_> = windows.repeated.iter().map(|(key, n)| (*key, *n)).collect();
@@ -105,13 +119,18 @@ impl Watched {
             self.last = Some(none.unpack(&mut saved)?);
         }
         for (level, windows) in self.windows.iter_mut().enumerate() {
-            let Windows { open, kept, repeated, found } = windows;
+            let Windows { open, runs, kept, since, repeated, found } = windows;
             let saved_open = open.read(saved.bytes()?)?;
             if level == 0 {
                 self.carried = Some(saved_open);
             } else {
                 *open = saved_open;
             }
+            let saved_runs = serde_json::from_slice(saved.bytes()?).ok().filter(Runs::is_valid);
+            *runs = saved_runs.ok_or(FrameError::Content)?;
+            let (is_since, at) = (saved.flag()?, saved.signed()?);
+            let at = Timestamp::from_microsecond(at).map_err(|_| FrameError::Content)?;
+            *since = is_since.then_some(at);
             for _ in 0..saved.size(KEPT_WINDOWS)? {
                 kept.push_back(Kept::restored(&none, &mut saved)?);
             }

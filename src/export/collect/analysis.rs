@@ -2,7 +2,9 @@
 
 mod performance;
 
-use crate::drift::{FeatureReport, FeatureView, ReferenceState, Verdict, WindowReport};
+use crate::drift::{
+    Checked, FeatureReport, FeatureView, Quality, ReferenceState, Verdict, WindowReport,
+};
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
 use crate::pipeline::Snapshot;
@@ -16,9 +18,13 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     families.extend(baseline(&snapshot.reference));
     families.extend(quality(&snapshot.features));
     let latest = latest_of_each_length(snapshot);
+    families.extend(checks(&latest));
     families.extend(drift(&latest));
     families.extend(super::earlier::families(&latest, &snapshot.held_references));
-    families.extend(performance::families(&snapshot.labels));
+    families.extend(super::segments::families(&latest));
+    let mut performance = performance::families(&snapshot.labels);
+    super::segments::performance(&mut performance, &snapshot.labels.parts);
+    families.extend(performance);
     families
 }
 
@@ -77,26 +83,67 @@ fn baseline(reference: &ReferenceState) -> Vec<Family> {
 /// As shares since the start, which a page shows, and as counts, of which any recent time can be had.
 fn quality(features: &[FeatureView]) -> Vec<Family> {
     let mut shares = CHECKS.map(|(_, metric)| Family::new(metric));
+    let mut expected = Family::new(&names::QUALITY_BASELINE_RATIO);
     let mut checked = Family::new(&names::QUALITY_ROWS_CHECKED);
     let mut flagged = Family::new(&names::QUALITY_ROWS_FLAGGED);
     for view in features {
-        let quality = view.quality;
-        let ratios = [
-            quality.null_ratio,
-            quality.type_error_ratio,
-            quality.out_of_bounds_ratio,
-            quality.new_category_ratio,
-        ];
+        let ratios = ratios(&view.quality);
+        let baseline = view.baseline.as_ref().map(|baseline| self::ratios(&baseline.quality));
         let attributes = feature(&view.feature, view.role);
-        for ((family, (check, _)), ratio) in shares.iter_mut().zip(CHECKS).zip(ratios) {
+        for (place, (family, (check, _))) in shares.iter_mut().zip(CHECKS).enumerate() {
+            let ratio = ratios[place];
             family.push(attributes.clone(), Value::Gauge(ratio));
             let mut with_check = attributes.clone();
             with_check.push((key::CHECK, Cow::Borrowed(check)));
+            if let Some(baseline) = baseline {
+                expected.push(with_check.clone(), Value::Gauge(baseline[place]));
+            }
             flagged.push(with_check, Value::Counter(rows_of(ratio, view.rows_total)));
         }
         checked.push(attributes, Value::Counter(view.rows_total));
     }
-    shares.into_iter().chain([checked, flagged]).collect()
+    shares.into_iter().chain([checked, flagged, expected]).collect()
+}
+
+fn ratios(quality: &Quality) -> [f64; 4] {
+    [
+        quality.null_ratio,
+        quality.type_error_ratio,
+        quality.out_of_bounds_ratio,
+        quality.new_category_ratio,
+    ]
+}
+
+/// Series that have nothing to say are left out, so that each feature has few.
+fn checks(windows: &[Arc<WindowReport>]) -> Vec<Family> {
+    let mut ratios = Family::new(&names::QUALITY_WINDOW_RATIO);
+    let mut p_values = Family::new(&names::QUALITY_P_VALUE);
+    let mut detected = Family::new(&names::QUALITY_DETECTED);
+    let mut extra_features = Family::new(&names::QUALITY_EXTRA_FEATURES);
+    for report in windows {
+        let window: Attribute = (key::WINDOW, text(&*report.window));
+        let mut push = |mut attributes: Vec<Attribute>, checked: &Checked| {
+            attributes.push((key::CHECK, Cow::Borrowed(checked.check.as_str())));
+            attributes.push(window.clone());
+            ratios.push(attributes.clone(), Value::Gauge(checked.ratio.into()));
+            if let Some(p_value) = checked.p_value {
+                p_values.push(attributes.clone(), Value::Gauge(p_value.into()));
+            }
+            detected.push(attributes, flag(checked.detected));
+        };
+        for judged in &report.features {
+            for checked in judged.checks.iter().flat_map(|checks| checks.iter()) {
+                push(feature(&judged.feature, judged.role), checked);
+            }
+        }
+        for extra in report.extra_features.iter().flatten() {
+            let role: Attribute = (key::ROLE, Cow::Borrowed(extra.role.as_str()));
+            push(vec![role.clone()], &extra.checked);
+            let count = Value::Gauge(extra.features_total as f64);
+            extra_features.push(vec![role, window.clone()], count);
+        }
+    }
+    vec![ratios, p_values, detected, extra_features]
 }
 
 /// Exact: the share was made of two whole numbers that a float holds.

@@ -6,6 +6,7 @@ mod analysis;
 mod earlier;
 mod estimates;
 mod operation;
+mod segments;
 mod traffic;
 
 pub(crate) use traffic::method;

@@ -5,8 +5,8 @@ use crate::config;
 use crate::distribution::Distribution;
 use crate::drift::ReferenceState;
 use crate::drift::{
-    Bin, Distances, Earlier, FeatureReport, FeatureView, HeldReferences, Quality, ReferenceReport,
-    References, Verdict, WindowReport,
+    Bin, Check, Checked, Checks, Distances, Earlier, Expected, ExtraFeatures, FeatureReport,
+    FeatureView, HeldReferences, Quality, ReferenceReport, References, Verdict, WindowReport,
 };
 use crate::export::family::{Point, Value};
 use crate::export::names::{self, Metric};
@@ -137,6 +137,18 @@ fn beside() -> ReferenceReport {
     }
 }
 
+fn checked(check: Check, detected: bool) -> Checked {
+    Checked {
+        check,
+        ratio: 0.5,
+        baseline_ratio: 0.25,
+        p_value: Some(0.125),
+        significant: detected,
+        detected,
+        unit_change: None,
+    }
+}
+
 fn window(length: &str, rows: u64, verdict: Verdict) -> Arc<WindowReport> {
     let feature = FeatureReport {
         feature: "temp\"max".into(),
@@ -147,17 +159,25 @@ fn window(length: &str, rows: u64, verdict: Verdict) -> Arc<WindowReport> {
         p_value: Some(0.001),
         significant: true,
         detected: verdict == Verdict::Drifting,
+        checks: Some(Box::new(Checks::from(vec![checked(Check::Null, true)]))),
         references: Some(Box::new(References(vec![beside()]))),
         ..FeatureReport::default()
     };
     let window = length.into();
     let features = vec![feature];
+    let extra = ExtraFeatures {
+        role: Role::Input,
+        features: Vec::new(),
+        features_total: 3,
+        checked: checked(Check::ExtraFeature, false),
+    };
     Arc::new(WindowReport {
         window,
         rows,
         coverage: 0.8,
         verdict,
         features,
+        extra_features: Some([extra].into()),
         ..WindowReport::default()
     })
 }
@@ -170,7 +190,10 @@ fn snapshot() -> Snapshot {
         bins: vec![bin("[0,9)", 0.75, 9), bin("[9,20)", 0.25, 0)],
         rows_total: 9,
         quality: Quality { null_ratio: 0.1, ..Quality::default() },
-        baseline: None,
+        baseline: Some(Arc::new(Expected {
+            quality: Quality { null_ratio: 0.05, ..Quality::default() },
+            ..Expected::default()
+        })),
     };
     let scores = Classification {
         rows: 4,
@@ -205,6 +228,7 @@ fn snapshot() -> Snapshot {
             window("5m", 70, Verdict::Drifting),
         ]
         .into(),
+        segments: Vec::new(),
         labels: Report {
             predictions: 8,
             joined: 4,
@@ -362,6 +386,25 @@ fn quality_is_also_counted_so_that_a_recent_share_can_be_had() {
     {
         assert_eq!(value(&families, &names::QUALITY_ROWS_FLAGGED, &[("check", check)]), rows);
     }
+}
+
+#[test]
+fn checks_of_the_last_window_stand_beside_the_baseline_and_extra_features_have_no_name() {
+    let families = Sample::new().families();
+    let of = |metric, check| value(&families, metric, &[("window", "5m"), ("check", check)]);
+    for (metric, expected) in [
+        (&names::QUALITY_WINDOW_RATIO, "0.5"),
+        (&names::QUALITY_P_VALUE, "0.125"),
+        (&names::QUALITY_DETECTED, "1"),
+    ] {
+        assert_eq!(of(metric, "null"), expected, "{}", metric.name);
+    }
+    assert_eq!(of(&names::QUALITY_DETECTED, "extra_feature"), "0");
+    let mut detected = points(&families, &names::QUALITY_DETECTED).iter();
+    let extra = detected.find(|p| p.attributes.iter().any(|a| a.1 == "extra_feature")).unwrap();
+    assert!(extra.attributes.iter().all(|(key, _)| *key != "feature"), "{extra:?}");
+    assert_eq!(value(&families, &names::QUALITY_EXTRA_FEATURES, &[("window", "5m")]), "3");
+    assert_eq!(value(&families, &names::QUALITY_BASELINE_RATIO, &[("check", "null")]), "0.05");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! In: the counts of a reference whose labels are known. Out: a probability for every cell. Calibrated by
 //! isotonic regression, one class against the rest, as Białek et al. 2024 (*Estimating Model Performance
-//! Under Covariate Shift Without Labels*) and NannyML do; between cells that the reference has, on the
+//! Under Covariate Shift Without Labels*) and `NannyML` do; between cells that the reference has, on the
 //! straight line; beyond them, as at the last one.
 
 use super::cells::{CELLS, middle};

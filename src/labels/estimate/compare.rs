@@ -88,7 +88,7 @@ fn trust(compared: &Compared<'_>) -> Trust {
         let figure = window.0.figure(Measure::Accuracy)?;
         figure.realised.map(|realised| (figure.high - figure.low, realised))
     };
-    let newest: Vec<_> = compared.iter().rev().filter_map(|w| accuracy(w)).take(JUDGED).collect();
+    let newest: Vec<_> = compared.iter().rev().filter_map(accuracy).take(JUDGED).collect();
     let Some((width, last)) = newest.first() else { return Trust::Untested };
     let inside = newest.iter().filter(|(_, realised)| realised.inside).count();
     let is_far = !last.inside && last.error.abs() > FAR * width / 2.0;

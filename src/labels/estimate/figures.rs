@@ -111,7 +111,9 @@ fn classes<'a>(window: &'a Histogram, calibration: &'a Calibration) -> Vec<Class
     if classes.len() > 1 {
         let expected: f64 = classes.iter().map(|class| class.figures.labelled()).sum();
         let scale = window.rows as f64 / expected.max(f64::MIN_POSITIVE);
-        classes.iter_mut().for_each(|class| class.rescale(scale));
+        for class in &mut classes {
+            class.rescale(scale);
+        }
     }
     classes
 }

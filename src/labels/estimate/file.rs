@@ -32,7 +32,7 @@ struct Cell {
 
 impl Serialize for LabelledCounts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let first = if self.classes.len() == 1 { 1 } else { 0 };
+        let first = usize::from(self.classes.len() == 1);
         let class = |(place, class): (usize, &Labelled)| Class {
             class: first + place,
             cells: (0..CELLS).filter_map(|cell| cell_of(class, cell)).collect(),
@@ -58,7 +58,7 @@ impl File {
         if self.classes.len() > MAX_CLASSES {
             return Err(format!("{} classes: {MAX_CLASSES} at most", self.classes.len()));
         }
-        let first = if self.classes.len() == 1 { 1 } else { 0 };
+        let first = usize::from(self.classes.len() == 1);
         let mut classes = Vec::with_capacity(self.classes.len());
         for (place, class) in self.classes.into_iter().enumerate() {
             if class.class != first + place {

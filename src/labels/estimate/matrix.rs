@@ -117,7 +117,9 @@ pub(super) fn auroc(cells: &[(f64, f64)], min: f64) -> Option<(f64, Vec<f64>)> {
     let value = won / pairs;
     // A row more of the class is one less of the rest.
     let change = value * (1.0 / positives - 1.0 / negatives);
-    ranks.iter_mut().for_each(|rank| *rank = *rank / pairs - change);
+    for rank in &mut ranks {
+        *rank = *rank / pairs - change;
+    }
     Some((value, ranks))
 }
 

@@ -1,4 +1,4 @@
-//! Against NannyML's estimates, and against what came true in simulations. Seeds are fixed.
+//! Against `NannyML`'s estimates, and against what came true in simulations. Seeds are fixed.
 
 use super::calibration::Calibration;
 use super::counts::{Histogram, LabelledCounts, MAX_CLASSES};
@@ -136,7 +136,9 @@ impl Stream {
 
 fn realised(rows: &[Row]) -> [Option<f64>; 5] {
     let mut counts = LabelledCounts::default();
-    rows.iter().for_each(|(scores, label)| assert!(counts.add(scores, Some(*label))));
+    for (scores, label) in rows {
+        assert!(counts.add(scores, Some(*label)));
+    }
     let had = matrix::had(&counts).unwrap();
     [Some(had.accuracy), Some(had.precision), Some(had.recall), Some(had.f1), had.auroc]
 }
@@ -230,14 +232,18 @@ fn counts_of_parts_add_up_and_rows_can_be_taken_out() {
     let rows = stream.rows(&mut Rng::with_seed(3), 500, (0.0, 1.0));
     let count = |rows: &[Row]| {
         let mut counts = LabelledCounts::default();
-        rows.iter().for_each(|(scores, label)| assert!(counts.add(scores, Some(*label))));
+        for (scores, label) in rows {
+            assert!(counts.add(scores, Some(*label)));
+        }
         counts
     };
     let whole = count(&rows);
     let mut merged = count(&rows[..200]);
     assert!(merged.merge(&count(&rows[200..])));
     assert_eq!(merged, whole);
-    rows[200..].iter().for_each(|(scores, label)| assert!(merged.remove(scores, Some(*label))));
+    for (scores, label) in &rows[200..] {
+        assert!(merged.remove(scores, Some(*label)));
+    }
     assert_eq!(merged, count(&rows[..200]));
 }
 

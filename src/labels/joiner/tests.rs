@@ -321,9 +321,9 @@ fn a_window_of_every_length_counts_each_row_once() {
         let _ = joiner.labelled(label(&id, text("a")), at(66));
     }
     let report = joiner.report();
-    let joined = |length: &str| report.of_length(length).map(|w| w.joined).collect::<Vec<_>>();
+    let rows_of = |length: &str| report.of_length(length).map(|w| w.joined).collect::<Vec<_>>();
     assert_eq!(report.lengths(), ["10s".into(), "60s".into()]);
-    assert_eq!((joined("10s"), joined("60s")), (vec![1, 1, 1, 1], vec![3, 1]));
+    assert_eq!((rows_of("10s"), rows_of("60s")), (vec![1, 1, 1, 1], vec![3, 1]));
 }
 
 #[test]
@@ -516,7 +516,7 @@ proptest! {
 fn other_bounds_hold_from_the_next_call_on_and_scores_stay() {
     let mut joiner = joined([(Cell::Number(1.0), number(1.0)), (Cell::Number(2.0), number(2.0))]);
     (0..5).for_each(|n| {
-        joiner.predicted(&format!("p{n}"), (0, 1), Cell::Number(1.0), Scores::None, at(6))
+        joiner.predicted(&format!("p{n}"), (0, 1), Cell::Number(1.0), Scores::None, at(6));
     });
     joiner.retune(Settings { max_pending: NonZeroUsize::MIN, ..windows_of(10) });
     let _ = joiner.advance(at(7));

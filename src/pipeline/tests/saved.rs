@@ -5,7 +5,7 @@ use crate::capture::Totals;
 use crate::drift::{
     Baseline, BaselineBuilder, BaselineSettings, Monitor, Reference, Settings, Tumbling, Verdict,
 };
-use crate::pipeline::watch::{Closed, NotRestored, Resumed, Saved, VerdictChange};
+use crate::pipeline::watch::{Changes, Closed, NotRestored, Resumed, Saved};
 use jiff::SignedDuration;
 use std::path::Path;
 
@@ -73,8 +73,8 @@ fn resume(watch: &mut Watch, saved: &Saved, second: i64) -> Result<Resumed, NotR
     watch.restore((&saved.open, closed.as_deref()), reference(), None, at(second))
 }
 
-fn verdicts(changes: &[VerdictChange]) -> Vec<(&str, Verdict)> {
-    changes.iter().map(|change| (&*change.report.window, change.report.verdict)).collect()
+fn verdicts(changes: &Changes) -> Vec<(&str, Verdict)> {
+    changes.verdicts.iter().map(|change| (&*change.report.window, change.report.verdict)).collect()
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_window_goes_on_and_says_how_long_nobody_watched() {
     let resumed = resume(&mut second, &saved, 30).unwrap();
     assert_eq!((resumed.saved_at, resumed.unwatched), (at(15), SignedDuration::from_secs(15)));
     see(&mut second, 20, 0.0, 40);
-    assert!(second.advance(at(59), kept(20)).is_empty());
+    assert!(verdicts(&second.advance(at(59), kept(20))).is_empty());
     second.advance(at(60), kept(20));
     let report = Arc::clone(&second.snapshot().windows[0]);
     assert_eq!((report.rows, report.start, report.end), (50, Some(at(0)), Some(at(60))));
@@ -151,6 +151,7 @@ fn a_verdict_that_stays_is_not_told_again() {
     see(&mut first, 100, 60.0, 5);
     let told = first.advance(at(60), kept(100));
     assert_eq!(verdicts(&told), [("1m", Verdict::Drifting)]);
+    assert_eq!(told.quality.len(), 1, "out of bounds");
     let saved = save(&first, 61, kept(100));
     let mut second = watch(62);
     resume(&mut second, &saved, 62).unwrap();
@@ -158,7 +159,8 @@ fn a_verdict_that_stays_is_not_told_again() {
     assert_eq!((shown.len(), shown[0].verdict), (1, Verdict::Drifting), "what is known is shown");
     assert_eq!(shown[0].features[0].shape, first.snapshot().windows[0].features[0].shape);
     see(&mut second, 100, 60.0, 70);
-    assert!(second.advance(at(120), kept(100)).is_empty());
+    let told = second.advance(at(120), kept(100));
+    assert!(told.verdicts.is_empty() && told.quality.is_empty(), "{told:?}");
     see(&mut second, 300, 0.0, 130);
     assert_eq!(verdicts(&second.advance(at(180), kept(200))), [("1m", Verdict::Stable)]);
 }

@@ -14,9 +14,11 @@ use crate::drift::{
     Baseline, FeatureReport, Monitor, NotResumed, Reference, Settings, Shape, StateError, Tumbling,
     Verdict, WindowReport,
 };
+use crate::pipeline::failures::Failures;
 use crate::sketch::{FrameError, Packer, Unpacker};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Reports of features, over all windows that are saved for the page: the newest, and of each length
@@ -161,6 +163,14 @@ impl Watch {
                 Some(Verdict::InsufficientData) => 3,
             });
         }
+        let names = &self.monitor.settings().windows;
+        self.failures.save(names, &mut packer);
+        for window in names {
+            let segments = self.drifting_segments.get(window).map(Vec::as_slice);
+            let segments = segments.unwrap_or_default();
+            packer.size(segments.len());
+            segments.iter().for_each(|segment| packer.text(segment));
+        }
         self.monitor.save(&mut packer);
         packer.into_bytes()
     }
@@ -212,6 +222,8 @@ impl Watch {
         let (starts, carried) = windows(&mut saved, settings.windows.len())?;
         tumbling.resume(&starts)?;
         let verdicts = verdicts(&mut saved, &settings)?;
+        let failures = Failures::restored(&settings.windows, &mut saved)?;
+        let drifting_segments = drifting_segments(&mut saved, &settings)?;
         let mut closed = closed.map(Unpacker::new);
         let learned = closed.as_mut().map(Unpacker::bytes).transpose()?;
         let learned = learned.filter(|json| !json.is_empty());
@@ -225,6 +237,7 @@ impl Watch {
         let gap = Gap { from: last_seen.min(now), to: now };
         (self.monitor, self.tumbling, self.carried) = (monitor, tumbling, carried);
         (self.gap, self.last_verdicts) = (Some(gap), verdicts);
+        (self.failures, self.drifting_segments) = (failures, drifting_segments);
         Ok(Resumed { saved_at, unwatched: gap.length(), reports: reports.unwrap_or(0) })
     }
 
@@ -298,11 +311,27 @@ fn windows(
     Ok((starts, carried))
 }
 
+/// By window, the segments that drifted in the last: told again only when they change.
+fn drifting_segments(
+    saved: &mut Unpacker<'_>,
+    settings: &Settings,
+) -> Result<BTreeMap<Arc<str>, Vec<Arc<str>>>, FrameError> {
+    let mut drifting = BTreeMap::new();
+    for window in &settings.windows {
+        let mut segments = Vec::new();
+        for _ in 0..saved.size(usize::MAX)? {
+            segments.push(saved.text()?.into());
+        }
+        drifting.insert(Arc::clone(window), segments);
+    }
+    Ok(drifting)
+}
+
 fn verdicts(
     saved: &mut Unpacker<'_>,
     settings: &Settings,
-) -> Result<std::collections::BTreeMap<Arc<str>, Verdict>, FrameError> {
-    let mut verdicts = std::collections::BTreeMap::new();
+) -> Result<BTreeMap<Arc<str>, Verdict>, FrameError> {
+    let mut verdicts = BTreeMap::new();
     for window in &settings.windows {
         let verdict = match saved.word()? {
             0 => continue,

@@ -18,8 +18,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use support::*;
 use taffrail::capture::{Exchange, Fault};
-use taffrail::drift::{ReferenceState, Verdict};
+use taffrail::drift::{Check, Failure, ReferenceState, Verdict};
 use taffrail::export::{Loss, Signal};
+use taffrail::pipeline::QualityChange;
+use taffrail::sketch::Role;
 
 #[tokio::test]
 async fn metrics_arrive_with_their_values_and_the_whole_resource() {
@@ -135,6 +137,38 @@ async fn each_change_of_a_verdict_is_an_event() {
     {
         let Some(any_value::Value::ArrayValue(list)) = get(&drift.attributes, key) else {
             panic!("{drift:?}")
+        };
+        let listed = any_value::Value::StringValue(listed.into());
+        assert_eq!(list.values, [AnyValue { value: Some(listed) }], "{key}");
+    }
+}
+
+#[tokio::test]
+async fn checks_of_quality_that_begin_and_end_to_fail_are_an_event() {
+    let mut collector = Collector::answering(&[]).await;
+    let running = Running::start(&settings(collector.address), Vec::new);
+    let failure =
+        |name: &str, check| Failure { role: Role::Input, feature: Some(name.into()), check };
+    running.events.offer_quality(&QualityChange {
+        began: vec![failure("temp_max", Check::UnitChange)],
+        ended: vec![failure("wind", Check::Null)],
+        report: change(Verdict::Stable, Verdict::Stable).report,
+    });
+    let request = collector.logs().await;
+    running.stop().await;
+    let record = &request.resource_logs[0].scope_logs[0].log_records[0];
+    assert_eq!((&*record.event_name, &*record.severity_text), ("taffrail.quality.changed", "WARN"));
+    let sentence = "Data quality in the 5m window of 80 rows; fails: unit_change of temp_max; no \
+                    longer fails: null of wind";
+    let body = record.body.clone().and_then(|body| body.value);
+    assert_eq!(body, Some(any_value::Value::StringValue(sentence.into())));
+    assert_eq!(text(&record.attributes, "taffrail.window"), "5m");
+    for (key, listed) in [
+        ("taffrail.quality.began", "unit_change of temp_max"),
+        ("taffrail.quality.ended", "null of wind"),
+    ] {
+        let Some(any_value::Value::ArrayValue(list)) = get(&record.attributes, key) else {
+            panic!("{record:?}")
         };
         let listed = any_value::Value::StringValue(listed.into());
         assert_eq!(list.values, [AnyValue { value: Some(listed) }], "{key}");

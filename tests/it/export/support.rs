@@ -151,9 +151,9 @@ pub(super) fn verdict(verdict: Verdict) -> WindowReport {
         significant: detected,
         detected,
         examples: if detected {
-            vec![Example { request_id: "req-7".into(), row: 0, bin: "[30,inf)".into() }]
+            Box::new([Example { request_id: "req-7".into(), row: 0, bin: "[30,inf)".into() }])
         } else {
-            Vec::new()
+            Box::default()
         },
         ..FeatureReport::default()
     };

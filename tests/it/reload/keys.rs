@@ -1,7 +1,8 @@
 //! Every key that promises it is seen to take effect, by what the sidecar does.
 
 use super::{
-    Sidecar, around, baseline, exchange, labelled, model, parsed, request, text, traffic, until,
+    Sidecar, around, baseline, exchange, labelled, model, parsed, parts, request, text, traffic,
+    until,
 };
 use crate::support::raw::Raw;
 use crate::support::sidecar::PATIENCE;
@@ -22,6 +23,9 @@ const CASES: &[Case] = &[
     (&["drift.persistence"], persistence),
     (&["drift.references"], references),
     (&["features.include", "features.exclude", "features.max"], features),
+    (&["features.segments", "features.max_segments"], parts::segments),
+    (&["features.importance", "features.importance_file"], parts::importance),
+    (&["features.attribution_prefix"], parts::attribution_prefix),
     (&["baseline.learn.rows"], learnt_rows),
     (&["model.feature_names", "model.signature"], names_of_features),
     (&["model.pointers.inputs", "model.pointers.outputs", "model.protocol"], pointers),

@@ -5,6 +5,7 @@ mod exports;
 mod keys;
 mod labelled;
 mod load;
+mod parts;
 mod rejected;
 mod tally;
 mod traffic;

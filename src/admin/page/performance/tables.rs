@@ -62,11 +62,9 @@ pub(super) fn classes(overall: &Performance) -> Markup {
     if classes.is_empty() {
         return html! {};
     }
-    let measures: [(&str, fn(&ClassPerformance) -> f64); 3] = [
-        ("precision", |class| class.precision),
-        ("recall", |class| class.recall),
-        ("f1", |class| class.f1),
-    ];
+    let measures = |class: &ClassPerformance| {
+        [("precision", class.precision), ("recall", class.recall), ("f1", class.f1)]
+    };
     let table = html! {
         table {
             caption.unseen { "Performance by class since start" }
@@ -86,11 +84,11 @@ pub(super) fn classes(overall: &Performance) -> Markup {
                         th scope="row" { (class.class) }
                         td.n { (figure::count(class.support)) }
                         td.n { (figure::count(class.predicted)) }
-                        @for (name, value) in measures {
+                        @for (name, value) in measures(class) {
                             td.n {
                                 @match class.intervals.get(name) {
                                     None => "–",
-                                    Some(interval) => (with_interval(value(class), *interval)),
+                                    Some(interval) => (with_interval(value, *interval)),
                                 }
                             }
                         }

@@ -63,7 +63,9 @@ impl Stream {
     fn predict(&mut self, shift: f64, turned: f64) -> Hour {
         let at = self.time();
         let rows: Vec<_> = (0..ROWS).map(|_| row(&mut self.random, shift, turned)).collect();
-        rows.iter().for_each(|(scores, _)| self.estimator.predicted(scores, at));
+        for (scores, _) in &rows {
+            self.estimator.predicted(scores, at);
+        }
         self.hour += 1;
         self.estimator.advance(self.time());
         Hour { at, rows }

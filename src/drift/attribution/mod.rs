@@ -1,0 +1,239 @@
+//! What matters to the model: drift ranked by importance, and whether importance itself has moved.
+//!
+//! Importances are given: nothing here asks a model for them. With them each feature that differs is
+//! ranked by its importance times its distance. Where answers carry attributions of their own, outputs
+//! such as `shap_temp_max`, the mean of their absolute values over a window is the importance in
+//! production, and NDCG says how far its ranking is from that of the reference. Without attributions
+//! there is no ranking of production to compare: distances say where inputs moved and not what the model
+//! makes of it, so no NDCG is made of them.
+
+mod ndcg;
+mod rank;
+
+pub use ndcg::ndcg;
+pub(super) use rank::rank;
+
+use super::baseline::Baseline;
+use super::report::{AttributionDrift, AttributionRank, AttributionReference};
+use super::settings::Settings;
+use crate::decode::{Cell, Column, Rows};
+use crate::sketch::{NumericCounts, Role};
+use statrs::function::erf::erfc_inv;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Below it the ranking is another: the alert of Amazon SageMaker Clarify, "If the score is less than 0.9,
+/// then a violation is logged".
+const FLOOR: f64 = 0.9;
+/// Features that a report names.
+const NAMED: usize = 20;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttributionSettings {
+    /// By feature; not negative.
+    pub importance: BTreeMap<Arc<str>, f64>,
+    /// An output whose name begins so is the attribution to the feature that the rest names.
+    pub prefixes: Vec<Arc<str>>,
+}
+
+impl Default for AttributionSettings {
+    fn default() -> Self {
+        Self { importance: BTreeMap::new(), prefixes: vec!["shap_".into(), "attribution.".into()] }
+    }
+}
+
+impl AttributionSettings {
+    fn feature_of<'n>(&self, output: &'n str) -> Option<&'n str> {
+        let rest = self.prefixes.iter().find_map(|prefix| output.strip_prefix(&**prefix));
+        rest.filter(|feature| !feature.is_empty())
+    }
+}
+
+/// The attributions of open windows. Bounded by features and levels of windows.
+#[derive(Debug, Default)]
+pub(super) struct Attributions {
+    /// By the name of the output, then by level.
+    outputs: BTreeMap<Arc<str>, Vec<Moments>>,
+}
+
+/// Of absolute values.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Moments {
+    values: f64,
+    sum: f64,
+    squares: f64,
+}
+
+/// A mean of absolute values, and its standard error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Importance {
+    mean: f64,
+    error: f64,
+}
+
+impl Attributions {
+    pub(super) fn observe(&mut self, settings: &Settings, outputs: &Rows) {
+        for column in outputs.columns() {
+            if settings.attribution.feature_of(column.name()).is_none() {
+                continue;
+            }
+            if let Some(levels) = self.outputs.get_mut(column.name()) {
+                levels.iter_mut().take(1).for_each(|finest| finest.observe(column));
+            } else if self.outputs.len() < settings.max_features {
+                let mut levels = vec![Moments::default(); settings.windows.len()];
+                levels.iter_mut().take(1).for_each(|finest| finest.observe(column));
+                self.outputs.insert(Arc::clone(column.name()), levels);
+            }
+        }
+    }
+
+    /// Ends the window of a level. `None` where fewer than two features have both a reference and enough
+    /// rows.
+    pub(super) fn close(
+        &mut self,
+        settings: &Settings,
+        baseline: Option<&Baseline>,
+        level: usize,
+    ) -> Option<Box<AttributionDrift>> {
+        let mut production = Vec::new();
+        for (output, levels) in &mut self.outputs {
+            let moments = levels.get_mut(level).map(std::mem::take).unwrap_or_default();
+            if level == 0 {
+                levels.iter_mut().skip(1).for_each(|longer| longer.add(moments));
+            }
+            let feature = settings.attribution.feature_of(output);
+            if let Some(feature) = feature.filter(|_| moments.values >= settings.min_rows as f64) {
+                production
+                    .extend(moments.importance().map(|now| (Arc::clone(output), feature, now)));
+            }
+        }
+        let measured = |output: &str| of_baseline(baseline?, output);
+        let given = |feature: &str| {
+            let mean = *settings.attribution.importance.get(feature)?;
+            Some(Importance { mean, error: 0.0 })
+        };
+        let with = |of: &dyn Fn(&str, &str) -> Option<Importance>| {
+            let known = production.iter().filter_map(|(output, feature, now)| {
+                Some(Pair { feature: (*feature).into(), before: of(output, feature)?, now: *now })
+            });
+            Some(known.collect::<Vec<Pair>>()).filter(|pairs| pairs.len() >= 2)
+        };
+        let (pairs, reference) = match with(&|output, _| measured(output)) {
+            Some(pairs) => (pairs, AttributionReference::Baseline),
+            None => (with(&|_, feature| given(feature))?, AttributionReference::Importance),
+        };
+        drift(&pairs, settings.false_discovery_rate, reference).map(Box::new)
+    }
+
+    /// Windows begin anew.
+    pub(super) fn clear(&mut self) {
+        self.outputs.clear();
+    }
+}
+
+struct Pair {
+    feature: Arc<str>,
+    before: Importance,
+    now: Importance,
+}
+
+fn drift(pairs: &[Pair], rate: f64, reference: AttributionReference) -> Option<AttributionDrift> {
+    let before: Vec<f64> = pairs.iter().map(|pair| pair.before.mean).collect();
+    let now: Vec<f64> = pairs.iter().map(|pair| pair.now.mean).collect();
+    let score = ndcg(&before, &now)?;
+    let at_most = ndcg(&before, &closest(pairs, rate))?.max(score);
+    let (rank_before, rank_now) = (ranks(&before), ranks(&now));
+    let mut features: Vec<AttributionRank> = pairs
+        .iter()
+        .zip(rank_before.iter().zip(&rank_now))
+        .map(|(pair, (rank_before, rank_now))| AttributionRank {
+            feature: Arc::clone(&pair.feature),
+            before: pair.before.mean,
+            now: pair.now.mean,
+            rank_before: *rank_before,
+            rank_now: *rank_now,
+        })
+        .collect();
+    features.sort_by_key(|feature| feature.rank_before.min(feature.rank_now));
+    features.truncate(NAMED);
+    Some(AttributionDrift {
+        ndcg: score,
+        ndcg_at_most: at_most,
+        detected: at_most < FLOOR,
+        reference,
+        features,
+    })
+}
+
+/// The importances nearest to the reference's, brought to one scale, that lie within what chance leaves
+/// open: a normal interval of each mean, at the error rate over all features (Bonferroni).
+fn closest(pairs: &[Pair], rate: f64) -> Vec<f64> {
+    let total = |of: fn(&Pair) -> f64| pairs.iter().map(of).sum::<f64>();
+    let scale = total(|pair| pair.now.mean) / total(|pair| pair.before.mean);
+    let errors = std::f64::consts::SQRT_2 * erfc_inv(rate / pairs.len() as f64);
+    let score = |pair: &Pair| {
+        let half = errors * pair.now.error.hypot(scale * pair.before.error);
+        (scale * pair.before.mean).clamp(pair.now.mean - half, pair.now.mean + half)
+    };
+    pairs.iter().map(score).collect()
+}
+
+/// From 1 for the greatest; equals have the same.
+fn ranks(values: &[f64]) -> Vec<usize> {
+    let above = |value: &f64| values.iter().filter(|other| *other > value).count();
+    values.iter().map(|value| 1 + above(value)).collect()
+}
+
+impl Moments {
+    fn observe(&mut self, column: &Column) {
+        match column.as_numbers() {
+            Some(numbers) => numbers.iter().for_each(|number| self.add_value(*number)),
+            None => column.cells().for_each(|cell| {
+                if let Cell::Number(number) = cell {
+                    self.add_value(number);
+                }
+            }),
+        }
+    }
+
+    fn add_value(&mut self, value: f64) {
+        if value.is_finite() {
+            self.values += 1.0;
+            self.sum += value.abs();
+            self.squares += value * value;
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.values += other.values;
+        self.sum += other.sum;
+        self.squares += other.squares;
+    }
+
+    fn importance(self) -> Option<Importance> {
+        if self.values <= 0.0 {
+            return None;
+        }
+        let mean = self.sum / self.values;
+        let variance = (self.squares / self.values - mean * mean).max(0.0);
+        Some(Importance { mean, error: (variance / self.values).sqrt() })
+    }
+}
+
+/// Exact but for the bin that holds zero in its inside, where positive and negative values cancel.
+fn of_baseline(baseline: &Baseline, output: &str) -> Option<Importance> {
+    let mut features = baseline.features().iter();
+    let feature = features.find(|f| f.key().role == Role::Output && *f.key().name == *output)?;
+    of_counts(feature.numeric()?)
+}
+
+fn of_counts(counts: &NumericCounts) -> Option<Importance> {
+    let (mean, sigma) = (counts.mean()?, counts.sigma()?);
+    let values = counts.values() as f64;
+    let sum: f64 = counts.sums().iter().map(|sum| sum.abs()).sum();
+    let squares = (sigma * sigma + mean * mean) * values;
+    Moments { values, sum, squares }.importance()
+}
+
+#[cfg(test)]
+mod tests;
