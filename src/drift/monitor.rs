@@ -1,7 +1,6 @@
 //! Rows in, verdicts on windows out.
 
 use super::attribution::{self, Attributions};
-use super::dependence::RowScale;
 use super::quality::Grouping;
 use super::segments::{Baselined, Segments};
 use super::watch::Watch;
@@ -149,7 +148,7 @@ impl Monitor {
             Phase::Watching { watch, .. } => {
                 watch.observe(&self.settings, Role::Input, inputs, (rate, self.grouping));
                 watch.observe(&self.settings, Role::Output, outputs, (rate, self.grouping));
-                self.attributions.observe(&self.settings, outputs);
+                self.attributions.observe(&self.settings, outputs, rate);
             }
         }
     }
@@ -199,12 +198,9 @@ impl Monitor {
     ///
     /// Where windows of several lengths end together, the finest is closed first.
     pub fn close(&mut self, span: WindowSpan) -> Option<WindowReport> {
-        let (live, report) = match &mut self.phase {
-            Phase::Learning { .. } => (Vec::new(), None),
-            Phase::Watching { watch, .. } => {
-                let live = self.segments.as_ref().map(|_| watch.dependence()).unwrap_or_default();
-                (live, watch.close(&self.settings, span))
-            }
+        let report = match &mut self.phase {
+            Phase::Learning { .. } => None,
+            Phase::Watching { watch, .. } => watch.close(&self.settings, span),
         };
         report.map(|mut report| {
             let baseline = self.baseline().cloned();
@@ -212,7 +208,7 @@ impl Monitor {
             let settings = &self.settings;
             report.attribution = self.attributions.close(settings, baseline.as_deref(), level);
             attribution::rank(&mut report.features, &settings.attribution);
-            report.segments = self.close_segments(span, &live);
+            report.segments = self.close_segments(span);
             report
         })
     }
@@ -288,10 +284,12 @@ impl Phase {
 impl Monitor {
     /// Counts a payload's rows in the windows of their segments, and tells which those are. To be called
     /// before [`Self::observe`], so that rows which end the learning of a baseline are no window's too.
+    ///
+    /// `rate` is the share of exchanges that were kept when this one was, in (0, 1].
     pub fn segment<'h>(
         &mut self,
-        inputs: &Rows,
-        outputs: &Rows,
+        (inputs, outputs): (&Rows, &Rows),
+        rate: f64,
         header: impl Fn(&str) -> Option<&'h str>,
     ) -> Assigned {
         let Some(segments) = &mut self.segments else { return Assigned::default() };
@@ -302,7 +300,7 @@ impl Monitor {
                 Origin::Learned { .. } => Baselined::Learned,
             };
             let reference = (watch.baseline(), origin);
-            segments.observe(&self.settings, reference, (inputs, outputs), &assigned);
+            segments.observe(&self.settings, reference, (inputs, outputs, rate), &assigned);
         }
         assigned
     }
@@ -321,9 +319,9 @@ impl Monitor {
         self.segment_windows.iter().flatten().cloned().collect()
     }
 
-    fn close_segments(&mut self, span: WindowSpan, live: &[Vec<RowScale>]) -> Vec<SegmentReport> {
+    fn close_segments(&mut self, span: WindowSpan) -> Vec<SegmentReport> {
         let segments = self.segments.as_mut();
-        let closed = segments.and_then(|segments| segments.close(&self.settings, span, live));
+        let closed = segments.and_then(|segments| segments.close(&self.settings, span));
         let Some(closed) = closed else { return Vec::new() };
         let short = closed.in_short();
         if self.segment_windows.len() <= span.level {

@@ -314,7 +314,7 @@ impl Watch {
     }
 
     /// What live rows show of their dependence, by feature: where they show none, nothing.
-    pub(super) fn dependence(&self) -> Vec<Vec<RowScale>> {
+    fn dependence(&self) -> Vec<Vec<RowScale>> {
         let evidence: Vec<_> =
             self.watched.iter().map(|watched| dependence::evidence(&watched.blocks)).collect();
         let shown = dependence::shown(&evidence);
@@ -475,8 +475,8 @@ impl Watched {
         }
         self.windows[level].repeated.clear();
         let kept = &mut self.windows[level].kept;
-        if judged.recovered {
-            kept.retain(|kept| !kept.significant_alone);
+        if judged.recovered && kept.iter().any(|kept| kept.significant_alone) {
+            kept.clear();
         }
         if kept.len() >= KEPT_WINDOWS {
             kept.pop_front();

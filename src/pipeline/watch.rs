@@ -173,7 +173,7 @@ impl Watch {
 
     /// Says which parts of the traffic the rows of an exchange belong to, and counts them there; before
     /// [`Self::observe`] of the same.
-    pub fn segment(&mut self, decoded: &Decoded, headers: &Headers) {
+    pub fn segment(&mut self, decoded: &Decoded, rate: f64, headers: &Headers) {
         let header = |name: &str| {
             let found = headers.iter().find(|(known, _)| known.as_str() == name);
             found.and_then(|(_, value)| value.to_str().ok())
@@ -181,7 +181,7 @@ impl Watch {
         self.assigned = if decoded.inputs.is_empty() && decoded.outputs.is_empty() {
             Assigned::default()
         } else {
-            self.monitor.segment(&decoded.inputs, &decoded.outputs, header)
+            self.monitor.segment((&decoded.inputs, &decoded.outputs), rate, header)
         };
         self.joiner.name_parts(self.monitor.segment_names());
     }

@@ -129,7 +129,7 @@ impl Worker {
                 *counted_at = Some(counts_at);
                 watch.sampled(exchange.sample_rate, decoded);
                 let at = Timestamp::try_from(exchange.started_at).unwrap_or(Timestamp::UNIX_EPOCH);
-                watch.segment(decoded, &exchange.request.headers);
+                watch.segment(decoded, exchange.sample_rate, &exchange.request.headers);
                 watch.observe_sampled(&exchange.id.text(), decoded, exchange.sample_rate, at);
                 if let Some(header) = &self.tuned_by.labels_header {
                     take_header_labels(&mut watch, header, exchange);

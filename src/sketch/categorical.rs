@@ -35,7 +35,7 @@ impl CategoricalCounts {
         (cells, cells)
     }
 
-    fn weighable(&self) -> (Box<[f64]>, f64) {
+    pub(super) fn weighable(&self) -> (Box<[f64]>, f64) {
         let beside = [self.other, self.nulls, self.type_errors];
         let cells = self.rows.iter().chain(&beside).map(|rows| *rows as f64).collect();
         (cells, self.rows() as f64)

@@ -72,7 +72,7 @@ impl NumericCounts {
         (rows + 4 + self.sums.len(), rows)
     }
 
-    fn weighable(&self) -> (Box<[f64]>, f64) {
+    pub(super) fn weighable(&self) -> (Box<[f64]>, f64) {
         (self.cells(), self.rows() as f64)
     }
 

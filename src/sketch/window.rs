@@ -52,11 +52,12 @@ impl FeatureSketch {
 }
 
 impl FeatureCounts {
-    /// Counts without the sketches beside them: of quantiles, and of levels that are not known.
-    pub fn observe(&mut self, column: &Column) {
+    /// Counts without the sketches beside them: of quantiles, and of levels that are not known. Rows that
+    /// were kept at `rate`, in (0, 1], each stand for 1 / rate.
+    pub fn observe_sampled(&mut self, column: &Column, rate: f64) {
         match self {
-            Self::Numeric(counts) => counts.observe(column),
-            Self::Categorical(counts) => counts.observe(column),
+            Self::Numeric(counts) => counts.observe_sampled(column, rate),
+            Self::Categorical(counts) => counts.observe_sampled(column, rate),
         }
     }
 
@@ -66,16 +67,6 @@ impl FeatureCounts {
             (Self::Categorical(counts), Self::Categorical(other)) => counts.merge(other),
             _ => Err(EdgesDiffer),
         }
-    }
-
-    /// What sampled rows are worth; as they are where all were sampled at one rate.
-    #[must_use]
-    pub fn effective(self) -> Self {
-        let effective = match &self {
-            Self::Numeric(counts) => counts.effective().map(Self::Numeric),
-            Self::Categorical(counts) => counts.effective().map(Self::Categorical),
-        };
-        effective.unwrap_or(self)
     }
 
     /// Counts of nothing, on the same edges or levels.
@@ -89,6 +80,16 @@ impl FeatureCounts {
         }
     }
 
+    /// What sampled rows are worth; as they are where all were sampled at one rate.
+    #[must_use]
+    pub fn effective(self) -> Self {
+        let effective = match &self {
+            Self::Numeric(counts) => counts.effective().map(Self::Numeric),
+            Self::Categorical(counts) => counts.effective().map(Self::Categorical),
+        };
+        effective.unwrap_or(self)
+    }
+
     pub fn rows(&self) -> u64 {
         match self {
             Self::Numeric(counts) => counts.rows(),
@@ -98,6 +99,21 @@ impl FeatureCounts {
 }
 
 impl NumericCounts {
+    fn observe_sampled(&mut self, column: &Column, rate: f64) {
+        let weight = 1.0 / rate;
+        let mut weighting = std::mem::take(&mut self.weighting);
+        if weighting.next(weight, || self.weighable()) {
+            let (before, rows) = self.weighable();
+            self.observe(column);
+            let (after, all) = self.weighable();
+            let counted = after.iter().zip(&before).map(|(after, before)| after - before);
+            weighting.add(weight, counted, all - rows);
+        } else {
+            self.observe(column);
+        }
+        self.weighting = weighting;
+    }
+
     fn observe(&mut self, column: &Column) {
         if let Some(numbers) = column.as_numbers() {
             self.observe_numbers(numbers);
@@ -114,6 +130,21 @@ impl NumericCounts {
 }
 
 impl CategoricalCounts {
+    fn observe_sampled(&mut self, column: &Column, rate: f64) {
+        let weight = 1.0 / rate;
+        let mut weighting = std::mem::take(&mut self.weighting);
+        if weighting.next(weight, || self.weighable()) {
+            let (before, rows) = self.weighable();
+            self.observe(column);
+            let (after, all) = self.weighable();
+            let counted = after.iter().zip(&before).map(|(after, before)| after - before);
+            weighting.add(weight, counted, all - rows);
+        } else {
+            self.observe(column);
+        }
+        self.weighting = weighting;
+    }
+
     fn observe(&mut self, column: &Column) {
         for cell in column.cells() {
             match cell {

@@ -59,7 +59,10 @@ pub(super) struct Attributions {
 /// Of absolute values.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Moments {
-    values: f64,
+    values: u64,
+    /// Each value weighs as much as the exchanges that it stands for.
+    weight: f64,
+    weight_squares: f64,
     sum: f64,
     squares: f64,
 }
@@ -72,16 +75,17 @@ struct Importance {
 }
 
 impl Attributions {
-    pub(super) fn observe(&mut self, settings: &Settings, outputs: &Rows) {
+    /// `rate` is the share of exchanges that were kept when this one was, in (0, 1].
+    pub(super) fn observe(&mut self, settings: &Settings, outputs: &Rows, rate: f64) {
         for column in outputs.columns() {
             if settings.attribution.feature_of(column.name()).is_none() {
                 continue;
             }
             if let Some(levels) = self.outputs.get_mut(column.name()) {
-                levels.iter_mut().take(1).for_each(|finest| finest.observe(column));
+                levels.iter_mut().take(1).for_each(|finest| finest.observe(column, 1.0 / rate));
             } else if self.outputs.len() < settings.max_features {
                 let mut levels = vec![Moments::default(); settings.windows.len()];
-                levels.iter_mut().take(1).for_each(|finest| finest.observe(column));
+                levels.iter_mut().take(1).for_each(|finest| finest.observe(column, 1.0 / rate));
                 self.outputs.insert(Arc::clone(column.name()), levels);
             }
         }
@@ -102,7 +106,7 @@ impl Attributions {
                 levels.iter_mut().skip(1).for_each(|longer| longer.add(moments));
             }
             let feature = settings.attribution.feature_of(output);
-            if let Some(feature) = feature.filter(|_| moments.values >= settings.min_rows as f64) {
+            if let Some(feature) = feature.filter(|_| moments.values >= settings.min_rows) {
                 production
                     .extend(moments.importance().map(|now| (Arc::clone(output), feature, now)));
             }
@@ -185,38 +189,43 @@ fn ranks(values: &[f64]) -> Vec<usize> {
 }
 
 impl Moments {
-    fn observe(&mut self, column: &Column) {
+    fn observe(&mut self, column: &Column, weight: f64) {
         match column.as_numbers() {
-            Some(numbers) => numbers.iter().for_each(|number| self.add_value(*number)),
+            Some(numbers) => numbers.iter().for_each(|number| self.add_value(*number, weight)),
             None => column.cells().for_each(|cell| {
                 if let Cell::Number(number) = cell {
-                    self.add_value(number);
+                    self.add_value(number, weight);
                 }
             }),
         }
     }
 
-    fn add_value(&mut self, value: f64) {
+    fn add_value(&mut self, value: f64, weight: f64) {
         if value.is_finite() {
-            self.values += 1.0;
-            self.sum += value.abs();
-            self.squares += value * value;
+            self.values += 1;
+            self.weight += weight;
+            self.weight_squares += weight * weight;
+            self.sum += weight * value.abs();
+            self.squares += weight * value * value;
         }
     }
 
     fn add(&mut self, other: Self) {
         self.values += other.values;
+        self.weight += other.weight;
+        self.weight_squares += other.weight_squares;
         self.sum += other.sum;
         self.squares += other.squares;
     }
 
+    /// Values of different weights tell as much as (Σw)² / Σw² of one (Kish, *Survey Sampling*, 1965).
     fn importance(self) -> Option<Importance> {
-        if self.values <= 0.0 {
+        if self.values == 0 {
             return None;
         }
-        let mean = self.sum / self.values;
-        let variance = (self.squares / self.values - mean * mean).max(0.0);
-        Some(Importance { mean, error: (variance / self.values).sqrt() })
+        let mean = self.sum / self.weight;
+        let variance = (self.squares / self.weight - mean * mean).max(0.0);
+        Some(Importance { mean, error: (variance * self.weight_squares).sqrt() / self.weight })
     }
 }
 
@@ -229,10 +238,10 @@ fn of_baseline(baseline: &Baseline, output: &str) -> Option<Importance> {
 
 fn of_counts(counts: &NumericCounts) -> Option<Importance> {
     let (mean, sigma) = (counts.mean()?, counts.sigma()?);
-    let values = counts.values() as f64;
+    let (values, weight) = (counts.values(), counts.values() as f64);
     let sum: f64 = counts.sums().iter().map(|sum| sum.abs()).sum();
-    let squares = (sigma * sigma + mean * mean) * values;
-    Moments { values, sum, squares }.importance()
+    let squares = (sigma * sigma + mean * mean) * weight;
+    Moments { values, weight, weight_squares: weight, sum, squares }.importance()
 }
 
 #[cfg(test)]

@@ -93,6 +93,9 @@ const NEAR: f64 = 3.0;
 const TOLERANCE: (f64, f64) = (0.02, 0.05);
 /// A larger spread is not far from 0.
 const MAX_SPREAD: f64 = 2.0 / 3.0;
+/// With fewer values a cold month looks like a summer in other units: then only a unit that is far away is
+/// named.
+const MIN_VALUES: u64 = 200;
 /// Candidates this close to the best are not told apart.
 const CLOSE: f64 = 0.01;
 
@@ -127,7 +130,11 @@ pub(super) fn unit_change(
         let error = 1.2533 * spread * (1.0 / n + 1.0 / m).sqrt();
         (2.0 * error).clamp(TOLERANCE.0, TOLERANCE.1)
     });
-    let known = KNOWN.iter().filter(|(factor, offset, _)| {
+    let told_apart = |factor: f64, offset: f64| {
+        values >= MIN_VALUES || (is_far(factor, offset) && before >= DISJOINT)
+    };
+    let known = KNOWN.iter().filter(|(factor, offset, _)| told_apart(*factor, *offset));
+    let known = known.filter(|(factor, offset, _)| {
         let misses_by = (fitted / factor - 1.0).abs();
         *offset != 0.0 || !near(*factor) || tolerance.is_some_and(|most| misses_by <= most)
     });
@@ -141,7 +148,8 @@ pub(super) fn unit_change(
         return Some(change(*factor, *offset, Some(*name), *left));
     }
     let left = comparison.distance(fitted, 0.0);
-    (!near(fitted) && left <= most(fitted, 0.0)).then(|| change(fitted, 0.0, None, left))
+    (!near(fitted) && told_apart(fitted, 0.0) && left <= most(fitted, 0.0))
+        .then(|| change(fitted, 0.0, None, left))
 }
 
 /// So far that no drift goes there: who finds values there may leave some for a drift besides.

@@ -27,7 +27,6 @@ pub use registry::{Assigned, SegmentId};
 pub use report::{SegmentFeature, SegmentReference, SegmentReport, SegmentWindow};
 pub use survey::{SegmentCounter, SegmentSurvey};
 
-use super::dependence::RowScale;
 use super::verdict::WindowTime;
 use super::{Baseline, Settings, WindowSpan};
 use crate::decode::Rows;
@@ -107,7 +106,7 @@ impl Segments {
         &mut self,
         settings: &Settings,
         (baseline, origin): (&Arc<Baseline>, Baselined),
-        (inputs, outputs): (&Rows, &Rows),
+        (inputs, outputs, rate): (&Rows, &Rows, f64),
         assigned: &Assigned,
     ) {
         let (registry, segments) = (&mut self.registry, &self.settings);
@@ -115,7 +114,7 @@ impl Segments {
             registry.expect(baseline.segments());
             Windows::new(settings, segments.max_cells, baseline, origin)
         });
-        windows.observe(&self.registry, inputs, outputs, assigned);
+        windows.observe(&self.registry, (inputs, outputs, rate), assigned);
     }
 
     /// Takes over what `before` knows of windows that closed and of references that it learnt.
@@ -129,17 +128,15 @@ impl Segments {
         }
     }
 
-    /// Judges the open window of a level in every segment that has rows, and opens the next. `live` is what
-    /// rows show of their dependence, by watched feature.
+    /// Judges the open window of a level in every segment that has rows, and opens the next.
     pub(super) fn close(
         &mut self,
         settings: &Settings,
         span: WindowSpan,
-        live: &[Vec<RowScale>],
     ) -> Option<Arc<SegmentWindow>> {
         let window = settings.windows.get(span.level)?.clone();
         let at = (span.level, WindowTime::of(span));
-        let segments = self.windows.as_mut()?.close(&self.registry, settings, at, live);
+        let segments = self.windows.as_mut()?.close(&self.registry, settings, at);
         Some(Arc::new(SegmentWindow { window, start: span.start, end: span.end, segments }))
     }
 

@@ -72,8 +72,8 @@ impl Basis {
         }
         let counts = std::mem::take(counts).into_iter().zip(watched);
         let features = baseline.features();
-        let learned =
-            counts.map(|(counts, place)| features[*place].with_counts(counts, Part::Beside));
+        let learned = counts
+            .map(|(counts, place)| features[*place].with_counts(counts.effective(), Part::Beside));
         *self = Self::Learned(learned.collect());
     }
 }

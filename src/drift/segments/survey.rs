@@ -102,7 +102,7 @@ impl SegmentCounter {
         for (role, part) in [(Role::Input, inputs), (Role::Output, outputs)] {
             for column in part.columns() {
                 if let Some(feature) = self.index[role as usize].get(column.name()) {
-                    counts[*feature].observe(column);
+                    counts[*feature].observe_sampled(column, 1.0);
                 }
             }
         }

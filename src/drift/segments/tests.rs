@@ -72,7 +72,7 @@ fn close(monitor: &mut Monitor, level: usize) -> WindowReport {
 }
 
 fn take(monitor: &mut Monitor, rows: &Rows, header: Option<&str>) {
-    let _ = monitor.segment(rows, &Rows::new(), |_| header);
+    let _ = monitor.segment((rows, &Rows::new()), 1.0, |_| header);
     monitor.observe(rows, &Rows::new());
 }
 
@@ -351,4 +351,58 @@ fn cells_name_values_and_rows_keep_their_own() {
     assigned
         .each(&inputs, &outputs, |_, inputs, outputs| given.push((inputs.len(), outputs.len())));
     assert_eq!(given, [(1, 0); 5]);
+}
+
+/// Tenants that take turns and differ: rows of the whole hang together by it, and those of one do not.
+#[test]
+fn what_tells_segments_apart_is_no_dependence_within_them() {
+    let mut random = fastrand::Rng::with_seed(13);
+    let mut monitor = monitor(&["header:x-tenant"], built(&rows(&mut random, 4000, nowhere)));
+    for _ in 0..30 {
+        take(&mut monitor, &rows(&mut random, 20, nowhere), Some("acme"));
+        take(&mut monitor, &rows(&mut random, 20, |_| 1.5), Some("umbra"));
+    }
+    let report = close(&mut monitor, 0);
+    assert!(of(&report, "header:x-tenant=umbra").is_drifting());
+    assert_eq!(of(&report, "header:x-tenant=acme").verdict, Verdict::Stable);
+    // The same rows in runs of twenty within a segment tell as much as one row of each run.
+    let mut random = fastrand::Rng::with_seed(14);
+    let mut runs = self::monitor(&["header:x-tenant"], built(&rows(&mut random, 4000, nowhere)));
+    let mut alarms = 0;
+    for _ in 0..20 {
+        for _ in 0..30 {
+            let level = normal(&mut random);
+            take(&mut runs, &rows(&mut random, 20, |_| level), Some("acme"));
+        }
+        alarms += usize::from(of(&close(&mut runs, 0), "header:x-tenant=acme").is_drifting());
+    }
+    let mut alone = 0;
+    for _ in 0..20 {
+        let baseline = built(&rows(&mut random, 4000, nowhere));
+        let mut fresh = self::monitor(&["header:x-tenant"], baseline);
+        take(&mut fresh, &rows(&mut random, 600, |_| 0.5), Some("acme"));
+        alone += usize::from(of(&close(&mut fresh, 0), "header:x-tenant=acme").is_drifting());
+    }
+    assert!(alarms < alone, "{alarms} of 20 quiet, {alone} of 20 that drift");
+}
+
+/// Half of the exchanges were kept at a tenth of the rate: they stand for ten times as many.
+#[test]
+fn rows_of_a_segment_weigh_what_they_stand_for() {
+    let mut random = fastrand::Rng::with_seed(15);
+    let mut monitor = monitor(&["header:x-tenant"], built(&rows(&mut random, 4000, nowhere)));
+    let (kept, rare) = (rows(&mut random, 900, nowhere), rows(&mut random, 100, |_| 1.0));
+    let none = Rows::new();
+    let _ = monitor.segment((&kept, &none), 1.0, |_| Some("acme"));
+    let _ = monitor.segment((&rare, &none), 0.1, |_| Some("acme"));
+    let sampled = close(&mut monitor, 0);
+    let _ = monitor.segment((&kept, &none), 1.0, |_| Some("acme"));
+    let _ = monitor.segment((&rare, &none), 1.0, |_| Some("acme"));
+    let counted = close(&mut monitor, 0);
+    let furthest = |report: &WindowReport| {
+        let features = &of(report, "header:x-tenant=acme").features;
+        let feature = features.iter().find(|feature| &*feature.feature == "x0").unwrap();
+        feature.p_value.unwrap()
+    };
+    assert!(furthest(&sampled) < furthest(&counted) / 100.0);
 }

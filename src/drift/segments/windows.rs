@@ -8,7 +8,7 @@ use super::registry::Registry;
 use super::{Assigned, Baselined, SegmentFeature, SegmentId, SegmentReference, SegmentReport};
 use crate::decode::Rows;
 use crate::drift::baseline::{Baseline, BaselineFeature};
-use crate::drift::dependence::RowScale;
+use crate::drift::dependence::{self, RowBlocks, RowScale, Scores};
 use crate::drift::report::FeatureReport;
 use crate::drift::settings::{Persistence, Settings};
 use crate::drift::verdict::{Case, Judged, Merged, WindowTime, judge, verdict};
@@ -29,6 +29,7 @@ pub(super) struct Windows {
     watched: Vec<usize>,
     /// By role and name, where a column is counted.
     index: [HashMap<Arc<str>, usize>; 2],
+    scores: Vec<Scores>,
     levels: usize,
     /// By id; `None` where no row was seen, or there was no room.
     segments: Vec<Option<Box<Segment>>>,
@@ -44,6 +45,9 @@ struct Segment {
     open_rows: Vec<[u64; 2]>,
     /// By level, then by watched feature.
     levels: Vec<Vec<Cell>>,
+    /// How its own rows hang together, by watched feature: those of the whole would take the differences
+    /// between segments for dependence.
+    blocks: Vec<RowBlocks>,
 }
 
 /// One feature's windows of one length.
@@ -81,25 +85,33 @@ impl Windows {
             watched.push(place);
         }
         let room = max_cells / watched.len().max(1);
+        let scores =
+            watched.iter().map(|place| Scores::of(&baseline.features()[*place].content)).collect();
         let levels = settings.windows.len();
         let baseline = Arc::clone(baseline);
         let segments = Vec::new();
-        Self { baseline, origin, watched, index, levels, segments, room, max_room: room }
+        let max_room = room;
+        Self { baseline, origin, watched, index, scores, levels, segments, room, max_room }
     }
 
     pub(super) fn observe(
         &mut self,
         registry: &Registry,
-        inputs: &Rows,
-        outputs: &Rows,
+        (inputs, outputs, rate): (&Rows, &Rows, f64),
         assigned: &Assigned,
     ) {
         assigned.each(inputs, outputs, |id, inputs, outputs| {
-            self.count(registry, id, inputs, outputs);
+            self.count(registry, id, (inputs, outputs), rate);
         });
     }
 
-    fn count(&mut self, registry: &Registry, id: SegmentId, inputs: &Rows, outputs: &Rows) {
+    fn count(
+        &mut self,
+        registry: &Registry,
+        id: SegmentId,
+        (inputs, outputs): (&Rows, &Rows),
+        rate: f64,
+    ) {
         let Some(place) = self.place(registry, id) else { return };
         let Some(segment) = &mut self.segments[place] else { return };
         let Some(open_rows) = segment.open_rows.first_mut() else { return };
@@ -108,10 +120,12 @@ impl Windows {
         let Some(cells) = segment.levels.first_mut() else { return };
         for (role, rows) in [(Role::Input, inputs), (Role::Output, outputs)] {
             for column in rows.columns() {
-                let watched = self.index[role as usize].get(column.name());
-                if let Some(cell) = watched.and_then(|watched| cells.get_mut(*watched)) {
-                    cell.open.observe(column);
-                }
+                let Some(watched) = self.index[role as usize].get(column.name()) else { continue };
+                let Some(cell) = cells.get_mut(*watched) else { continue };
+                cell.open.observe_sampled(column, rate);
+                let content = &self.baseline.features()[self.watched[*watched]].content;
+                let blocks = &mut segment.blocks[*watched];
+                self.scores[*watched].each(content, column, |scored| blocks.observe(&scored));
             }
         }
     }
@@ -131,7 +145,10 @@ impl Windows {
             let cells = || if takes_room { self.cells() } else { Vec::new() };
             let levels = std::iter::repeat_with(cells).take(self.levels).collect();
             let open_rows = vec![[0; 2]; self.levels];
-            self.segments[place] = Some(Box::new(Segment { basis, open_rows, levels }));
+            let blocks = if takes_room { self.watched.len() } else { 0 };
+            let blocks = std::iter::repeat_with(RowBlocks::without_shares).take(blocks).collect();
+            let segment = Segment { basis, open_rows, levels, blocks };
+            self.segments[place] = Some(Box::new(segment));
         }
         Some(place)
     }
@@ -172,6 +189,9 @@ impl Windows {
                 continue;
             };
             segment.basis = known.basis;
+            for (blocks, mut known) in segment.blocks.iter_mut().zip(known.blocks) {
+                blocks.follow(&mut known);
+            }
             for (cells, known) in segment.levels.iter_mut().zip(known.levels) {
                 for (cell, known) in cells.iter_mut().zip(known) {
                     (cell.before, cell.found) = (known.before, known.found);
@@ -181,13 +201,11 @@ impl Windows {
         before.room = self.max_room;
     }
 
-    /// `live` is what rows show of their dependence, by watched feature.
     pub(super) fn close(
         &mut self,
         registry: &Registry,
         settings: &Settings,
         (level, time): (usize, WindowTime),
-        live: &[Vec<RowScale>],
     ) -> Vec<SegmentReport> {
         let segments = self.segments.iter_mut().enumerate();
         let ended = segments.filter_map(|(id, segment)| {
@@ -195,7 +213,7 @@ impl Windows {
             (rows > 0).then_some((id, rows))
         });
         let ended: Vec<(usize, u64)> = ended.collect();
-        let mut judged = self.judged(settings, (level, time), live, &ended).into_iter();
+        let mut judged = self.judged(settings, (level, time), &ended).into_iter();
         let enough = settings.min_rows.saturating_mul(LEARNT);
         let mut reports = Vec::with_capacity(ended.len());
         for (id, rows) in ended {
@@ -216,20 +234,19 @@ impl Windows {
         &self,
         settings: &Settings,
         (level, time): (usize, WindowTime),
-        live: &[Vec<RowScale>],
         ended: &[(usize, u64)],
     ) -> Vec<Judged> {
         let segments = ended.iter().filter_map(|(id, _)| self.segments[*id].as_deref());
         let mut cases = Vec::new();
         for segment in segments {
             let Some(cells) = segment.levels.get(level) else { continue };
+            let mut live = segment.dependence().into_iter();
             for (watched, cell) in cells.iter().enumerate() {
                 let place = self.watched[watched];
                 let Some(feature) = segment.basis.feature(&self.baseline, watched, place) else {
                     break;
                 };
-                let live = live.get(watched).cloned().unwrap_or_default();
-                cases.push(cell.case(feature, live, time));
+                cases.push(cell.case(feature, live.next().unwrap_or_default(), time));
             }
         }
         judge(&cases, settings.min_rows, settings.false_discovery_rate)
@@ -237,6 +254,16 @@ impl Windows {
 }
 
 impl Segment {
+    /// By watched feature; nothing where rows show none.
+    fn dependence(&self) -> Vec<Vec<RowScale>> {
+        let evidence: Vec<_> = self.blocks.iter().map(dependence::evidence).collect();
+        let shown = dependence::shown(&evidence);
+        let curve = |(blocks, shown): (&RowBlocks, dependence::Shown)| {
+            if shown.any() { dependence::curve(blocks, shown) } else { Vec::new() }
+        };
+        self.blocks.iter().zip(shown).map(curve).collect()
+    }
+
     fn end_rows(&mut self, level: usize) -> u64 {
         let Some(open) = self.open_rows.get_mut(level).map(std::mem::take) else { return 0 };
         if level == 0 {
@@ -257,6 +284,7 @@ impl Segment {
                     .for_each(|(sum, cell)| add(&mut sum.open, &cell.open));
             }
             self.basis.learn(finest.iter().map(|cell| &cell.open));
+            self.blocks.iter_mut().for_each(RowBlocks::settle);
         }
         let Some(cells) = self.levels.get_mut(level) else { return };
         for (place, cell) in cells.iter_mut().enumerate() {
@@ -276,11 +304,12 @@ impl Cell {
             let mut counts = self.open.clone();
             add(&mut counts, &before.counts);
             let windows = usize::from(before.windows) + 1;
-            let (repeated, hours) = (Vec::new(), Vec::new());
+            let (counts, repeated, hours) = (counts.effective(), Vec::new(), Vec::new());
             Merged { counts, repeated, tainted: before.tainted, hours, windows }
         });
-        let (window, weighed) = (self.open.clone(), self.open.clone());
-        Case { feature, window, weighed, merged, repeated: Vec::new(), live, time }
+        let (window, repeated) = (self.open.clone(), Vec::new());
+        let weighed = window.clone().effective();
+        Case { feature, window, weighed, merged, repeated, live, time }
     }
 
     fn end(&mut self, persistence: Persistence, judged: Option<&mut Judged>) {
