@@ -82,7 +82,7 @@ pub struct FeatureReport {
     /// comparison with the baseline; 1 where rows are independent.
     pub design_effect: f64,
     /// Differs from the baseline as a whole, but not from the baseline at the same hours of the day.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub seasonal: bool,
     pub quality: Quality,
     /// Where it drifts: requests of the window, in the bins whose share of rows grew most. None where

@@ -135,6 +135,8 @@ fn more_values_out_of_bounds_than_there_are_values_are_refused() {
         packer.counts(&[0, 2, 0, 0, 0]);
         (0..4).for_each(|_| packer.float(1.0));
         packer.counts(&[0, 0, 0, 0, below, 0, 0]);
+        // Without weights.
+        packer.word(0);
         counts.unpack(&mut Unpacker::new(&packer.into_bytes())).map(|counts| counts.rows())
     };
     assert_eq!(read(2), Ok(2));

@@ -39,7 +39,12 @@ fn feed(monitor: &mut Monitor, id: usize, rows: &Rows) {
 fn close(monitor: &mut Monitor, batch: usize) -> Vec<String> {
     let levels = [5, 10, 20].iter().enumerate().filter(|(_, every)| batch.is_multiple_of(**every));
     let reports = levels.map(|(level, _)| monitor.close(span(level)).unwrap());
-    reports.map(|report| serde_json::to_string(&report).unwrap()).collect()
+    let without_quantiles = |mut report: WindowReport| {
+        // Words name quantiles, which a sketch draws by a coin of its own.
+        report.features.iter_mut().for_each(|feature| feature.explanation = None);
+        serde_json::to_string(&report).unwrap()
+    };
+    reports.map(without_quantiles).collect()
 }
 
 proptest! {

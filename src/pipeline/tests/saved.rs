@@ -157,7 +157,10 @@ fn a_verdict_that_stays_is_not_told_again() {
     resume(&mut second, &saved, 62).unwrap();
     let shown = second.snapshot().windows;
     assert_eq!((shown.len(), shown[0].verdict), (1, Verdict::Drifting), "what is known is shown");
-    assert_eq!(shown[0].features[0].shape, first.snapshot().windows[0].features[0].shape);
+    let before = first.snapshot().windows;
+    assert_eq!(shown[0].features[0].shape, before[0].features[0].shape);
+    let json = |windows: &std::collections::VecDeque<_>| serde_json::to_string(windows).unwrap();
+    assert_eq!(json(&shown), json(&before), "with all sections that it has");
     see(&mut second, 100, 60.0, 70);
     let told = second.advance(at(120), kept(100));
     assert!(told.verdicts.is_empty() && told.quality.is_empty(), "{told:?}");
