@@ -1,26 +1,27 @@
 //! Predictions and labels brought together by id, whichever comes first.
 
+mod scored;
+
 use jiff::{SignedDuration, Timestamp};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::compare::Rule;
-use super::estimate::{self, Estimator, LabelledCounts, RowScores};
+use super::estimate::{self, LabelledCounts, RowScores};
 use super::forgotten::Forgotten;
-use super::parts::{Parts, RowParts};
+use super::parts::RowParts;
 use super::pending::{Keyed, Pending};
 use super::prediction::{named_scores, scores};
 use super::probabilities::Scores;
-use super::reference::Reference;
-use super::report::{Performance, Report};
+use super::report::Report;
 use super::sources::{LabelFault, Source, Sources};
-use super::summary::{Kind, Summary};
-use super::tally::{Pair, Tally, Task};
-use super::value::{Classes, Label, LabelValue, Truth, Value};
-use super::windows::{Bounds, Emitted, Judging, WindowLength, Windows};
+use super::summary::Summary;
+use super::tally::{Pair, Task};
+use super::value::{Label, LabelValue, Truth, Value};
+use super::windows::{Bounds, Emitted, WindowLength};
 use crate::decode::{Cell, Rows};
-use crate::distribution::Distribution;
+use scored::Scored;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -421,150 +422,6 @@ impl Settings {
 
     fn bounds(&self) -> Bounds {
         Bounds { shown: self.max_windows.get(), cells: self.max_cells }
-    }
-}
-
-/// What is counted of joined rows.
-#[derive(Debug)]
-struct Scored {
-    classes: Classes,
-    overall: Tally,
-    /// As last reported, until something changes.
-    shown: Option<Performance>,
-    /// What all rows so far are, as last looked at.
-    kind: Kind,
-    windows: Windows,
-    estimator: Estimator,
-    parts: Parts,
-    reference: Reference,
-    joined: u64,
-    duplicates: u64,
-    delay: Distribution,
-}
-
-impl Scored {
-    fn new(settings: &Settings) -> Self {
-        Self {
-            classes: Classes::default(),
-            overall: Tally::default(),
-            shown: None,
-            kind: Kind::default(),
-            windows: Windows::new(&settings.windows, settings.bounds()),
-            estimator: Estimator::new(settings.estimate()),
-            parts: Parts::new(settings.finest(), settings.max_cells),
-            reference: Reference::new(settings.reference.clone(), settings.reference_rows),
-            joined: 0,
-            duplicates: 0,
-            delay: Distribution::of_seconds(),
-        }
-    }
-
-    /// The kind of all rows. Where it is another than before, every window is another too.
-    fn look(&mut self, task: Task) -> Kind {
-        let kind = self.overall.kind(task);
-        if kind != self.kind {
-            (self.kind, self.shown) = (kind, None);
-            self.windows.look_anew();
-            self.parts.look_anew();
-        }
-        kind
-    }
-
-    fn overall(&mut self, kind: Kind) -> Option<Performance> {
-        if self.shown.is_none() {
-            let summary = self.overall.summary(kind, &self.classes);
-            self.shown = summary.as_ref().map(Performance::of);
-        }
-        self.shown.clone()
-    }
-
-    fn advance(
-        &mut self,
-        now: Timestamp,
-        max_delay: Duration,
-        rule: Rule,
-        task: Task,
-    ) -> Vec<Emitted> {
-        let kind = self.look(task);
-        let reference = self.reference.summary(kind, &self.classes);
-        let judging = Judging {
-            kind,
-            names: &self.classes,
-            reference: reference.as_deref(),
-            from: self.reference.from(),
-            rule,
-            max_delay,
-        };
-        self.estimator.advance(now);
-        self.windows.advance(now, judging)
-    }
-
-    fn predicted(&mut self, row: &Row) {
-        self.windows.predicted(row.at);
-        if let Some(scores) = row.scores() {
-            self.estimator.predicted(&scores, row.at);
-        }
-    }
-
-    fn unpredicted(&mut self, row: &Row) {
-        self.windows.unpredicted(row.at);
-        if let Some(scores) = row.scores() {
-            self.estimator.unpredicted(&scores, row.at);
-        }
-    }
-
-    /// True if the row had a label before.
-    fn labelled(&mut self, row: &mut Row, known: Known) -> bool {
-        let Some(earlier) = row.truth else {
-            self.joined += 1;
-            let delay = Duration::try_from(known.at.duration_since(row.at)).unwrap_or_default();
-            self.delay.record_duration(delay);
-            row.truth = Some(known);
-            row.in_reference = self.reference.is_learning();
-            self.add(row);
-            return false;
-        };
-        self.duplicates += 1;
-        self.remove(row);
-        row.truth = Some(earlier.later(known));
-        self.add(row);
-        true
-    }
-
-    fn predicted_again(&mut self, row: &mut Row, said: Value, scores: Scores, at: Timestamp) {
-        self.remove(row);
-        self.unpredicted(row);
-        (row.prediction, row.scores, row.at) = (said, scores, at);
-        self.predicted(row);
-        self.add(row);
-    }
-
-    fn add(&mut self, row: &Row) {
-        let Some(pair) = row.pair() else { return };
-        self.shown = None;
-        self.overall.add(pair, &mut self.classes);
-        self.windows.add(row.at, pair, &mut self.classes);
-        if let Some(scores) = row.scores() {
-            self.estimator.labelled(&scores, pair.label.class_number(), row.at);
-        }
-        self.parts.add(&row.parts, row.at, pair, &mut self.classes);
-        if row.in_reference {
-            self.reference.add(row.at, pair, &mut self.classes);
-        }
-    }
-
-    fn remove(&mut self, row: &Row) {
-        let Some(pair) = row.pair() else { return };
-        self.shown = None;
-        self.overall.remove(pair, &mut self.classes);
-        self.windows.remove(row.at, pair, &mut self.classes);
-        if let Some(scores) = row.scores() {
-            self.estimator.unlabelled(&scores, pair.label.class_number());
-        }
-        self.parts.remove(&row.parts, row.at, pair, &mut self.classes);
-        if row.in_reference {
-            self.reference.remove(pair, &mut self.classes);
-        }
     }
 }
 

@@ -2,7 +2,7 @@ use super::super::compare::ConceptVerdict;
 use super::super::report::{
     Classification, Performance, PerformanceReference, Regression, Standing,
 };
-use super::super::summary::Measure;
+use super::super::summary::{Kind, Measure};
 use super::*;
 use proptest::prelude::*;
 
