@@ -15,6 +15,7 @@ mod labelling;
 mod live;
 mod readiness;
 mod reload;
+mod saving;
 mod settings;
 mod watcher;
 
@@ -38,6 +39,7 @@ use labelling::Labelling;
 use live::Live;
 use readiness::Readiness;
 use reload::{Asked, Reloads};
+use saving::{Saver, Saving};
 use settings::Analysis;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -137,6 +139,7 @@ pub struct Running {
     analysis_stop: Arc<AtomicBool>,
     control_stop: watch::Sender<bool>,
     hub: Arc<Hub>,
+    saving: Option<Saving>,
 }
 
 type Threads = Vec<JoinHandle<()>>;
@@ -200,6 +203,8 @@ struct Stages {
     live: Live,
     reloads: (Reloads, Asked),
     vitals: Vitals,
+    /// `None` without capture, or where nothing is to be saved.
+    saver: Option<Saver>,
 }
 
 /// The pulses of threads that are yet to start.
@@ -239,7 +244,9 @@ impl Stages {
         let (recorders, collector) = latency::recorders(threads, Arc::clone(&routes));
         let Analysis { decode, reference } =
             Analysis::read(config).map_err(|mut faults| faults.swap_remove(0))?;
-        let mut watch = new_watch(config, reference, started_at);
+        let mut watch = new_watch(config, reference.clone(), started_at);
+        let directory = config.state.clone().filter(|_| capture.enabled);
+        let saver = directory.map(|directory| Saver::resume(directory, &mut watch, reference));
         let analysis = Arc::new(ArcSwap::from_pointee(watch.snapshot()));
         let standing = Arc::new(ArcSwap::from_pointee(Standing::new(config.hash(), started_at)));
         let shared = Shared { analysis, latency: Arc::default(), routes, queue, standing };
@@ -277,12 +284,13 @@ impl Stages {
         let room = Arc::new(Room::new(config.memory.bounds.open_bytes));
         let gates = Gates { acceptor, connector, room };
         let reloads = (reloads, asked);
-        Ok(Self { shared, recorders, hub, draining, control, gates, live, reloads, vitals })
+        Ok(Self { shared, recorders, hub, draining, control, gates, live, reloads, vitals, saver })
     }
 
     /// Downstream first, so that nothing is handed on before there is somebody to take it.
     fn start(self, config: &Config, sockets: Sockets) -> Result<Running, StartError> {
-        let Self { shared, recorders, hub, draining, control, gates, live, reloads, vitals } = self;
+        let Self { shared, recorders, hub, draining, control, gates, live, reloads, vitals, saver } =
+            self;
         let Sockets { listeners, listen, admin, admin_address } = sockets;
         let (control_stop, stopped) = watch::channel(false);
         let control = vec![spawn("control", move || control.run(admin, stopped))?];
@@ -298,6 +306,8 @@ impl Stages {
             let stop = Arc::clone(&analysis_stop);
             analysis.push(spawn("analysis", move || worker.run(&stop))?);
         }
+
+        let saving = saver.map(|saver| saver.start(Arc::clone(&hub))).transpose()?;
 
         let mut serving = Threads::new();
         for (index, ((listener, recorder), pulse)) in
@@ -330,6 +340,7 @@ impl Stages {
             analysis_stop,
             control_stop,
             hub,
+            saving,
         })
     }
 }
@@ -380,6 +391,7 @@ impl Running {
         clean &= join(self.analysis);
         clean &= join(self.reloading);
         clean &= join(labelling);
+        clean &= self.saving.is_none_or(Saving::end);
         self.hub.close_archive();
         self.control_stop.send_replace(true);
         clean &= join(self.control);

@@ -2,7 +2,9 @@
 
 use super::StartError;
 use crate::capture::{RouteTable, SampleRate};
-use crate::config::{Archive, BaselineSource, Config, Features, Model, PayloadProtocol, Segment};
+use crate::config::{
+    Archive, BaselineSource, Config, EarlierWindow, Features, Model, PayloadProtocol, Segment,
+};
 use crate::drift::{Baseline, Reference};
 use crate::{admin, archive, decode, drift, labels, proxy, tap};
 use std::sync::Arc;
@@ -126,6 +128,11 @@ fn protocol(protocol: PayloadProtocol) -> decode::Protocol {
 
 pub(crate) fn drift(config: &Config) -> drift::Settings {
     let features = &config.features;
+    let earlier = |reference: &EarlierWindow| match reference {
+        EarlierWindow::Previous => drift::Earlier::Previous,
+        EarlierWindow::SameHourYesterday => drift::Earlier::SameHourYesterday,
+        EarlierWindow::SameHourLastWeek => drift::Earlier::SameHourLastWeek,
+    };
     drift::Settings {
         min_rows: config.drift.min_rows,
         false_discovery_rate: config.drift.false_discovery_rate,
@@ -133,6 +140,8 @@ pub(crate) fn drift(config: &Config) -> drift::Settings {
         max_features: config.memory.bounds.max_features.get(),
         filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
+        references: config.drift.references.iter().map(earlier).collect(),
+        reference_bytes: config.memory.bounds.reference_bytes,
         segments: segments(config),
         attribution: attribution(features),
     }

@@ -55,6 +55,17 @@ impl Totals {
     }
 
     #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            kept: self.kept + other.kept,
+            sampled_out: self.sampled_out + other.sampled_out,
+            dropped_items: self.dropped_items + other.dropped_items,
+            dropped_bytes: self.dropped_bytes + other.dropped_bytes,
+            truncated: self.truncated + other.truncated,
+        }
+    }
+
+    #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             kept: self.kept - earlier.kept,

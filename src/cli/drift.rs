@@ -10,11 +10,11 @@ use super::input::{BadInput, read_baseline};
 use super::segments;
 use super::source::Source;
 use super::style::{Colour, Palette};
-use super::window::Window;
+use super::window::{TimeWindow, Window};
 use super::{problems, settings};
 use crate::config::{Problems, parse_importance};
 use crate::drift::{
-    Baseline, BaselineFeature, FeatureFilter, Persistence, SegmentKey, Settings, Verdict,
+    Baseline, BaselineFeature, Earlier, FeatureFilter, Persistence, SegmentKey, Settings, Verdict,
     WindowReport,
 };
 use crate::sketch::{FeatureKey, Role};
@@ -34,6 +34,9 @@ Times are RFC 3339, dates (2012-01-01), date and time (2012-01-01 09:30:00, UTC)
 milliseconds since 1970; of recorded traffic, when it was counted: with --config and --window as the
 sidecar has them, its verdicts come out again (`provenance` tells). Windows of time are aligned
 to UTC; 1mo is a calendar month.";
+
+/// Of earlier windows, packed: a week of hours of a thousand features takes half of it.
+const REFERENCE_BYTES: usize = 256 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -78,6 +81,13 @@ pub(super) struct Args {
     /// [default: 1 of 1]
     #[arg(long, value_name = "K of M")]
     persistence: Option<crate::config::Persistence>,
+    /// An earlier window to compare with too; may be given again
+    #[arg(
+        long,
+        value_name = "previous|same_hour_yesterday|same_hour_last_week",
+        value_delimiter = ','
+    )]
+    reference: Vec<Earlier>,
     /// Globs over the names of features to judge [default: *]
     #[arg(long, value_name = "GLOBS", value_delimiter = ',')]
     include: Vec<String>,
@@ -161,6 +171,10 @@ impl Args {
         let persistence = self.persistence.as_ref();
         let persistence = persistence.and_then(|given| Persistence::new(given.least, given.of));
         settings.persistence = persistence.unwrap_or(settings.persistence);
+        if !self.reference.is_empty() {
+            settings.references.clone_from(&self.reference);
+        }
+        settings.reference_bytes = REFERENCE_BYTES;
         settings.filter = settings.filter.or_given(&self.include, &self.exclude);
         self.settle_parts(&mut settings).map_err(Unsettled::Input)?;
         Ok(settings)
@@ -188,6 +202,7 @@ impl Args {
         baseline: &Arc<Baseline>,
     ) -> Result<Vec<WindowReport>, BadInput> {
         let window = self.window.unwrap_or(Window::All);
+        self.check_references(window)?;
         let mut wanted = Wanted::new(baseline, &settings.filter);
         if wanted.keys.is_empty() {
             return Err(BadInput::text(format!(
@@ -223,6 +238,26 @@ impl Args {
             self.note_late(cut.late_rows, source.is_archive());
         }
         Ok(cut.reports)
+    }
+
+    /// An hour of another day is found by the clock, and there is none that is longer than a day.
+    fn check_references(&self, window: Window) -> Result<(), BadInput> {
+        for reference in &self.reference {
+            let Some(before) = reference.before() else { continue };
+            let is_found = match window {
+                Window::Time(TimeWindow::Nanoseconds(length)) => length.get() <= before.as_nanos(),
+                Window::Time(TimeWindow::Months(_)) | Window::Rows(_) | Window::All => false,
+            };
+            if !is_found {
+                return Err(BadInput::text(format!(
+                    "--reference {} needs windows of time of at most {}h, such as --window 1h; \
+                     previous goes with any",
+                    reference.as_str(),
+                    before.as_hours()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn note_late(&self, rows: u64, is_archive: bool) {

@@ -3,8 +3,8 @@
 //! In each section all keys are read before the first `?`, so that one fault hides no other.
 
 use super::checked::{
-    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Model, PayloadProtocol,
-    Persistence, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
+    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, EarlierWindow, Model,
+    PayloadProtocol, Persistence, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
 };
 use super::export;
 use super::features;
@@ -53,7 +53,11 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
     let drain = drain(reader);
     let segments =
         features.as_ref().map(|features| (features.segments.len(), features.max_segments));
-    let memory = memory::fitted(reader, limits, capture.as_ref(), archive.as_ref(), segments);
+    let refers_back = drift.as_ref().is_some_and(|drift| !drift.references.is_empty());
+    let asked = memory::Asked { segments, refers_back };
+    let memory = memory::fitted(reader, limits, capture.as_ref(), archive.as_ref(), asked);
+    let state = reader.switch("state");
+    let state = state.map(|on| on.then(|| data_dir.join("state")));
     let watch = reader.switch("reload.watch");
     Some(Config {
         listen: listen?,
@@ -75,6 +79,7 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
         drain: drain?,
         reload: Reload { watch: watch? },
         data_dir,
+        state: state?,
         memory: memory?,
         effective: Vec::new(),
         said: super::Said::default(),
@@ -333,8 +338,41 @@ fn drift(reader: &mut Reader<'_>) -> Option<Drift> {
     let min_rows = reader.count("drift.min_rows", 2);
     let within = |rate: f64| rate > 0.0 && rate < 1.0;
     let rate = reader.number("drift.false_discovery_rate", "between 0 and 1", within);
+    let references = references(reader);
     let persistence = persistence(reader);
-    Some(Drift { min_rows: min_rows?, false_discovery_rate: rate?, persistence: persistence? })
+    Some(Drift {
+        min_rows: min_rows?,
+        false_discovery_rate: rate?,
+        persistence: persistence?,
+        references: references?,
+    })
+}
+
+fn references(reader: &mut Reader<'_>) -> Option<Vec<EarlierWindow>> {
+    const KEY: &str = "drift.references";
+    let known = [
+        ("previous", EarlierWindow::Previous),
+        ("same_hour_yesterday", EarlierWindow::SameHourYesterday),
+        ("same_hour_last_week", EarlierWindow::SameHourLastWeek),
+    ];
+    let problems_before = reader.problems.len();
+    let mut references = Vec::new();
+    for text in reader.list(KEY) {
+        match known.iter().find(|(name, _)| *name == text) {
+            Some((_, earlier)) if references.contains(earlier) => {
+                reader.problem(KEY, format!("{text:?} is named twice"));
+            }
+            Some((_, earlier)) => references.push(*earlier),
+            None => {
+                let names = known.map(|(name, _)| name).join(", ");
+                let message = format!(
+                    "{text:?} is none; give some of {names}: the baseline is always compared with"
+                );
+                reader.problem(KEY, message);
+            }
+        }
+    }
+    (reader.problems.len() == problems_before).then_some(references)
 }
 
 fn persistence(reader: &mut Reader<'_>) -> Option<Persistence> {

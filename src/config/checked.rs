@@ -33,6 +33,8 @@ pub struct Config {
     pub drain: Drain,
     pub reload: Reload,
     pub data_dir: PathBuf,
+    /// Where open windows are saved; `None` saves none.
+    pub state: Option<PathBuf>,
     /// Where memory goes, and the bounds that keep it so.
     pub memory: super::MemoryPlan,
     pub(super) effective: Vec<super::Effective>,
@@ -256,13 +258,22 @@ pub enum BaselineSource {
     },
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Drift {
     /// Windows with fewer rows are `insufficient_data`.
     pub min_rows: u64,
     /// In (0, 1).
     pub false_discovery_rate: f64,
     pub persistence: Persistence,
+    /// Earlier windows to compare with, beside the baseline.
+    pub references: Vec<EarlierWindow>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlierWindow {
+    Previous,
+    SameHourYesterday,
+    SameHourLastWeek,
 }
 
 /// Found in at least `least` of the last `of` windows; `least` is not above `of`.

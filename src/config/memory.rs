@@ -61,6 +61,8 @@ pub struct Bounds {
     /// Verdicts on one feature in one window, kept for the page.
     pub kept_verdicts: usize,
     pub max_pending_labels: NonZeroUsize,
+    /// Of earlier windows, packed, to compare with.
+    pub reference_bytes: usize,
 }
 
 /// One store: how many units it has by default, at least, and what a unit costs.
@@ -100,9 +102,11 @@ impl Store {
     }
 }
 
+const STORES: usize = 11;
+
 /// In the order of the flow, which is that of [`Bounds`]. A cost is what full stores were seen to hold
 /// for each unit of their bound: beside payload there are its columns, copies and encoded pages.
-fn stores(max_body_bytes: u64, segments: u64) -> [Store; 10] {
+fn stores(max_body_bytes: u64, segments: u64) -> [Store; STORES] {
     [
         Store::new("capture queue", 64 * MIB, max_body_bytes.max(MIB), 1.3),
         Store::new("exchanges under way", 32 * MIB, 2 * max_body_bytes, 1.3),
@@ -114,7 +118,18 @@ fn stores(max_body_bytes: u64, segments: u64) -> [Store; 10] {
         Store::new("verdicts", 100_000, 4000, 400.0),
         Store::new("labels", 100_000, 1000, 500.0),
         Store::new("segments", segments, segments / 64, 10.0 * 1024.0),
+        // Once as held, and once more while it is saved.
+        Store::new("reference windows", 32 * MIB, MIB, 2.1),
     ]
+}
+
+/// What other keys ask for that takes memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// Keys of segments, and values of each; `None` where that is not known.
+    pub(super) segments: Option<(usize, usize)>,
+    /// Windows are compared with earlier ones.
+    pub(super) refers_back: bool,
 }
 
 /// What was given by key, and what is off.
@@ -127,6 +142,8 @@ struct Given {
     archives: bool,
     /// Values that are told apart, of all keys.
     segments: usize,
+    /// Windows are compared with earlier ones.
+    refers_back: bool,
 }
 
 /// Reads the keys that bound a store, and fits the others to the limit.
@@ -135,7 +152,7 @@ pub(super) fn fitted(
     limits: &Limits,
     capture: Option<&Capture>,
     archive: Option<&Archive>,
-    segments: Option<(usize, usize)>,
+    asked: Asked,
 ) -> Option<MemoryPlan> {
     const QUEUE: &str = "capture.queue_bytes";
     let queue_bytes =
@@ -159,7 +176,8 @@ pub(super) fn fitted(
         max_pending_labels: max_pending_labels?,
         captures: capture.enabled,
         archives: !matches!(archive, Archive::Off),
-        segments: segments.map_or(0, |(keys, values)| keys * values),
+        segments: asked.segments.map_or(0, |(keys, values)| keys * values),
+        refers_back: asked.refers_back,
     };
     let plan = plan(&given, limits);
     warn_of_fewer_segments(&plan, &given, reader);
@@ -185,6 +203,7 @@ fn plan(given: &Given, limits: &Limits) -> MemoryPlan {
     }
     let is_off = |index: usize| match index {
         3 | 4 => !(given.captures && given.archives),
+        10 => !(given.captures && given.refers_back),
         _ => !given.captures,
     };
     let share = share(&stores, is_off, limits.memory_bytes);
@@ -222,11 +241,22 @@ fn whole(bytes: f64) -> u64 {
 }
 
 impl Bounds {
-    fn of(units: [u64; 10]) -> Self {
+    fn of(units: [u64; STORES]) -> Self {
         let size = |units: u64| usize::try_from(units).unwrap_or(usize::MAX);
         let count = |units: u64| NonZeroUsize::new(size(units)).unwrap_or(NonZeroUsize::MIN);
-        let [queue, open, batch, waiting, group, recent, features, verdicts, labels, segments] =
-            units;
+        let [
+            queue,
+            open,
+            batch,
+            waiting,
+            group,
+            recent,
+            features,
+            verdicts,
+            labels,
+            segments,
+            references,
+        ] = units;
         Self {
             queue_bytes: count(queue),
             open_bytes: size(open),
@@ -238,6 +268,7 @@ impl Bounds {
             segment_windows: size(segments),
             kept_verdicts: size(verdicts),
             max_pending_labels: count(labels),
+            reference_bytes: size(references),
         }
     }
 }
@@ -294,6 +325,7 @@ mod tests {
             captures: true,
             archives: true,
             segments: 0,
+            refers_back: true,
         }
     }
 

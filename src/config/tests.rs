@@ -62,6 +62,8 @@ fn sample(key: &Key, existing_file: &str, identity: &Made) -> String {
         ("features.importance", _) => "alpha=0.5".into(),
         ("windows", _) => "1m,2m".into(),
         ("routes", _) => "/a/{b}".into(),
+        ("drift.references", _) => "previous,same_hour_last_week".into(),
+        ("drift.persistence", _) => "2 of 3".into(),
         ("model.protocol", _) => "csv".into(),
         ("model.pointers.inputs" | "model.pointers.outputs", _) => "/rows".into(),
         ("capture.cpu_budget", _) => "0.1".into(),
@@ -373,6 +375,43 @@ fn resource_attributes_that_cannot_be_decoded_are_told_and_ignored_as_a_whole() 
         assert_eq!(warnings.len(), 1, "{text}");
         assert!(warnings[0].contains(why), "{text}: {warnings:?}");
     }
+}
+
+#[test]
+fn references_are_known_names_each_once() {
+    let problem = |value: &str| {
+        let yaml = format!("drift: {{ references: {value} }}\n");
+        from_yaml(&yaml)
+            .map(|config| config.drift.references)
+            .map_err(|problems| problems.join("\n"))
+    };
+    assert_eq!(problem("[]").unwrap(), []);
+    assert_eq!(
+        problem("[same_hour_yesterday, previous]").unwrap(),
+        [EarlierWindow::SameHourYesterday, EarlierWindow::Previous]
+    );
+    let told = problem("[yesterday]").unwrap_err();
+    assert!(told.contains("drift.references") && told.contains("\"yesterday\""), "{told}");
+    assert!(told.contains("same_hour_yesterday"), "{told}");
+    let told = problem("[previous, previous]").unwrap_err();
+    assert!(told.contains("named twice"), "{told}");
+}
+
+#[test]
+fn earlier_windows_take_memory_only_where_they_are_asked_for() {
+    let part = |yaml: &str| {
+        let memory = from_yaml(yaml).unwrap().memory;
+        memory.parts.iter().find(|part| part.name == "reference windows").unwrap().bytes
+    };
+    assert_eq!(part("drift: { references: [] }\n"), 0);
+    assert!(part("drift: { references: [same_hour_last_week] }\n") > 32 << 20);
+}
+
+#[test]
+fn state_is_saved_under_the_data_directory_unless_it_is_off() {
+    let state = |yaml: &str| from_yaml(yaml).unwrap().state;
+    assert_eq!(state("data_dir: /data\n"), Some("/data/state".into()));
+    assert_eq!(state("data_dir: /data\nstate: off\n"), None);
 }
 
 #[test]

@@ -84,7 +84,9 @@ fn oddities(reference: &Content, window: &FeatureCounts) -> f64 {
             let before = &reference.counts;
             let wrong = share(window.type_errors(), window.rows())
                 - share(before.type_errors(), before.rows());
-            wrong.abs().max(share(window.out_of_bounds(), window.rows()))
+            let outside = share(window.out_of_bounds(), window.rows())
+                - share(before.out_of_bounds(), before.rows());
+            wrong.abs().max(outside)
         }
         (Content::Categorical(reference), FeatureCounts::Categorical(window)) => {
             let before = &reference.counts;

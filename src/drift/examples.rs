@@ -5,7 +5,7 @@
 use super::baseline::{BaselineFeature, Content};
 use super::report::Example;
 use crate::decode::{Cell, Column};
-use crate::sketch::FeatureCounts;
+use crate::sketch::{FeatureCounts, FrameError, Packer, Unpacker};
 use std::sync::Arc;
 
 /// Bins that one report gives an example of: those whose share of rows grew most.
@@ -43,6 +43,35 @@ impl Examples {
                 *slot = Some(Noted { request_id: Arc::clone(request_id), row, window });
             }
         }
+    }
+
+    pub(super) fn save(&self, packer: &mut Packer) {
+        packer.size(self.newest.len());
+        for noted in &self.newest {
+            packer.flag(noted.is_some());
+            if let Some(Noted { request_id, row, window }) = noted {
+                packer.text(request_id);
+                packer.size(*row);
+                packer.word(*window);
+            }
+        }
+    }
+
+    pub(super) fn restore(
+        &mut self,
+        feature: &BaselineFeature,
+        saved: &mut Unpacker<'_>,
+    ) -> Result<(), FrameError> {
+        for _ in 0..saved.size(feature.labels.len())? {
+            let noted = if saved.flag()? {
+                let request_id = saved.text()?.into();
+                Some(Noted { request_id, row: saved.size(usize::MAX)?, window: saved.count()? })
+            } else {
+                None
+            };
+            self.newest.push(noted);
+        }
+        Ok(())
     }
 
     /// Of exchanges since the finest window `since`, in the bins that grew most against the reference.

@@ -11,14 +11,17 @@ pub mod distance;
 mod effect;
 mod examples;
 mod explain;
+mod history;
 mod monitor;
 mod provenance;
 mod quality;
+mod references;
 mod report;
 mod segments;
 mod settings;
 mod shift;
 mod significance;
+mod state;
 mod tumbling;
 mod verdict;
 mod watch;
@@ -37,6 +40,7 @@ pub use explain::{Explanation, Finding, Moved, Side};
 pub use monitor::{Monitor, Referred};
 pub use provenance::{Provenance, Weights};
 pub use quality::{Check, Checked, Checks, ExtraFeature, ExtraFeatures, Failure, UnitChange};
+pub use references::{Earlier, HeldReferences, NotEarlier, ReferenceReport, References};
 pub use report::{
     AttributionDrift, AttributionRank, AttributionReference, Bin, Distances, Example, Expected,
     FeatureReport, FeatureView, Quality, Shape, Verdict, Weight, WindowReport,
@@ -48,4 +52,5 @@ pub use segments::{
 };
 pub use settings::{FeatureFilter, Persistence, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};
-pub use tumbling::{Tumbling, WindowSpan};
+pub use state::StateError;
+pub use tumbling::{NotResumed, Tumbling, WindowSpan};

@@ -5,8 +5,9 @@ use super::quality::Grouping;
 use super::segments::{Baselined, Segments};
 use super::watch::Watch;
 use super::{
-    Assigned, Baseline, BaselineBuilder, BaselineSettings, FeatureView, Reference, ReferenceState,
-    SegmentReport, SegmentSettings, SegmentWindow, Settings, WindowReport, WindowSpan,
+    Assigned, Baseline, BaselineBuilder, BaselineSettings, FeatureView, HeldReferences, Reference,
+    ReferenceState, SegmentReport, SegmentSettings, SegmentWindow, Settings, WindowReport,
+    WindowSpan,
 };
 use crate::decode::Rows;
 use crate::sketch::Role;
@@ -19,8 +20,8 @@ use std::sync::Arc;
 /// Memory is bounded by features and levels of windows, not by rows.
 #[derive(Debug)]
 pub struct Monitor {
-    settings: Settings,
-    phase: Phase,
+    pub(super) settings: Settings,
+    pub(super) phase: Phase,
     segments: Option<Box<Segments>>,
     attributions: Attributions,
     /// By level, of the last closed windows.
@@ -29,7 +30,7 @@ pub struct Monitor {
 }
 
 #[derive(Debug)]
-enum Phase {
+pub(super) enum Phase {
     Learning { builder: Box<BaselineBuilder>, needed: NonZeroU64 },
     Watching { watch: Box<Watch>, origin: Origin },
 }
@@ -44,7 +45,7 @@ pub enum Referred {
 
 /// Where the baseline came from.
 #[derive(Debug, Clone, Copy)]
-enum Origin {
+pub(super) enum Origin {
     Given,
     Learned { over_limit: u64 },
 }
@@ -88,6 +89,9 @@ impl Monitor {
             }
             Phase::Learning { .. } | Phase::Watching { .. } => {}
         }
+        if let Phase::Watching { watch, .. } = &mut self.phase {
+            watch.keep_for(&settings);
+        }
         self.retune_parts(&settings, features_stay);
         self.settings = settings;
     }
@@ -118,6 +122,10 @@ impl Monitor {
                 Referred::Anew
             }
         }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Counts a payload's rows. While learning they become part of the baseline instead.
@@ -252,6 +260,11 @@ impl Monitor {
     /// Features that were seen but that the baseline does not have: counted, not judged.
     pub fn extra_features(&self) -> u64 {
         self.watch().map_or(0, Watch::extra_features)
+    }
+
+    /// What is held of earlier windows for `drift.references`.
+    pub fn held_references(&self) -> HeldReferences {
+        self.watch().map(Watch::held_references).unwrap_or_default()
     }
 
     /// The baseline given or learnt.

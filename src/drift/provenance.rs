@@ -5,13 +5,13 @@
 
 use super::Settings;
 use super::baseline::BaselineFeature;
-use crate::sketch::FeatureCounts;
+use crate::sketch::{FeatureCounts, FrameError, Packer, Unpacker};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Provenance {
     /// As `taffrail baseline show` has it.
     pub baseline_hash: Arc<str>,
@@ -22,11 +22,11 @@ pub struct Provenance {
     pub sketch_hash: Arc<str>,
     pub weights: Weights,
     /// The version that judged.
-    pub engine: &'static str,
+    pub engine: Arc<str>,
 }
 
 /// How the exchanges of the window were sampled.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Weights {
     /// The lowest and the highest share of exchanges that were kept while the window was open.
     pub min_rate: f64,
@@ -62,6 +62,23 @@ impl Sampled {
         self.squares += rows as f64 / (rate * rate);
     }
 
+    pub(super) fn save(&self, packer: &mut Packer) {
+        let Self { rates, sum, squares } = self;
+        packer.flag(rates.is_some());
+        let (min, max) = rates.unwrap_or_default();
+        [min, max, *sum, *squares].into_iter().for_each(|float| packer.float(float));
+    }
+
+    pub(super) fn restored(saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
+        let has_rates = saved.flag()?;
+        let mut next = || match saved.float()? {
+            float if float.is_finite() && float >= 0.0 => Ok(float),
+            _ => Err(FrameError::Content),
+        };
+        let (rates, sum, squares) = ((next()?, next()?), next()?, next()?);
+        Ok(Self { rates: has_rates.then_some(rates), sum, squares })
+    }
+
     pub(super) fn append(&mut self, later: &Self) {
         self.rates = match (self.rates, later.rates) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
@@ -79,8 +96,8 @@ impl Sampled {
     }
 }
 
-pub(super) fn engine() -> &'static str {
-    env!("CARGO_PKG_VERSION")
+pub(super) fn engine() -> Arc<str> {
+    env!("CARGO_PKG_VERSION").into()
 }
 
 /// Of what is decided by settings alone. Features beyond `max_features` show in the counts: they have none.

@@ -3,14 +3,15 @@
 use super::explain::Explanation;
 use super::provenance::Provenance;
 use super::quality::{Checks, ExtraFeatures};
+use super::references::References;
 use super::segments::SegmentReport;
 use crate::sketch::{Kind, Role};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Stable,
@@ -31,7 +32,7 @@ impl Verdict {
 }
 
 /// The verdict on one window, feature by feature.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct WindowReport {
     /// The window's length as configured: `5m`, `1d`, `500` for rows.
     pub window: Arc<str>,
@@ -44,7 +45,7 @@ pub struct WindowReport {
     pub verdict: Verdict,
     pub features: Vec<FeatureReport>,
     /// Each with the features that have something to say; `/api/v1/features?segment=` has them all.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<SegmentReport>,
     /// Where answers carry attributions and there is something to compare them with.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,9 +54,13 @@ pub struct WindowReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra_features: Option<Box<[ExtraFeatures]>>,
     pub provenance: Option<Box<Provenance>>,
+    /// Of a window that went on after a restart: the time in which no process watched, or none that
+    /// was saved. Its coverage is less by that share of the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unwatched_seconds: Option<f64>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct FeatureReport {
     pub feature: Arc<str>,
     pub role: Role,
@@ -77,12 +82,12 @@ pub struct FeatureReport {
     /// comparison with the baseline; 1 where rows are independent.
     pub design_effect: f64,
     /// Differs from the baseline as a whole, but not from the baseline at the same hours of the day.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub seasonal: bool,
     pub quality: Quality,
     /// Where it drifts: requests of the window, in the bins whose share of rows grew most. None where
     /// rows have no request.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub examples: Box<[Example]>,
     /// Apart from the report that is printed: a page and `/api/v1/features/{name}` show it.
     #[serde(skip)]
@@ -97,10 +102,13 @@ pub struct FeatureReport {
     /// Where it is significant or a check fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Box<Explanation>>,
+    /// Against earlier windows, where `drift.references` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub references: Option<Box<References>>,
 }
 
 /// What a feature's drift means for the model.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Weight {
     /// Of all importances given, in [0, 1].
     pub importance: f64,
@@ -111,7 +119,7 @@ pub struct Weight {
 }
 
 /// How far the ranking of features by what answers attribute to them is from the reference's.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttributionDrift {
     /// Of the window's ranking against the reference's importances, in [0, 1]; 1 is the same ranking.
     pub ndcg: f64,
@@ -125,7 +133,7 @@ pub struct AttributionDrift {
 }
 
 /// Where the importances come from that a window's are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttributionReference {
     /// Attributions that the baseline has.
@@ -135,7 +143,7 @@ pub enum AttributionReference {
 }
 
 /// Mean absolute attributions to a feature, and its places, from 1.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttributionRank {
     pub feature: Arc<str>,
     pub before: f64,
@@ -145,7 +153,7 @@ pub struct AttributionRank {
 }
 
 /// A row of a request, and the bin that its value falls in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
     pub request_id: Arc<str>,
     /// From 0: labels join on `request_id#row`.
@@ -154,7 +162,7 @@ pub struct Example {
 }
 
 /// Where the rows of one window lay, in a few numbers, so that many windows can be kept.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shape {
     /// Share of rows in each bin of the baseline, in its order, in [0, 1]; empty without rows.
     pub shares: Box<[f32]>,
@@ -168,7 +176,7 @@ impl Shape {
 
 /// Definitions and sources: see `drift::distance`. `None` where a distance has no meaning for the kind
 /// of feature, or there were no rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Distances {
     pub psi: Option<f64>,
     pub jensen_shannon: Option<f64>,
@@ -197,7 +205,7 @@ impl Distances {
 }
 
 /// Shares of rows, in [0, 1].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quality {
     pub null_ratio: f64,
     /// A text where the baseline has numbers, or the reverse.

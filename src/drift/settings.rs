@@ -1,6 +1,7 @@
 //! What a monitor is told, and what it is told to compare with.
 
-use super::{AttributionSettings, Baseline, SegmentSettings};
+use super::history::Wanted;
+use super::{AttributionSettings, Baseline, Earlier, SegmentSettings};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -18,9 +19,19 @@ pub struct Settings {
     pub filter: FeatureFilter,
     /// The name of each window length, finest first: `5m`, `1h`, or `500` for rows.
     pub windows: Vec<Arc<str>>,
+    /// Earlier windows that each is compared with too.
+    pub references: Vec<Earlier>,
+    /// Bytes of earlier windows that are held for that.
+    pub reference_bytes: usize,
     /// Parts of the traffic that are judged by themselves.
     pub segments: SegmentSettings,
     pub attribution: AttributionSettings,
+}
+
+impl Settings {
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted { references: &self.references, max_bytes: self.reference_bytes }
+    }
 }
 
 impl Default for Settings {
@@ -32,6 +43,8 @@ impl Default for Settings {
             max_features: 1000,
             filter: FeatureFilter::default(),
             windows: vec!["5m".into(), "1h".into(), "1d".into()],
+            references: Vec::new(),
+            reference_bytes: 32 << 20,
             segments: SegmentSettings::default(),
             attribution: AttributionSettings::default(),
         }

@@ -4,6 +4,8 @@ use crate::sketch::{Kind, Role};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+mod earlier;
+mod gone_on;
 mod retuned;
 mod sampled;
 mod weather;

@@ -15,6 +15,15 @@ pub struct WindowSpan {
     pub coverage: f64,
 }
 
+/// Why windows cannot go on where they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotResumed {
+    #[error("its windows are of other lengths")]
+    Lengths,
+    #[error("a window of it begins at {0}, which is yet to come: was the clock set back?")]
+    Future(Timestamp),
+}
+
 /// Windows of several lengths, each starting at a whole multiple of its length since 1970 in UTC.
 #[derive(Debug, Clone)]
 pub struct Tumbling {
@@ -56,6 +65,37 @@ impl Tumbling {
         mine == its
     }
 
+    /// When each open window began, finest first.
+    pub fn starts(&self) -> impl Iterator<Item = Timestamp> {
+        self.open.iter().map(|open| Timestamp::from_nanosecond(open.start_ns).unwrap_or_default())
+    }
+
+    /// From the start of each open window to its end.
+    pub fn span(&self, level: usize) -> Option<(Timestamp, Timestamp)> {
+        self.open.get(level)?.span()
+    }
+
+    /// Goes on with windows that began then, as they were when a process before this one ended. Refused
+    /// where one is of another length, or begins later than the one that is open.
+    pub fn resume(&mut self, starts: &[Timestamp]) -> Result<(), NotResumed> {
+        if starts.len() != self.open.len() {
+            return Err(NotResumed::Lengths);
+        }
+        for (open, start) in self.open.iter().zip(starts) {
+            let start_ns = start.as_nanosecond();
+            if start_ns.rem_euclid(open.length_ns) != 0 {
+                return Err(NotResumed::Lengths);
+            }
+            if start_ns > open.start_ns {
+                return Err(NotResumed::Future(*start));
+            }
+        }
+        for (open, start) in self.open.iter_mut().zip(starts) {
+            open.start_ns = start.as_nanosecond();
+        }
+        Ok(())
+    }
+
     /// The windows that have ended by `now`, finest first, as (level, start, end); each is given once.
     /// After a pause longer than a window only the one that was open is given: those that
     /// followed it saw no call and so hold no rows.
@@ -64,10 +104,7 @@ impl Tumbling {
         for (level, open) in self.open.iter_mut().enumerate() {
             let start_ns = Open::start_of(now, open.length_ns);
             if start_ns > open.start_ns {
-                let end_ns = open.start_ns.saturating_add(open.length_ns);
-                let span = Timestamp::from_nanosecond(open.start_ns)
-                    .and_then(|start| Ok((level, start, Timestamp::from_nanosecond(end_ns)?)));
-                due.extend(span);
+                due.extend(open.span().map(|(start, end)| (level, start, end)));
                 open.start_ns = start_ns;
             }
         }
@@ -79,6 +116,13 @@ impl Open {
     fn start_of(now: Timestamp, length_ns: i128) -> i128 {
         let now = now.as_nanosecond();
         now - now.rem_euclid(length_ns)
+    }
+
+    /// `None` at the ends of time.
+    fn span(self) -> Option<(Timestamp, Timestamp)> {
+        let end_ns = self.start_ns.saturating_add(self.length_ns);
+        let start = Timestamp::from_nanosecond(self.start_ns).ok()?;
+        Some((start, Timestamp::from_nanosecond(end_ns).ok()?))
     }
 }
 
@@ -141,5 +185,25 @@ mod tests {
     fn a_clock_that_steps_back_closes_nothing() {
         let mut tumbling = tumbling();
         assert_eq!(tumbling.due(at("2026-01-01T09:00:00Z")), []);
+    }
+
+    #[test]
+    fn windows_that_go_on_close_when_they_would_have() {
+        let starts = [at("2026-01-01T10:45:00Z"), at("2026-01-01T10:00:00Z")];
+        let mut tumbling = tumbling();
+        assert_eq!(tumbling.resume(&starts), Ok(()));
+        assert_eq!(tumbling.starts().collect::<Vec<_>>(), starts);
+        let due = tumbling.due(at("2026-01-01T10:52:10Z"));
+        assert_eq!(due, [(0, starts[0], at("2026-01-01T10:50:00Z"))]);
+    }
+
+    #[test]
+    fn windows_of_other_lengths_or_of_the_future_do_not_go_on() {
+        let hour = at("2026-01-01T10:00:00Z");
+        assert_eq!(tumbling().resume(&[hour]), Err(NotResumed::Lengths));
+        let unaligned = [at("2026-01-01T10:46:00Z"), hour];
+        assert_eq!(tumbling().resume(&unaligned), Err(NotResumed::Lengths));
+        let later = at("2026-01-01T10:55:00Z");
+        assert_eq!(tumbling().resume(&[later, hour]), Err(NotResumed::Future(later)));
     }
 }

@@ -5,8 +5,10 @@ mod told;
 use super::baseline::{Baseline, BaselineFeature, NameCount};
 use super::dependence::{self, HoursOfDay, RowBlocks, RowScale, Scores};
 use super::examples::Examples;
+use super::history::History;
 use super::provenance::Sampled;
 use super::quality::{ExtraFeatures, Extras, Grouping, Runs};
+use super::references::HeldReferences;
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, WindowTime, judge, quality, verdict};
 use super::{Persistence, Settings, WindowSpan};
@@ -15,6 +17,9 @@ use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Repeats, Role, Va
 use jiff::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+
+mod earlier;
+mod saved;
 
 /// Closed windows that are kept to be merged with the next.
 const KEPT_WINDOWS: usize = 4;
@@ -40,6 +45,7 @@ pub(super) struct Watch {
     /// Finest windows closed so far, and by level how many there were when the open one began.
     closed: u64,
     opened_at: Vec<u64>,
+    history: History,
 }
 
 #[derive(Debug)]
@@ -48,6 +54,8 @@ struct Watched {
     feature: usize,
     /// By level.
     windows: Vec<Windows>,
+    /// What the open window of the finest length had when the process before this one saved it.
+    carried: Option<FeatureSketch>,
     /// Of closed windows of the finest length, since start.
     total: FeatureCounts,
     last: Option<FeatureCounts>,
@@ -111,6 +119,7 @@ impl Watch {
             sampled: vec![Sampled::default(); levels],
             closed: 0,
             opened_at,
+            history: History::new(levels),
         }
     }
 
@@ -129,10 +138,20 @@ impl Watch {
         }
         if windows_stay {
             next.open_rows = std::mem::take(&mut self.open_rows);
+            next.history = std::mem::take(&mut self.history);
             next.extras = std::mem::take(&mut self.extras);
             next.sampled = std::mem::take(&mut self.sampled);
         }
         *self = next;
+    }
+
+    /// Lets go of earlier windows that no reference of `settings` asks for.
+    pub(super) fn keep_for(&mut self, settings: &Settings) {
+        self.history.keep_for(settings.wanted());
+    }
+
+    pub(super) fn held_references(&self) -> HeldReferences {
+        self.history.held()
     }
 
     pub(super) fn baseline(&self) -> &Arc<Baseline> {
@@ -193,8 +212,9 @@ impl Watch {
         }
     }
 
-    /// Takes over the closed windows that `before` keeps to be merged with the next.
+    /// Takes over the closed windows that `before` keeps to be merged or compared with the next.
     pub(super) fn follow(&mut self, before: &mut Self) {
+        self.history = std::mem::take(&mut before.history);
         for (watched, before) in self.watched.iter_mut().zip(&mut before.watched) {
             for (windows, before) in watched.windows.iter_mut().zip(&mut before.windows) {
                 windows.kept = std::mem::take(&mut before.kept);
@@ -221,6 +241,9 @@ impl Watch {
             longer.for_each(|rows| *rows = [rows[0] + open[0], rows[1] + open[1]]);
         }
         let rows = open[0].max(open[1]);
+        if span.level == 0 {
+            self.watched.iter_mut().for_each(Watched::settle);
+        }
         let extras = std::mem::take(&mut self.extras[span.level]);
         let sampled = std::mem::take(&mut self.sampled[span.level]);
         if span.level == 0 {
@@ -262,6 +285,12 @@ impl Watch {
         };
         let cases: Vec<Case<'_>> = self.watched.iter().zip(live).map(case).collect();
         let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
+        let mut beside = self.against_earlier(settings, span, &cases).into_iter();
+        if rows != [0; 2] {
+            let counts = self.watched.iter().zip(&cases);
+            let counts = counts.map(|(watched, case)| (watched.feature, &case.weighed));
+            self.history.push(settings.wanted(), &span, counts);
+        }
         let checked = self.check(settings, level, (&cases, &judged), rows, extras);
         let closed = cases.into_iter().map(|case| {
             let (counts, repeated) = (case.window, case.repeated);
@@ -281,6 +310,7 @@ impl Watch {
                 judged.report.examples = examples.into();
             }
             judged.report.shape = watched.shape(level, feature, &closed.counts);
+            judged.report.references = beside.next().flatten();
             let merged = merged.filter(|_| !judged.significant_alone).map(|merged| merged.counts);
             let told = merged.as_ref().unwrap_or(&closed.counts);
             watched.explain(span, feature, told, &mut judged.report);
@@ -322,6 +352,7 @@ impl Watched {
         Self {
             feature: place,
             windows: std::iter::repeat_with(window).take(levels).collect(),
+            carried: None,
             total,
             last: None,
             examples: Examples::default(),
@@ -329,6 +360,17 @@ impl Watched {
             scores: Scores::of(&feature.content),
             repeats: feature.content.hides_values().then(Repeats::of_window),
             blocks: RowBlocks::without_shares(),
+        }
+    }
+
+    /// The finest window ends: what this process counted of it goes to the total, and what was carried
+    /// over from the one before joins it.
+    fn settle(&mut self) {
+        let Some(finest) = self.windows.first_mut() else { return };
+        let counts = finest.open.counts();
+        self.total = add(std::mem::replace(&mut self.total, counts.clone()), &counts);
+        if let Some(carried) = self.carried.take() {
+            let _: Result<(), EdgesDiffer> = finest.open.merge(&carried);
         }
     }
 
@@ -429,7 +471,6 @@ impl Watched {
                 let _: Result<(), EdgesDiffer> = longer.open.merge(&open);
                 longer.runs.append(&runs);
             }
-            self.total = add(std::mem::replace(&mut self.total, counts.clone()), &counts);
             self.last = Some(counts.clone());
             self.blocks.settle();
             if let Some(repeats) = &mut self.repeats {
@@ -466,7 +507,9 @@ impl Watched {
             None => counts.clone(),
         };
         let total = sum(&self.total);
-        let recent = self.last.as_ref().map_or_else(|| open.clone(), |last| Some(sum(last)));
+        let carried = self.carried.as_ref().map(FeatureSketch::counts);
+        let before = self.last.iter().chain(&carried).cloned().reduce(|sum, part| add(sum, &part));
+        let recent = before.map_or_else(|| open.clone(), |before| Some(sum(&before)));
         let recent = recent.map(|recent| feature.content.reported_of(&recent)).unwrap_or_default();
         FeatureView {
             feature: feature.key().name.clone(),

@@ -43,6 +43,7 @@ pub mod key {
     pub const PHASE: &str = "phase";
     pub const QUANTILE: &str = "quantile";
     pub const REASON: &str = "reason";
+    pub const REFERENCE: &str = "reference";
     pub const REQUEST_ID: &str = "taffrail.request.id";
     pub const REQUEST_METHOD: &str = "http.request.method";
     pub const ROLE: &str = "role";
@@ -152,6 +153,7 @@ const FEATURE_WINDOW: &[&str] = &[key::FEATURE, key::ROLE, key::WINDOW];
 const SEGMENT_WINDOW: &[&str] = &[key::SEGMENT, key::WINDOW];
 const FEATURE_CHECK: &[&str] = &[key::FEATURE, key::ROLE, key::CHECK];
 const FEATURE_CHECK_WINDOW: &[&str] = &[key::FEATURE, key::ROLE, key::CHECK, key::WINDOW];
+const FEATURE_REFERENCE: &[&str] = &[key::FEATURE, key::ROLE, key::WINDOW, key::REFERENCE];
 const EXPORT: &[&str] = &[key::EXPORTER, key::SIGNAL];
 
 type Text = &'static str;
@@ -203,9 +205,9 @@ macro_rules! table {
 #[rustfmt::skip]
 mod table {
     use super::{
-        CLIENT, EXPORT, FEATURE, FEATURE_BIN, FEATURE_CHECK, FEATURE_CHECK_WINDOW, FEATURE_WINDOW,
-        HTTP_SECONDS, LABEL_SECONDS, Metric, SEGMENT_WINDOW, SERVER, bytes, counter, estimated, gauge, key,
-        level, measure, seconds,
+        CLIENT, EXPORT, FEATURE, FEATURE_BIN, FEATURE_CHECK, FEATURE_CHECK_WINDOW, FEATURE_REFERENCE,
+        FEATURE_WINDOW, HTTP_SECONDS, LABEL_SECONDS, Metric, SEGMENT_WINDOW, SERVER, bytes, counter,
+        estimated, gauge, key, level, measure, seconds,
     };
 
     table! {
@@ -251,6 +253,14 @@ mod table {
         DRIFT_EFFECT = gauge("taffrail.drift.effect", "1", FEATURE_WINDOW, "Size of the difference of the last closed window: PSI less what chance alone would give at this number of rows.");
         DRIFT_DESIGN_EFFECT = gauge("taffrail.drift.design_effect", "1", FEATURE_WINDOW, "Rows of the last closed window over independent rows that would tell as much: 1 where rows are independent.");
         DRIFT_SEASONAL = gauge("taffrail.drift.seasonal", "", FEATURE_WINDOW, "1 if the feature differs from the baseline as a whole, but not from the baseline at the same hours of the day.");
+        DRIFT_REFERENCE_DISTANCE = gauge("taffrail.drift.reference.distance", "1", &[key::FEATURE, key::ROLE, key::METHOD, key::WINDOW, key::REFERENCE], "Distance between the last closed window and an earlier one of drift.references: psi and jensen_shannon.");
+        DRIFT_REFERENCE_P_VALUE = gauge("taffrail.drift.reference.p_value", "", FEATURE_REFERENCE, "p-value of the last closed window against an earlier one, before correction for many features.");
+        DRIFT_REFERENCE_SIGNIFICANT = gauge("taffrail.drift.reference.significant", "", FEATURE_REFERENCE, "1 if the difference to the earlier window is not chance, at drift.false_discovery_rate.");
+        DRIFT_REFERENCE_DETECTED = gauge("taffrail.drift.reference.detected", "", FEATURE_REFERENCE, "1 if the feature differs from the earlier window: significant, and of a size worth acting on.");
+        DRIFT_REFERENCE_ROWS = gauge("taffrail.drift.reference.rows", "{row}", FEATURE_REFERENCE, "Rows of the feature in the earlier window.");
+        DRIFT_REFERENCE_SIZE = gauge("taffrail.drift.reference.size", "By", &[], "Bytes of earlier windows held for drift.references.");
+        DRIFT_REFERENCE_SIZE_LIMIT = gauge("taffrail.drift.reference.size_limit", "By", &[], "Bytes of earlier windows that may be held.");
+        DRIFT_REFERENCE_FORGOTTEN = counter("taffrail.drift.reference.forgotten", "{window}", &[], "Earlier windows let go before their time, to stay under the bound.");
         DRIFT_VERDICT = gauge("taffrail.drift.verdict", "", &[key::WINDOW, key::VERDICT], "1 for the verdict on the last closed window.");
         DRIFT_ROWS = gauge("taffrail.drift.rows", "{row}", &[key::WINDOW], "Rows in the last closed window.");
         DRIFT_COVERAGE = gauge("taffrail.drift.coverage", "1", &[key::WINDOW], "Share of the last closed window's exchanges that its verdict saw.");
@@ -311,6 +321,13 @@ mod table {
         ARCHIVE_EXPIRED_FILES = counter("taffrail.archive.expired_files", "{file}", &[], "Files removed to stay under archive.max_bytes.");
         ARCHIVE_ABANDONED_FILES = counter("taffrail.archive.abandoned_files", "{file}", &[], "Files that a killed process had left unfinished, and with them their exchanges; removed at the start.");
         ARCHIVE_HEALTHY = gauge("taffrail.archive.healthy", "", &[], "0 from a failed write until one succeeds.");
+
+        STATE_SAVES = counter("taffrail.state.saves", "{save}", &[key::OUTCOME], "Saves of open windows, to go on with after a restart: ok or failed.");
+        STATE_SIZE = gauge("taffrail.state.size", "By", &[], "Bytes of saved windows on disk.");
+        STATE_HEALTHY = gauge("taffrail.state.healthy", "", &[], "0 from a failed save until one succeeds.");
+        STATE_LAST_SAVE = gauge("taffrail.state.last_save_timestamp", "s", &[], "When what is saved was last true, in seconds since 1970.");
+        STATE_REJECTED = counter("taffrail.state.rejected", "{state}", &[], "Saved windows found at the start that could not be gone on with, and were set aside.");
+        STATE_UNWATCHED = gauge("taffrail.state.unwatched", "s", &[], "Time between the last save of the process before and the start of this one, in which nobody watched.");
 
         CONFIG_HASH = gauge("taffrail.config.hash", "", &[key::HASH], "1, with the hash of what the file says that is in force: pods that differ here run with another.");
         CONFIG_LAST_RELOAD = gauge("taffrail.config.last_reload_timestamp", "s", &[], "When something of the configuration last came into force, in seconds since 1970.");

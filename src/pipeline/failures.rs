@@ -1,6 +1,7 @@
 //! Which checks of data quality fail, window after window: what began and what ended.
 
-use crate::drift::{Failure, Verdict, WindowReport};
+use crate::drift::{Check, Failure, Verdict, WindowReport};
+use crate::sketch::{FrameError, Packer, Role, Unpacker};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,6 +39,42 @@ impl Failures {
         })
     }
 
+    pub(super) fn save(&self, windows: &[Arc<str>], packer: &mut Packer) {
+        for failures in windows.iter().map(|window| self.last.get(window)) {
+            packer.flag(failures.is_some());
+            let failures = failures.map(Vec::as_slice).unwrap_or_default();
+            packer.size(failures.len());
+            for Failure { role, feature, check } in failures {
+                packer.flag(*role == Role::Output);
+                packer.flag(feature.is_some());
+                packer.text(feature.as_deref().unwrap_or_default());
+                packer.text(check.as_str());
+            }
+        }
+    }
+
+    pub(super) fn restored(
+        windows: &[Arc<str>],
+        saved: &mut Unpacker<'_>,
+    ) -> Result<Self, FrameError> {
+        let mut last = BTreeMap::new();
+        for window in windows {
+            let is_known = saved.flag()?;
+            let mut failures = Vec::new();
+            for _ in 0..saved.size(usize::MAX)? {
+                let role = if saved.flag()? { Role::Output } else { Role::Input };
+                let (has_feature, feature) = (saved.flag()?, saved.text()?);
+                let feature = has_feature.then(|| feature.into());
+                let check = Check::named(saved.text()?).ok_or(FrameError::Content)?;
+                failures.push(Failure { role, feature, check });
+            }
+            if is_known {
+                last.insert(Arc::clone(window), failures);
+            }
+        }
+        Ok(Self { last })
+    }
+
     pub(super) fn retain(&mut self, keep: impl Fn(&Arc<str>) -> bool) {
         self.last.retain(|window, _| keep(window));
     }
@@ -46,8 +83,7 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drift::{Check, Checked, ExtraFeatures};
-    use crate::sketch::Role;
+    use crate::drift::{Checked, ExtraFeatures};
 
     fn report(window: &str, fails: bool, verdict: Verdict) -> Arc<WindowReport> {
         let checked = Checked {

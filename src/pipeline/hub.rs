@@ -5,11 +5,12 @@
 
 use super::failures::QualityChange;
 use super::snapshot::Snapshot;
-use super::watch::{Retune, VerdictChange, Watch};
+use super::state::StateReport;
+use super::watch::{Mark, Retune, Saved, VerdictChange, Watch};
 use crate::archive::{self, Entry};
 use crate::capture::{Counters, RouteTable};
 use crate::labels;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +20,8 @@ pub struct Hub {
     routes: Arc<RouteTable>,
     counters: Arc<Counters>,
     outlets: Outlets,
+    /// As the thread that saves it last said.
+    state: ArcSwapOption<StateReport>,
 }
 
 pub type Outlet<T> = Box<dyn Fn(&T) + Send + Sync>;
@@ -49,6 +52,7 @@ impl Hub {
             routes: Arc::clone(routes),
             counters: Arc::clone(counters),
             outlets,
+            state: ArcSwapOption::empty(),
         };
         hub.publish(first);
         hub
@@ -90,6 +94,17 @@ impl Hub {
         self.publish(snapshot);
     }
 
+    /// What a process to come needs to go on; `None` if that is as it was at `known`.
+    pub fn save(&self, now: Timestamp, known: Option<&Mark>) -> Option<Saved> {
+        let watch = self.watch();
+        watch.save(now, self.counters.totals(), known)
+    }
+
+    /// Shown with the next snapshot.
+    pub fn tell_of_state(&self, report: StateReport) {
+        self.state.store(Some(Arc::new(report)));
+    }
+
     /// Other bounds for the archive, if there is one.
     pub fn bound_archive(&self, bounds: archive::Bounds) {
         if let Some(archive) = &self.outlets.archive {
@@ -126,6 +141,7 @@ impl Hub {
 
     fn publish(&self, mut snapshot: Snapshot) {
         snapshot.archive = self.outlets.archive.as_ref().map(archive::Writer::state);
+        snapshot.state = self.state.load_full();
         self.published.store(Arc::new(snapshot));
     }
 }

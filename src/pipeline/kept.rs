@@ -71,12 +71,14 @@ impl KeptWindows {
     }
 }
 
-/// Of features, in the whole and in each segment: a segment is no larger than one of them, and one with an
-/// explanation takes as much as two.
+/// Of features, in the whole and in each segment: a segment is no larger than one of them, one with an
+/// explanation takes as much as two, and so does one beside an earlier window.
 fn reports_of(window: &WindowReport) -> usize {
     let of_segments = window.segments.iter().map(|segment| 1 + segment.features.len());
     let explained = window.features.iter().filter(|report| report.explanation.is_some());
-    window.features.len() + explained.count() + of_segments.sum::<usize>()
+    let beside = window.features.iter().flat_map(|feature| &feature.references);
+    let beside = beside.map(|references| references.0.len());
+    window.features.len() + explained.count() + of_segments.sum::<usize>() + beside.sum::<usize>()
 }
 
 #[cfg(test)]

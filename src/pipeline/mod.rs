@@ -6,6 +6,7 @@ mod failures;
 mod hub;
 mod kept;
 mod snapshot;
+mod state;
 mod watch;
 mod worker;
 
@@ -13,7 +14,8 @@ pub use budget::CpuBudget;
 pub use failures::QualityChange;
 pub use hub::{Hub, Outlet, Outlets};
 pub use snapshot::{Problem, Snapshot};
-pub use watch::{Changes, Retune, VerdictChange, Watch};
+pub use state::{StateReport, Store, StoreError, Stored};
+pub use watch::{Changes, Closed, Mark, NotRestored, Resumed, Retune, Saved, VerdictChange, Watch};
 pub use worker::{Decode, MakeDecode, Tuning, Worker, every_dialect};
 
 #[cfg(test)]

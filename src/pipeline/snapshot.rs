@@ -1,7 +1,8 @@
 //! Everything analysis knows at one moment, published whole: readers never lock analysis.
 
+use super::state::StateReport;
 use crate::archive;
-use crate::drift::{FeatureView, ReferenceState, SegmentWindow, WindowReport};
+use crate::drift::{FeatureView, HeldReferences, ReferenceState, SegmentWindow, WindowReport};
 use crate::labels;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -36,6 +37,10 @@ pub struct Snapshot {
     pub problems: Vec<Problem>,
     /// `None` where nothing is recorded.
     pub archive: Option<archive::State>,
+    /// `None` where nothing is saved.
+    pub state: Option<Arc<StateReport>>,
+    /// Earlier windows that are held to be compared with.
+    pub held_references: HeldReferences,
 }
 
 /// A kind of payload that could not be decoded, and how often. Never payload bytes.

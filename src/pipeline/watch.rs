@@ -13,10 +13,14 @@ use crate::drift::{
     WindowSpan,
 };
 use crate::labels::{self, Joiner, LabelFault, Parsed, Source};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+mod saved;
+
+pub use saved::{Closed, Mark, NotRestored, Resumed, Saved};
 
 /// One is kept for each bin of each feature: a longer id of a client's own is no example.
 const MAX_EXAMPLE_ID_BYTES: usize = 128;
@@ -29,9 +33,15 @@ pub struct Watch {
     joiner: Joiner,
     /// What capture had counted when each window opened: a window's coverage is the difference.
     opened: BTreeMap<usize, Totals>,
+    /// By level, what processes before this one saw of the window that is open.
+    carried: Vec<Carried>,
+    /// In which the last of them had ended, and this one had not begun.
+    gap: Option<Gap>,
     last_verdicts: BTreeMap<Arc<str>, Verdict>,
     failures: Failures,
     windows: KeptWindows,
+    /// Windows closed, and references come into use.
+    closings: u64,
     counted_since: Option<Timestamp>,
     decoded_exchanges: u64,
     input_rows: u64,
@@ -70,6 +80,32 @@ pub struct Retune {
     pub reference: Reference,
 }
 
+/// Of an open window, when a process saved it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Carried {
+    totals: Totals,
+    unwatched: SignedDuration,
+}
+
+/// From the last that one process saved to the start of the next.
+#[derive(Debug, Clone, Copy)]
+struct Gap {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Gap {
+    fn length(self) -> SignedDuration {
+        self.to.duration_since(self.from)
+    }
+
+    /// How much of it lies in a window.
+    fn within(self, (start, end): (Timestamp, Timestamp)) -> SignedDuration {
+        let inside = self.to.min(end).duration_since(self.from.max(start));
+        inside.max(SignedDuration::ZERO)
+    }
+}
+
 impl Watch {
     pub fn new(
         model_name: Arc<str>,
@@ -86,9 +122,12 @@ impl Watch {
             tumbling,
             joiner,
             opened: BTreeMap::new(),
+            carried: Vec::new(),
+            gap: None,
             last_verdicts: BTreeMap::new(),
             failures: Failures::default(),
             windows: KeptWindows::new(max_verdicts),
+            closings: 0,
             counted_since: None,
             decoded_exchanges: 0,
             input_rows: 0,
@@ -127,7 +166,9 @@ impl Watch {
         }
         if !lengths_stay || reference == Referred::Anew {
             self.opened = (0..names.len()).map(|level| (level, totals)).collect();
+            (self.carried, self.gap) = (Vec::new(), None);
         }
+        self.closings += 1;
     }
 
     /// Says which parts of the traffic the rows of an exchange belong to, and counts them there; before
@@ -227,10 +268,18 @@ impl Watch {
         totals: Totals,
         changes: &mut Changes,
     ) {
-        let opened = self.opened.insert(level, totals).unwrap_or_default();
-        let coverage = totals.since(&opened).coverage();
+        let Carried { totals: seen, unwatched } = self.of_window(level, (start, end), totals);
+        self.opened.insert(level, totals);
+        if let Some(carried) = self.carried.get_mut(level) {
+            *carried = Carried::default();
+        }
+        let watched = 1.0 - unwatched.as_secs_f64() / end.duration_since(start).as_secs_f64();
+        let coverage = seen.coverage() * watched.clamp(0.0, 1.0);
         let span = WindowSpan { level, start: Some(start), end: Some(end), coverage };
-        let Some(report) = self.monitor.close(span).map(Arc::new) else { return };
+        let Some(mut report) = self.monitor.close(span) else { return };
+        report.unwatched_seconds = unwatched.is_positive().then(|| unwatched.as_secs_f64());
+        let report = Arc::new(report);
+        self.closings += 1;
         self.windows.push(Arc::clone(&report));
         changes.quality.extend(self.failures.follow(&report));
         let before = self.last_verdicts.insert(Arc::clone(&report.window), report.verdict);
@@ -241,6 +290,27 @@ impl Watch {
         if before != report.verdict || known.unwrap_or_default() != drifting {
             let reference = self.monitor.reference_state();
             changes.verdicts.push(VerdictChange { before, report, reference });
+        }
+    }
+
+    /// Windows that closed, and references that came into use, so far.
+    pub fn closings(&self) -> u64 {
+        self.closings
+    }
+
+    fn of_open_window(&self, level: usize, totals: Totals) -> Carried {
+        let span = self.tumbling.span(level);
+        span.map(|span| self.of_window(level, span, totals)).unwrap_or_default()
+    }
+
+    /// What was seen, by this process and those before it, of the window of a level that is open.
+    fn of_window(&self, level: usize, span: (Timestamp, Timestamp), totals: Totals) -> Carried {
+        let opened = self.opened.get(&level).copied().unwrap_or_default();
+        let carried = self.carried.get(level).copied().unwrap_or_default();
+        let in_gap = self.gap.map(|gap| gap.within(span)).unwrap_or_default();
+        Carried {
+            totals: totals.since(&opened).plus(&carried.totals),
+            unwatched: carried.unwatched.saturating_add(in_gap),
         }
     }
 
@@ -264,6 +334,8 @@ impl Watch {
             output_rows: self.output_rows,
             problems,
             archive: None,
+            state: None,
+            held_references: self.monitor.held_references(),
         }
     }
 }

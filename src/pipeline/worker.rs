@@ -84,6 +84,8 @@ impl Worker {
     /// Until `stop` is set and the queue is empty.
     pub fn run(mut self, stop: &AtomicBool) {
         lower_priority();
+        // Windows that a process before this one left open, and that have ended since, take no more rows.
+        self.hub.tick(Timestamp::now());
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             self.pulse.beat();

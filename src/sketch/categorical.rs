@@ -29,6 +29,12 @@ impl CategoricalCounts {
         Self { levels, rows, other: 0, nulls: 0, type_errors: 0, weighting }
     }
 
+    /// Weighted totals that there are: all make up all rows.
+    pub(super) fn weighed_cells(&self) -> (usize, usize) {
+        let cells = self.rows.len() + 3;
+        (cells, cells)
+    }
+
     pub(super) fn weighable(&self) -> (Box<[f64]>, f64) {
         let beside = [self.other, self.nulls, self.type_errors];
         let cells = self.rows.iter().chain(&beside).map(|rows| *rows as f64).collect();

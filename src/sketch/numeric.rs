@@ -66,6 +66,12 @@ impl NumericCounts {
 
     const BESIDE_BINS: usize = 4;
 
+    /// How many there are of [`Self::cells`], and how many of them make up all rows.
+    pub(super) fn weighed_cells(&self) -> (usize, usize) {
+        let rows = self.bins.len() + Self::BESIDE_BINS;
+        (rows + 4 + self.sums.len(), rows)
+    }
+
     pub(super) fn weighable(&self) -> (Box<[f64]>, f64) {
         (self.cells(), self.rows() as f64)
     }

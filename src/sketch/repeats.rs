@@ -4,6 +4,8 @@
 //! Misra and Gries 1982: a bounded number of counters. A count is never above the true one, and below it
 //! by `missed` at most, which is about the number of values over the number of counters.
 
+use super::{FrameError, Packer, Unpacker};
+
 /// What tells values apart: the bits of a number, or a hash of a level.
 pub type ValueKey = u64;
 
@@ -106,6 +108,32 @@ impl Repeats {
     fn held(&self) -> impl Iterator<Item = (ValueKey, u32)> {
         let held = self.keys.iter().copied().zip(self.counts.iter().copied());
         held.filter(|(_, count)| *count > 0)
+    }
+
+    pub fn pack(&self, packer: &mut Packer) {
+        let Self { slots: _, keys: _, counts: _, filled, missed } = self;
+        packer.word(*missed);
+        packer.size(*filled);
+        for (key, count) in self.held() {
+            packer.hash(key);
+            packer.word(count.into());
+        }
+    }
+
+    /// Into a table that is empty.
+    pub fn unpack(&mut self, reader: &mut Unpacker<'_>) -> Result<(), FrameError> {
+        self.missed = reader.count()?;
+        for _ in 0..reader.size(self.counters())? {
+            let key = reader.hash()?;
+            let count = u32::try_from(reader.word()?).map_err(|_| FrameError::Content)?;
+            if count == 0 {
+                return Err(FrameError::Content);
+            }
+            self.observe(key);
+            let slot = self.slot_of(key);
+            self.counts[slot] = count;
+        }
+        Ok(())
     }
 
     pub fn clear(&mut self) {

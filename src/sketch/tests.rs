@@ -113,14 +113,34 @@ fn counts_that_no_traffic_reaches_are_refused() {
     let sketch = numeric(&[Value::Null]);
     let bytes = sketch.to_bytes();
     let content = frame::open(frame::Content::Numeric, &bytes).unwrap();
-    // Behind the hash, the bins, their sums, squares, least, most, and zeros.
-    let nulls = 8 * (1 + 2 * edges().bins() + 4);
-    let mut absurd = content.to_vec();
-    assert_eq!(absurd[nulls], 1);
-    absurd[nulls + 7] = 0xff;
-    let absurd = frame::seal(frame::Content::Numeric, &absurd);
-    let refused = NumericSketch::from_bytes(&absurd, edges()).unwrap_err();
-    assert_eq!(refused, FrameError::Content);
+    // Behind the hash, a run of bins, and zeros.
+    let nulls = 8 + 2 + 2;
+    assert_eq!(content[nulls], 1);
+    let refused = |nulls: &[u8]| {
+        let absurd = [&content[..12], nulls, &content[13..]].concat();
+        let absurd = frame::seal(frame::Content::Numeric, &absurd);
+        NumericSketch::from_bytes(&absurd, edges()).err()
+    };
+    assert_eq!(refused(&[2]), None);
+    let mut packer = Packer::default();
+    packer.word(1 << 49);
+    assert_eq!(refused(&packer.into_bytes()), Some(FrameError::Content));
+}
+
+#[test]
+fn more_values_out_of_bounds_than_there_are_values_are_refused() {
+    let counts = FeatureCounts::Numeric(NumericCounts::new(edges()));
+    let read = |below: u64| {
+        let mut packer = Packer::default();
+        packer.counts(&[0, 2, 0, 0, 0]);
+        (0..4).for_each(|_| packer.float(1.0));
+        packer.counts(&[0, 0, 0, 0, below, 0, 0]);
+        // Without weights.
+        packer.word(0);
+        counts.unpack(&mut Unpacker::new(&packer.into_bytes())).map(|counts| counts.rows())
+    };
+    assert_eq!(read(2), Ok(2));
+    assert_eq!(read(3), Err(FrameError::Content));
 }
 
 #[test]
@@ -153,6 +173,23 @@ proptest! {
         let read = CategoricalSketch::from_bytes(&sketch.to_bytes(), levels()).unwrap();
         prop_assert_eq!(read.counts(), sketch.counts());
         prop_assert_eq!(read.frequent_unknown(), sketch.frequent_unknown());
+    }
+
+    #[test]
+    fn counts_read_back_as_they_were_packed(cells in prop::collection::vec(cell(), 0..300)) {
+        for sketch in [
+            FeatureSketch::Numeric(numeric(&cells)),
+            FeatureSketch::Categorical(categorical(&cells)),
+        ] {
+            let mut packer = Packer::default();
+            sketch.counts().pack(&mut packer);
+            let bytes = packer.into_bytes();
+            let mut reader = Unpacker::new(&bytes);
+            prop_assert_eq!(sketch.counts().unpack(&mut reader), Ok(sketch.counts()));
+            prop_assert_eq!(reader.end(), Ok(()));
+            let read = sketch.read(&sketch.to_bytes()).unwrap();
+            prop_assert_eq!(read.counts(), sketch.counts());
+        }
     }
 
     #[test]

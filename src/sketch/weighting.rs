@@ -5,6 +5,8 @@
 //! counts. Where rates differ, totals are weighted, and n rows tell as much as (Σw)² / Σw² rows of one
 //! weight (Kish 1965): [`Weighting::scale`] brings totals to that size.
 
+use super::{FrameError, Packer, Unpacker};
+
 /// Of the rows of one window.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) enum Weighting {
@@ -83,6 +85,57 @@ impl Weighting {
                 Self::varied(weight, cells, rows)
             }
             other => other,
+        }
+    }
+
+    pub(super) fn pack(&self, packer: &mut Packer) {
+        match self {
+            Self::None => packer.word(0),
+            Self::Even(weight) => {
+                packer.word(1);
+                packer.float(*weight);
+            }
+            Self::Varied(totals) => {
+                let Totals { cells, squares } = &**totals;
+                packer.word(2);
+                cells.iter().for_each(|cell| packer.float(*cell));
+                packer.float(*squares);
+            }
+        }
+    }
+
+    /// Of so many cells, of which the first `rows` make up all rows: as many as are `counted`.
+    pub(super) fn unpack(
+        reader: &mut Unpacker<'_>,
+        cells: usize,
+        rows: usize,
+        counted: u64,
+    ) -> Result<Self, FrameError> {
+        let refused = Err(FrameError::Content);
+        match reader.word()? {
+            0 => Ok(Self::None),
+            1 => match reader.float()? {
+                weight if weight.is_normal() && weight > 0.0 => Ok(Self::Even(weight)),
+                _ => refused,
+            },
+            2 => {
+                let mut totals = vec![0.0; cells].into_boxed_slice();
+                for total in &mut totals {
+                    *total = reader.float()?;
+                }
+                let squares = reader.float()?;
+                let whole = |rows: &f64| rows.is_finite() && *rows >= 0.0;
+                let all: f64 = totals[..rows].iter().sum();
+                // Rows of unequal weights are never worth more than as many of one.
+                let most = counted as f64 * (1.0 + 1e-6) + 1.0;
+                let fits = squares == 0.0 || all * all / squares <= most;
+                if totals[..rows].iter().all(whole) && whole(&squares) && fits {
+                    Ok(Self::Varied(Box::new(Totals { cells: totals, squares })))
+                } else {
+                    refused
+                }
+            }
+            _ => refused,
         }
     }
 

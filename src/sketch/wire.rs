@@ -1,48 +1,36 @@
-//! Windows of sketches as bytes and back, each in a [`frame`].
+//! Windows of sketches as bytes and back: counts alone, or whole sketches, each in a [`frame`].
 //!
-//! Numbers are little-endian 64-bit words in the order of the fields; Apache images follow, each after
-//! its length. A window is only read back on the edges or levels on which it was made.
+//! Values are [`packed`](super::packed) in the order of the fields; Apache images follow, each after its
+//! length. A window is only read back on the edges or levels on which it was made.
 
 use super::frame::{self, Content, FrameError};
-use super::{CategoricalCounts, CategoricalSketch, Edges, Levels, NumericCounts, NumericSketch};
+use super::packed::{Packer, Unpacker};
+use super::weighting::Weighting;
+use super::{
+    CategoricalCounts, CategoricalSketch, Edges, FeatureCounts, FeatureSketch, Levels,
+    NumericCounts, NumericSketch,
+};
 use datasketches::frequencies::FrequentItemsSketch;
 use datasketches::hll::HllSketch;
 use datasketches::kll::KllSketch;
 use std::sync::Arc;
 
-const MOST_ROWS: u64 = 1 << 48;
-
 impl NumericSketch {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let counts = &self.counts;
-        let mut words = vec![counts.edges.hash()];
-        words.extend(counts.bins.iter());
-        words.extend(counts.sums.iter().map(|sum| sum.to_bits()));
-        words.extend([counts.squares, counts.min, counts.max].map(f64::to_bits));
-        words.extend([counts.zeros, counts.nulls, counts.nans, counts.infinities]);
-        words.extend([counts.below, counts.above, counts.type_errors]);
-        frame::seal(Content::Numeric, &with_images(&words, &[&self.quantiles.serialize()]))
+        let mut packer = Packer::default();
+        packer.hash(self.counts.edges.hash());
+        self.counts.pack(&mut packer);
+        packer.bytes(&self.quantiles.serialize());
+        frame::seal(Content::Numeric, &packer.into_bytes())
     }
 
     pub fn from_bytes(bytes: &[u8], edges: Arc<Edges>) -> Result<Self, FrameError> {
-        let mut reader = Reader(frame::open(Content::Numeric, bytes)?);
-        if reader.word()? != edges.hash() {
+        let mut reader = Unpacker::new(frame::open(Content::Numeric, bytes)?);
+        if reader.hash()? != edges.hash() {
             return Err(FrameError::Edges);
         }
-        let mut counts = NumericCounts::new(edges);
-        for bin in &mut counts.bins {
-            *bin = reader.count()?;
-        }
-        for sum in &mut counts.sums {
-            *sum = reader.float()?;
-        }
-        (counts.squares, counts.min, counts.max) =
-            (reader.float()?, reader.float()?, reader.float()?);
-        (counts.zeros, counts.nulls) = (reader.count()?, reader.count()?);
-        (counts.nans, counts.infinities) = (reader.count()?, reader.count()?);
-        (counts.below, counts.above) = (reader.count()?, reader.count()?);
-        counts.type_errors = reader.count()?;
-        let quantiles = KllSketch::deserialize(reader.image()?).map_err(|_| FrameError::Content)?;
+        let counts = NumericCounts::unpack(&mut reader, edges)?;
+        let quantiles = KllSketch::deserialize(reader.bytes()?).map_err(|_| FrameError::Content)?;
         if quantiles.n() != counts.values() {
             return Err(FrameError::Content);
         }
@@ -51,39 +39,162 @@ impl NumericSketch {
     }
 }
 
+impl NumericCounts {
+    fn pack(&self, packer: &mut Packer) {
+        let Self {
+            edges: _,
+            bins,
+            sums,
+            squares,
+            min,
+            max,
+            zeros,
+            nulls,
+            nans,
+            infinities,
+            below,
+            above,
+            type_errors,
+            weighting,
+        } = self;
+        packer.counts(bins);
+        // A bin without rows has a sum of nothing.
+        let filled = bins.iter().zip(sums).filter(|(rows, _)| **rows > 0);
+        filled.for_each(|(_, sum)| packer.float(*sum));
+        if self.values() > 0 {
+            for float in [squares, min, max] {
+                packer.float(*float);
+            }
+        }
+        packer.counts(&[*zeros, *nulls, *nans, *infinities, *below, *above, *type_errors]);
+        weighting.pack(packer);
+    }
+
+    fn unpack(reader: &mut Unpacker<'_>, edges: Arc<Edges>) -> Result<Self, FrameError> {
+        let mut counts = Self::new(edges);
+        reader.counts(&mut counts.bins)?;
+        for (rows, sum) in counts.bins.iter().zip(&mut counts.sums) {
+            if *rows > 0 {
+                *sum = reader.float()?;
+            }
+        }
+        let values = counts.values();
+        if values > 0 {
+            (counts.squares, counts.min, counts.max) =
+                (reader.float()?, reader.float()?, reader.float()?);
+        }
+        let mut others = [0; 7];
+        reader.counts(&mut others)?;
+        [
+            counts.zeros,
+            counts.nulls,
+            counts.nans,
+            counts.infinities,
+            counts.below,
+            counts.above,
+            counts.type_errors,
+        ] = others;
+        if counts.below + counts.above > values || counts.zeros > values {
+            return Err(FrameError::Content);
+        }
+        let (cells, rows) = counts.weighed_cells();
+        counts.weighting = Weighting::unpack(reader, cells, rows, counts.rows())?;
+        Ok(counts)
+    }
+}
+
 impl CategoricalSketch {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let counts = &self.counts;
-        let mut words = vec![counts.levels.hash()];
-        words.extend(counts.rows.iter());
-        words.extend([counts.other, counts.nulls, counts.type_errors]);
-        let images = [self.frequent.serialize(), self.distinct.serialize()];
-        let content = with_images(&words, &[&images[0], &images[1]]);
-        frame::seal(Content::Categorical, &content)
+        let mut packer = Packer::default();
+        packer.hash(self.counts.levels.hash());
+        self.counts.pack(&mut packer);
+        packer.bytes(&self.frequent.serialize());
+        packer.bytes(&self.distinct.serialize());
+        frame::seal(Content::Categorical, &packer.into_bytes())
     }
 
     pub fn from_bytes(bytes: &[u8], levels: Arc<Levels>) -> Result<Self, FrameError> {
-        let mut reader = Reader(frame::open(Content::Categorical, bytes)?);
-        if reader.word()? != levels.hash() {
+        let mut reader = Unpacker::new(frame::open(Content::Categorical, bytes)?);
+        if reader.hash()? != levels.hash() {
             return Err(FrameError::Edges);
         }
-        let mut counts = CategoricalCounts::new(levels);
-        for rows in &mut counts.rows {
-            *rows = reader.count()?;
-        }
-        (counts.other, counts.nulls) = (reader.count()?, reader.count()?);
-        counts.type_errors = reader.count()?;
-        let frequent = frequent_items(reader.image()?)?;
+        let counts = CategoricalCounts::unpack(&mut reader, levels)?;
+        let frequent = frequent_items(reader.bytes()?)?;
         // Each row of an unknown level was given to it, with a weight of one.
         if frequent.total_weight() != counts.other || frequent.maximum_error() > counts.other {
             return Err(FrameError::Content);
         }
-        let distinct = HllSketch::deserialize(reader.image()?).map_err(|_| FrameError::Content)?;
+        let distinct = HllSketch::deserialize(reader.bytes()?).map_err(|_| FrameError::Content)?;
         if distinct.lg_config_k() != Self::DISTINCT_LG_K {
             return Err(FrameError::Content);
         }
         reader.end()?;
         Ok(Self { counts, frequent, distinct })
+    }
+}
+
+impl CategoricalCounts {
+    fn pack(&self, packer: &mut Packer) {
+        let Self { levels: _, rows, other, nulls, type_errors, weighting } = self;
+        packer.counts(rows);
+        packer.counts(&[*other, *nulls, *type_errors]);
+        weighting.pack(packer);
+    }
+
+    fn unpack(reader: &mut Unpacker<'_>, levels: Arc<Levels>) -> Result<Self, FrameError> {
+        let mut counts = Self::new(levels);
+        reader.counts(&mut counts.rows)?;
+        let mut others = [0; 3];
+        reader.counts(&mut others)?;
+        [counts.other, counts.nulls, counts.type_errors] = others;
+        let (cells, rows) = counts.weighed_cells();
+        counts.weighting = Weighting::unpack(reader, cells, rows, counts.rows())?;
+        Ok(counts)
+    }
+}
+
+impl FeatureSketch {
+    /// With its kind, its edges or levels, and a checksum.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Numeric(sketch) => sketch.to_bytes(),
+            Self::Categorical(sketch) => sketch.to_bytes(),
+        }
+    }
+
+    /// Of the kind, and on the edges or levels, of `self`.
+    pub fn read(&self, bytes: &[u8]) -> Result<Self, FrameError> {
+        Ok(match self {
+            Self::Numeric(like) => {
+                Self::Numeric(NumericSketch::from_bytes(bytes, Arc::clone(&like.counts.edges))?)
+            }
+            Self::Categorical(like) => Self::Categorical(CategoricalSketch::from_bytes(
+                bytes,
+                Arc::clone(&like.counts.levels),
+            )?),
+        })
+    }
+}
+
+impl FeatureCounts {
+    /// Without a name for its kind, its edges or levels: who reads it knows them.
+    pub fn pack(&self, packer: &mut Packer) {
+        match self {
+            Self::Numeric(counts) => counts.pack(packer),
+            Self::Categorical(counts) => counts.pack(packer),
+        }
+    }
+
+    /// Of the kind, and on the edges or levels, of `self`.
+    pub fn unpack(&self, reader: &mut Unpacker<'_>) -> Result<Self, FrameError> {
+        Ok(match self {
+            Self::Numeric(like) => {
+                Self::Numeric(NumericCounts::unpack(reader, Arc::clone(&like.edges))?)
+            }
+            Self::Categorical(like) => {
+                Self::Categorical(CategoricalCounts::unpack(reader, Arc::clone(&like.levels))?)
+            }
+        })
     }
 }
 
@@ -96,49 +207,5 @@ pub(super) fn frequent_items(image: &[u8]) -> Result<FrequentItemsSketch<String>
             FrequentItemsSketch::deserialize(image).map_err(|_| FrameError::Content)
         }
         _ => Err(FrameError::Content),
-    }
-}
-
-fn with_images(words: &[u64], images: &[&[u8]]) -> Vec<u8> {
-    let mut content: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    for image in images {
-        content.extend((image.len() as u64).to_le_bytes());
-        content.extend(*image);
-    }
-    content
-}
-
-/// The content that is not read yet.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn word(&mut self) -> Result<u64, FrameError> {
-        let (word, rest) = self.0.split_first_chunk::<8>().ok_or(FrameError::Length)?;
-        self.0 = rest;
-        Ok(u64::from_le_bytes(*word))
-    }
-
-    /// Of rows; more than could ever be seen would overflow when windows are merged.
-    fn count(&mut self) -> Result<u64, FrameError> {
-        self.word().and_then(
-            |count| {
-                if count <= MOST_ROWS { Ok(count) } else { Err(FrameError::Content) }
-            },
-        )
-    }
-
-    fn float(&mut self) -> Result<f64, FrameError> {
-        self.word().map(f64::from_bits)
-    }
-
-    fn image(&mut self) -> Result<&'a [u8], FrameError> {
-        let length = usize::try_from(self.word()?).map_err(|_| FrameError::Length)?;
-        let (image, rest) = self.0.split_at_checked(length).ok_or(FrameError::Length)?;
-        self.0 = rest;
-        Ok(image)
-    }
-
-    fn end(self) -> Result<(), FrameError> {
-        if self.0.is_empty() { Ok(()) } else { Err(FrameError::Length) }
     }
 }

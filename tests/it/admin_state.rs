@@ -16,8 +16,8 @@ use taffrail::config::{Config, Secret, Standing};
 use taffrail::decode::{Cell, Column, Rows};
 use taffrail::distribution::Distribution;
 use taffrail::drift::{
-    Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
-    WindowReport,
+    Bin, Distances, Earlier, Example, Expected, FeatureReport, FeatureView, HeldReferences,
+    Quality, ReferenceReport, References, Shape, Verdict, WindowReport,
 };
 use taffrail::labels::estimate::{
     Estimate, EstimatedFigure, Estimates, LearntFrom, Realised, State as Estimation, TrackRecord,
@@ -51,6 +51,8 @@ pub(crate) fn fresh() -> State {
         output_rows: 0,
         problems: Vec::new(),
         archive: None,
+        state: None,
+        held_references: HeldReferences::default(),
     };
     let limits = Limits {
         items: NonZeroUsize::new(4096).unwrap(),
@@ -285,6 +287,22 @@ fn windows() -> Vec<Arc<WindowReport>> {
     windows
 }
 
+/// The season, unlike the hour, was the same the day before.
+fn yesterday(start: Timestamp, minutes: i64, was_cold_too: bool) -> References {
+    let start = start - SignedDuration::from_hours(24);
+    References(vec![ReferenceReport {
+        reference: Earlier::SameHourYesterday,
+        window: "1h".into(),
+        start: Some(start),
+        end: Some(start + SignedDuration::from_mins(minutes)),
+        rows: if was_cold_too { 803 } else { 798 },
+        distances: Distances { psi: Some(0.012), ..Distances::default() },
+        p_value: Some(0.47),
+        significant: false,
+        detected: false,
+    }])
+}
+
 pub(crate) fn window(
     label: &str,
     start: Timestamp,
@@ -324,6 +342,7 @@ pub(crate) fn window(
                 shares: vec![0.25; 4].into(),
                 quantiles: (kind == Kind::Numeric).then_some([1.5, 4.0, 7.5, 9.0, 13.0]),
             },
+            references: Some(Box::new(yesterday(start, minutes, detected))),
             ..FeatureReport::default()
         }
     };

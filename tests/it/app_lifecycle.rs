@@ -16,10 +16,10 @@ use taffrail::archive::Reader;
 use taffrail::config::IdentityFiles;
 
 /// The binary at work, ended with the test.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    listen: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 /// A port that was free a moment ago.
@@ -34,7 +34,7 @@ fn flags(data: &Path, more: &[(&str, &str)]) -> Vec<String> {
 }
 
 impl Process {
-    fn start(data: &Path, more: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(data: &Path, more: &[(&str, &str)]) -> Self {
         let (listen, admin) = (free(), free());
         let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail"));
         command.env_clear().arg("run").args(flags(data, more));
@@ -64,7 +64,7 @@ impl Process {
         self.signal("-TERM");
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
@@ -84,7 +84,7 @@ impl Process {
         }
     }
 
-    fn exit_code(mut self) -> Option<i32> {
+    pub(crate) fn exit_code(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }

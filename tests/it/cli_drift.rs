@@ -417,3 +417,47 @@ fn a_wrong_call_or_file_exits_2_and_says_why() {
         assert_eq!(run.stdout, "", "{arguments:?}");
     }
 }
+
+#[test]
+fn a_day_is_compared_with_the_one_before_as_the_sidecar_does() {
+    let weather = Weather::with_baseline();
+    let daily = ["--time-column", "date", "--window", "7d", "--min-rows", "2"];
+    let json = [&daily[..], &["--format", "json", "--reference", "previous,same_hour_last_week"]];
+    let run = drift(&weather, &json.concat());
+    let windows = windows(&run);
+    for (number, window) in windows.iter().enumerate() {
+        let feature = &window["features"][1];
+        let references = feature["references"].as_array();
+        let Some(references) = references.filter(|_| number > 0) else {
+            assert!(number == 0 && feature["references"].is_null());
+            continue;
+        };
+        // Weeks end where the next begins, so that both are the same one.
+        let named: Vec<_> = references.iter().map(|reference| &reference["reference"]).collect();
+        assert_eq!(named, ["previous", "same_hour_last_week"], "{number}");
+        for reference in references {
+            assert_eq!(reference["end"], window["start"], "{number}");
+            assert_eq!(reference["rows"], windows[number - 1]["features"][1]["rows"]);
+            assert!(reference["distances"]["psi"].is_f64());
+        }
+    }
+    let table = drift(&weather, &[&daily[..], &["--reference", "previous"]].concat());
+    assert!(table.stdout.contains("vs. previous"), "{}", table.stdout);
+    assert!(table.stdout.contains(" of 5"), "{}", table.stdout);
+    assert!(table.stdout.lines().all(|line| line.chars().count() <= 100), "{}", table.stdout);
+}
+
+#[test]
+fn an_hour_of_another_day_needs_windows_of_time() {
+    let weather = Weather::with_baseline();
+    for window in [&[][..], &["--window", "50"], &["--window", "2d"], &["--window", "1mo"]] {
+        let asked = ["--time-column", "date", "--reference", "same_hour_yesterday"];
+        let run = drift(&weather, &[&asked[..], window].concat());
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains("--reference same_hour_yesterday"), "{run:?}");
+        assert!(run.stderr.contains("at most 24h"), "{run:?}");
+    }
+    let run = drift(&weather, &["--reference", "last_year"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("same_hour_last_week"), "{run:?}");
+}

@@ -10,6 +10,7 @@ mod admin_state;
 mod app;
 mod app_lifecycle;
 mod app_replay;
+mod app_state;
 mod application_insights;
 mod cli_baseline;
 mod cli_check;

@@ -53,6 +53,15 @@ DISTANCE = [
     states("Seasonal", "yes where the feature differs from the baseline as a whole but not from the baseline at the same hours of the day: no drift.", query(f"max by (pod) (taffrail_drift_seasonal{{{LIVE}, {WINDOW}}})", "{{pod}}"), YES_NO, size=(24, 6)),
 ]
 
+REFERENCE = "{{reference}} {{pod}}"
+EARLIER = [
+    states("Differs from earlier windows", "yes where the last closed window differs from the one of `drift.references`, by the rule of the verdict: a cycle of the day is in both, a change is not. Empty where none is asked for.", query(f"max by (reference, pod) (taffrail_drift_reference_detected{{{LIVE}, {WINDOW}}})", REFERENCE), YES_NO, size=(24, 6)),
+    states("Significant against earlier windows", "yes where the difference is not chance, whatever its size.", query(f"max by (reference, pod) (taffrail_drift_reference_significant{{{LIVE}, {WINDOW}}})", REFERENCE), YES_NO, size=(12, 8)),
+    lines("p-value against earlier windows", "Of the last closed window, before the correction for many features.", "sci", query(f"min by (reference, pod) (taffrail_drift_reference_p_value{{{LIVE}, {WINDOW}}})", REFERENCE), log=True, limits=steps((None, RED), (0.01, GREEN))),
+    lines("Distance from earlier windows", "PSI and Jensen-Shannon, of the pod that is farthest.", "none", query(f"max by (reference, method) (taffrail_drift_reference_distance{{{LIVE}, {WINDOW}}})", "{{reference}} {{method}}"), minimum=0),
+    lines("Rows of earlier windows", "What the comparison stands on, beside the rows of the last closed window.", "short", [query(f"min by (reference, pod) (taffrail_drift_reference_rows{{{LIVE}, {WINDOW}}})", REFERENCE), query(f"min by (pod) (taffrail_drift_rows{{{POD}, {WINDOW}}})", "now {{pod}}")], minimum=0),
+]
+
 FLEET_AND_POD = [
     lines(
         "PSI: fleet and pods",
@@ -118,6 +127,6 @@ DASHBOARD = dashboard(
     "One feature beside its baseline.",
     [JOB, NAMESPACE, MODEL_NAME, VERSION, PODS, ROLES, NAMES, WINDOWS, FLEET_WINDOW],
     verdict_changes(POD),
-    [("Distribution", DISTRIBUTION), ("Distance of the pods' windows", DISTANCE), ("Fleet and pod", FLEET_AND_POD), ("Quality", QUALITY)],
+    [("Distribution", DISTRIBUTION), ("Distance of the pods' windows", DISTANCE), ("Against earlier windows", EARLIER), ("Fleet and pod", FLEET_AND_POD), ("Quality", QUALITY)],
     span="now-24h",
 )

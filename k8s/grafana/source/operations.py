@@ -285,6 +285,53 @@ SATURATION = [
         HEALTH,
         size=(12, 8),
     ),
+    states(
+        "Saving of open windows",
+        "failing from a save that went wrong until one succeeds: a restart would lose what came since.",
+        query(f"min by (pod) (taffrail_state_healthy{{{POD}}})", "{{pod}}"),
+        HEALTH,
+        size=(12, 8),
+    ),
+    lines(
+        "Since open windows were saved",
+        "Age of the last save by pod: what a kill would lose. It is seconds, and at most ten where the disk keeps up.",
+        "s",
+        query(f"max by (pod) (time() - taffrail_state_last_save_timestamp_seconds{{{POD}}})", "{{pod}}"),
+        size=(12, 8),
+        minimum=0,
+    ),
+    lines(
+        "Restarts and saved windows",
+        "Saves that failed, states that the start could not go on with, and the seconds in which nobody watched before it.",
+        "short",
+        [
+            query(f'sum by (pod) (increase(taffrail_state_saves_total{{{POD}, outcome="failed"}}[$__rate_interval]))', "failed {{pod}}"),
+            query(f"sum by (pod) (taffrail_state_rejected_total{{{POD}}})", "set aside {{pod}}"),
+            query(f"max by (pod) (taffrail_state_unwatched_seconds{{{POD}}})", "not watched, s {{pod}}"),
+        ],
+        size=(12, 8),
+        minimum=0,
+    ),
+    lines(
+        "Saved and held windows",
+        "Bytes of open windows on disk, and of earlier windows in memory beside their bound.",
+        "bytes",
+        [
+            query(f"max by (pod) (taffrail_state_size_bytes{{{POD}}})", "on disk {{pod}}"),
+            query(f"max by (pod) (taffrail_drift_reference_size_bytes{{{POD}}})", "held {{pod}}"),
+            query(f"max by (pod) (taffrail_drift_reference_size_limit_bytes{{{POD}}})", "bound {{pod}}"),
+        ],
+        size=(12, 8),
+        minimum=0,
+    ),
+    lines(
+        "Earlier windows let go",
+        "Windows that references could have asked for, let go because memory has no room for them.",
+        "short",
+        query(f"sum by (pod) (increase(taffrail_drift_reference_forgotten_total{{{POD}}}[$__rate_interval]))", "{{pod}}"),
+        size=(12, 8),
+        minimum=0,
+    ),
 ]
 
 ROUTES = variable(

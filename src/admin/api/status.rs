@@ -14,6 +14,7 @@ use crate::labels::{
     SourceCounts,
 };
 use crate::pipeline::Problem;
+use crate::pipeline::StateReport;
 use axum::Json;
 use axum::extract::State as Handle;
 use axum::response::{IntoResponse, Response};
@@ -38,6 +39,8 @@ pub(super) struct Status<'a> {
     decoded: Decoded<'a>,
     labels: Labels<'a>,
     archive: Option<&'a ArchiveState>,
+    /// Of saving open windows, to go on with after a restart.
+    state: Option<&'a StateReport>,
     exporters: &'a [ExporterState],
     memory: &'a MemoryPlan,
     config: &'a [Setting],
@@ -164,6 +167,7 @@ fn status_of<'a>(moment: &'a Moment<'a>) -> Status<'a> {
         decoded: decoded(moment),
         labels: labels(moment, None, NEWEST_WINDOWS),
         archive: analysis.archive.as_ref(),
+        state: analysis.state.as_deref(),
         exporters: &moment.exporters,
         memory: &moment.state.memory,
         config: &moment.settings,

@@ -2,7 +2,7 @@
 
 use super::shell::{Page, Place};
 use super::trend::{self, Over};
-use super::{badge, bins, exchanges, health, range, scroll, scroll_long};
+use super::{badge, beside, bins, exchanges, health, range, scroll, scroll_long};
 use crate::admin::chart::{Cell, strip};
 use crate::admin::figure;
 use crate::admin::moment::{Moment, feature_verdict, report_of};
@@ -40,6 +40,7 @@ pub(in crate::admin) fn page(
         (distribution(view))
         (checks(last))
         (examples(visit, &over))
+        (beside::section(&over))
         (over_windows(visit, view, &over, &lengths, length.as_deref(), moment))
         (history(view, &over))
     };

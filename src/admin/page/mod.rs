@@ -1,6 +1,7 @@
 //! Pages for people: each rendered whole, of which the content of `main` is what changes.
 
 mod badge;
+mod beside;
 mod bins;
 mod exchange;
 mod exchanges;

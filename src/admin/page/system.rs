@@ -26,6 +26,7 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Page {
                 (capture(moment))
                 (analysis(moment))
                 (archive(moment))
+                (state(moment))
                 (reloads(moment))
             }
         }
@@ -129,6 +130,36 @@ fn archive(moment: &Moment<'_>) -> Markup {
                         }
                     }
                     @if let Some(error) = &archive.last_error {
+                        p.trouble { (badge(Tone::Bad, "Failing")) " " (error) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn state(moment: &Moment<'_>) -> Markup {
+    html! {
+        div {
+            h3 { "Saved windows" }
+            @match &moment.analysis.state {
+                None => p.note { "Off (" code { "state: off" } ", or nothing is captured)" },
+                Some(state) => {
+                    dl.list {
+                        @if let Some(at) = state.saved_at {
+                            (figure_line("Last saved", &figure::date_and_second(at)))
+                        }
+                        (figure_line("Saves", &figure::count(state.saves)))
+                        (figure_line("On disk", &figure::bytes(state.bytes)))
+                        (loss_line("Failed saves", state.failures))
+                        (loss_line("Set aside at the start", state.rejected))
+                        @if let Some(at) = state.resumed_from {
+                            (figure_line("Gone on from", &figure::date_and_second(at)))
+                            (figure_line("Not watched before the start",
+                                &figure::seconds(state.unwatched_seconds)))
+                        }
+                    }
+                    @if let Some(error) = &state.last_error {
                         p.trouble { (badge(Tone::Bad, "Failing")) " " (error) }
                     }
                 }

@@ -3,7 +3,7 @@
 use super::{Report, segments_table};
 use crate::cli::layout::{Align, Grid, elided};
 use crate::cli::style::{Colour, Palette};
-use crate::drift::{FeatureReport, Settings, Verdict, WindowReport};
+use crate::drift::{Earlier, FeatureReport, Settings, Verdict, WindowReport};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
@@ -19,7 +19,7 @@ const NAME_WIDTH: usize = 30;
 pub(super) fn text(report: &Report, settings: &Settings, palette: Palette) -> String {
     let body = match &report.windows[..] {
         [window] => single(window, palette),
-        windows => lines(windows, palette),
+        windows => lines(windows, &settings.references, palette),
     };
     let total = report.windows.len();
     let drifting = report.drifting();
@@ -119,10 +119,15 @@ fn legend(report: &Report, settings: &Settings) -> String {
             "The number behind a feature is its Jensen–Shannon distance from the baseline, 0 to 1."
         }
     };
+    let beside = if settings.references.is_empty() {
+        ""
+    } else {
+        "\nUnder vs. stands how many features differ from an earlier window by the same rule."
+    };
     format!(
         "A window drifts if one of its features differs by more than chance (false discovery rate {})\n\
          and by enough to act on. With fewer than {} rows it has no verdict.\n\
-         {figures}",
+         {figures}{beside}",
         settings.false_discovery_rate, settings.min_rows
     )
 }
@@ -153,27 +158,27 @@ pub(super) fn name(window: &WindowReport, index: usize) -> String {
     }
 }
 
-fn lines(windows: &[WindowReport], palette: Palette) -> String {
+fn lines(windows: &[WindowReport], references: &[Earlier], palette: Palette) -> String {
     let names: Vec<_> = windows.iter().enumerate().map(|(i, window)| name(window, i)).collect();
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or_default();
     let before = widest(&mut names.iter().map(|name| name.chars().count())).max(HEAD.len())
         + widest(&mut windows.iter().map(|window| window.rows.to_string().len())).max("rows".len())
         + widest(&mut windows.iter().map(|window| window.verdict.as_str().len()));
-    let left = WIDTH.saturating_sub(before + 3 * "  ".len());
+    let beside: usize = references.iter().map(|earlier| "  ".len() + column(*earlier).len()).sum();
+    let left = WIDTH.saturating_sub(before + beside + 3 * "  ".len());
     let has_times = windows.iter().any(|window| window.start.is_some());
-    let mut grid = Grid::new(&[
+    let mut columns = vec![
         (if has_times { HEAD } else { "window" }, Align::Left),
         ("rows", Align::Right),
         ("verdict", Align::Left),
-        ("drifting features", Align::Left),
-    ]);
+    ];
+    columns.extend(references.iter().map(|earlier| (column(*earlier), Align::Right)));
+    columns.push(("drifting features", Align::Left));
+    let mut grid = Grid::new(&columns);
     for (name, window) in names.into_iter().zip(windows) {
-        let cells = vec![
-            name,
-            window.rows.to_string(),
-            window.verdict.as_str().to_owned(),
-            drifting_features(window, left),
-        ];
+        let mut cells = vec![name, window.rows.to_string(), window.verdict.as_str().to_owned()];
+        cells.extend(references.iter().map(|earlier| differing(window, *earlier)));
+        cells.push(drifting_features(window, left));
         match window.verdict {
             Verdict::Drifting => grid.coloured_row(cells, Colour::Red),
             Verdict::InsufficientData => grid.coloured_row(cells, Colour::Dim),
@@ -181,6 +186,25 @@ fn lines(windows: &[WindowReport], palette: Palette) -> String {
         }
     }
     grid.text(palette)
+}
+
+const fn column(earlier: Earlier) -> &'static str {
+    match earlier {
+        Earlier::Previous => "vs. previous",
+        Earlier::SameHourYesterday => "vs. yesterday",
+        Earlier::SameHourLastWeek => "vs. last week",
+    }
+}
+
+/// Features that differ from the earlier window, of those that were compared with it.
+fn differing(window: &WindowReport, earlier: Earlier) -> String {
+    let reports = window.features.iter().flat_map(|feature| &feature.references);
+    let reports = reports.flat_map(|references| &references.0);
+    let judged = reports.filter(|report| report.reference == earlier && report.p_value.is_some());
+    let (compared, differ) = judged.fold((0, 0), |(compared, differ), report| {
+        (compared + 1, differ + u32::from(report.detected))
+    });
+    if compared == 0 { "–".to_owned() } else { format!("{differ} of {compared}") }
 }
 
 /// The furthest first, as many as there is room for, and how many more.

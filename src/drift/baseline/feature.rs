@@ -178,6 +178,30 @@ impl BaselineFeature {
         }
     }
 
+    /// The same feature as if the rows of a window had been its reference. Bins and levels stay: none
+    /// of them was chosen by those rows, so none is new or out of bounds for being beyond them.
+    /// Two windows differ by nature by what each of them varies; `same_hour` says that a cycle of the
+    /// day is in both.
+    pub(crate) fn of_window(&self, counts: FeatureCounts, same_hour: bool) -> Option<Self> {
+        let content = match (&self.content, counts) {
+            (Content::Numeric(reference), FeatureCounts::Numeric(counts)) => {
+                Content::Numeric(NumericReference {
+                    sigma: counts.sigma().unwrap_or_default(),
+                    groups: reference.groups.clone(),
+                    quantiles: Vec::new(),
+                    repeated: None,
+                    counts,
+                })
+            }
+            (Content::Categorical(reference), FeatureCounts::Categorical(counts)) => {
+                Content::Categorical(CategoricalReference { counts, singletons: 0, ..*reference })
+            }
+            _ => return None,
+        };
+        let variation = self.variation.as_ref().map(|known| Arc::new(known.between_two(same_hour)));
+        Some(Self { key: self.key.clone(), content, labels: self.labels.clone(), variation })
+    }
+
     /// What live rows are drawn beside.
     pub(crate) fn expected(&self) -> Expected {
         let at = |rank: f64| {
@@ -249,6 +273,18 @@ impl Content {
                 FeatureSketch::Numeric(NumericSketch::new(numeric.counts.edges().clone()))
             }
             Self::Categorical(categorical) => FeatureSketch::Categorical(CategoricalSketch::new(
+                categorical.counts.levels().clone(),
+            )),
+        }
+    }
+
+    /// Of a window without rows.
+    pub(crate) fn no_counts(&self) -> FeatureCounts {
+        match self {
+            Self::Numeric(numeric) => {
+                FeatureCounts::Numeric(NumericCounts::new(numeric.counts.edges().clone()))
+            }
+            Self::Categorical(categorical) => FeatureCounts::Categorical(CategoricalCounts::new(
                 categorical.counts.levels().clone(),
             )),
         }

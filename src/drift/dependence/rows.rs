@@ -6,6 +6,7 @@
 //! that a level that changes once, or slowly, is not taken for dependence.
 
 use super::scores::Scored;
+use crate::sketch::{FrameError, Packer, Unpacker};
 
 /// Rows in a block, by scale.
 pub(super) const LENGTHS: [u64; 6] = [4, 16, 64, 256, 1024, 4096];
@@ -149,6 +150,36 @@ impl RowBlocks {
         }
     }
 
+    pub(in crate::drift) fn save(&self, packer: &mut Packer) {
+        let Self { rows, sums, squares, settled, settled_rows, scales } = self;
+        let floats = [rows, settled_rows].into_iter().chain(sums).chain(squares).chain(settled);
+        floats.for_each(|float| packer.float(*float));
+        for Scale { filled, pair: [first, second], pairs, differences, fourths } in scales {
+            packer.size(*filled);
+            packer.float(*pairs);
+            let floats = first.iter().chain(second).chain(differences).chain(fourths);
+            floats.for_each(|sum| packer.float(*sum));
+        }
+    }
+
+    /// Of as many sums; where it fails, `self` is not to be used.
+    pub(in crate::drift) fn restore(&mut self, saved: &mut Unpacker<'_>) -> Result<(), FrameError> {
+        let mut next = || match saved.float()? {
+            float if float.is_finite() => Ok(float),
+            _ => Err(FrameError::Content),
+        };
+        (self.rows, self.settled_rows) = (next()?, next()?);
+        for sums in [&mut self.sums, &mut self.squares, &mut self.settled] {
+            for sum in sums {
+                *sum = next()?;
+            }
+        }
+        for scale in &mut self.scales {
+            scale.restore(saved)?;
+        }
+        Ok(())
+    }
+
     /// Takes over what another has learnt, which then knows nothing.
     pub(in crate::drift) fn follow(&mut self, before: &mut Self) {
         self.settled.iter_mut().zip(&mut before.settled).for_each(take);
@@ -208,6 +239,20 @@ fn around_mean(squares: f64, sum: f64, rows: f64) -> f64 {
 }
 
 impl Scale {
+    fn restore(&mut self, saved: &mut Unpacker<'_>) -> Result<(), FrameError> {
+        self.filled = saved.size(2 * FANOUT - 1)?;
+        self.pairs = saved.float()?;
+        let [first, second] = &mut self.pair;
+        let floats = first.iter_mut().chain(second).chain(&mut self.differences);
+        for float in floats.chain(&mut self.fourths) {
+            *float = saved.float()?;
+            if !float.is_finite() {
+                return Err(FrameError::Content);
+            }
+        }
+        if self.pairs >= 0.0 { Ok(()) } else { Err(FrameError::Content) }
+    }
+
     fn count_pair(&mut self) {
         let [first, second] = &mut self.pair;
         let usual = (self.pairs >= FEW_PAIRS).then(|| MOST_OF_USUAL / self.pairs);

@@ -2,7 +2,7 @@
 
 use super::variation::{Hour, Season};
 use crate::drift::baseline::{CategoricalReference, Content, NumericReference};
-use crate::sketch::{CategoricalCounts, NumericCounts};
+use crate::sketch::{CategoricalCounts, FrameError, NumericCounts, Packer, Unpacker};
 
 /// A window and the hours of the day, in UTC, that it covers.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,20 @@ impl HoursOfDay {
         let count = usize::try_from(last - first + 1).ok()?;
         let first = usize::try_from(first.rem_euclid(24)).ok()?;
         (count <= MOST_HOURS).then_some(Self { first, count, rows })
+    }
+
+    pub(in crate::drift) fn save(self, packer: &mut Packer) {
+        let Self { first, count, rows } = self;
+        packer.size(first);
+        packer.size(count);
+        packer.float(rows);
+    }
+
+    pub(in crate::drift) fn restored(saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
+        let (first, count) = (saved.size(23)?, saved.size(MOST_HOURS)?);
+        let rows = saved.float()?;
+        let fits = rows.is_finite() && rows >= 0.0;
+        if fits { Ok(Self { first, count, rows }) } else { Err(FrameError::Content) }
     }
 
     fn each(self) -> impl Iterator<Item = usize> {

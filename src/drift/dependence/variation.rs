@@ -100,6 +100,13 @@ impl Effects {
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "an estimate: seven digits are enough")]
+    fn multiply(&mut self, factor: f64) {
+        let named = [&mut self.location, &mut self.scale, &mut self.missing, &mut self.odd];
+        let all = named.into_iter().chain(&mut self.shares);
+        all.for_each(|effect| *effect = (f64::from(*effect) * factor) as f32);
+    }
+
     fn is_valid(&self, groups: usize) -> bool {
         let named = [self.location, self.scale, self.missing, self.odd];
         let mut all = named.iter().chain(&self.shares);
@@ -230,6 +237,22 @@ impl Variation {
 
     pub(in crate::drift) fn season(&self) -> Option<&Season> {
         self.season.as_ref()
+    }
+
+    /// Of one window against another, instead of against a reference of many: both vary. Of two windows
+    /// of the same hour the cycle is no difference.
+    pub(crate) fn between_two(&self, same_hour: bool) -> Self {
+        let beside_cycle = self.season.iter().filter(|_| same_hour).map(|season| &season.beside);
+        let mut spans: Vec<SpanScale> = beside_cycle.cloned().collect();
+        if spans.is_empty() {
+            spans.clone_from(&self.spans);
+        }
+        for SpanScale { freedom, effects, .. } in &mut spans {
+            // Taken as a reference that varies once in freedom + 1 blocks, where it varies once.
+            let blocks = *freedom as f64 + 1.0;
+            effects.multiply(2.0 / (1.0 + 1.0 / blocks));
+        }
+        Self { rows: self.rows.clone(), spans, season: None }
     }
 
     /// What a file may not say.

@@ -17,7 +17,7 @@ use super::report::{FeatureReport, Shape};
 use crate::sketch::{FeatureCounts, FeatureSketch};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Bins that are named.
@@ -26,7 +26,7 @@ const MAX_MOVED: usize = 3;
 const MAX_FINDINGS: usize = 4;
 
 /// Why a feature is said to drift, or its rows not to be in order.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// Start of the first of the windows of this length that were detected one after the other;
     /// `None` where rows carry no time, or this window is not detected.
@@ -39,7 +39,7 @@ pub struct Explanation {
     pub findings: Box<[Finding]>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Moved {
     /// As in `/api/v1/features/{name}`.
     pub bin: Arc<str>,
@@ -51,7 +51,7 @@ pub struct Moved {
 }
 
 /// One thing that differs.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Finding {
     /// The median moved, by so many standard deviations of the baseline.
@@ -75,7 +75,7 @@ pub enum Finding {
     Check(Checked),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     Low,

@@ -2,9 +2,9 @@
 
 use super::super::significance::{Part, more};
 use super::{Check, Checked, Finding};
-use crate::sketch::Role;
+use crate::sketch::{FrameError, Packer, Role, Unpacker};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -25,7 +25,7 @@ pub(in crate::drift) struct Extras {
     rows: [u64; 2],
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExtraFeature {
     pub feature: Arc<str>,
     pub rows: u64,
@@ -34,7 +34,7 @@ pub struct ExtraFeature {
 }
 
 /// Features of one role that the baseline lacks.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExtraFeatures {
     pub role: Role,
     /// Most rows first; 20 at most.
@@ -72,6 +72,33 @@ impl Extras {
         } else if self.beyond.len() < MAX_COUNTED {
             self.beyond.insert(xxh3_64(name.as_bytes()) ^ role as u64);
         }
+    }
+
+    pub(in crate::drift) fn save(&self, packer: &mut Packer) {
+        let Self { named, beyond, rows } = self;
+        packer.counts(rows);
+        packer.size(named.len());
+        for ExtraFeature { feature, rows, role } in named {
+            packer.flag(*role == Role::Output);
+            packer.text(feature);
+            packer.word(*rows);
+        }
+        packer.size(beyond.len());
+        beyond.iter().for_each(|name| packer.hash(*name));
+    }
+
+    pub(in crate::drift) fn restored(saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
+        let mut extras = Self::default();
+        saved.counts(&mut extras.rows)?;
+        for _ in 0..saved.size(MAX_NAMES)? {
+            let role = if saved.flag()? { Role::Output } else { Role::Input };
+            let (feature, rows) = (saved.text()?.into(), saved.count()?);
+            extras.named.push(ExtraFeature { feature, rows, role });
+        }
+        for _ in 0..saved.size(MAX_COUNTED)? {
+            extras.beyond.insert(saved.hash()?);
+        }
+        Ok(extras)
     }
 
     pub(in crate::drift) fn append(&mut self, later: &Self) {

@@ -23,7 +23,7 @@ use super::significance::{Part, beyond, discoveries, more};
 use crate::sketch::{FeatureCounts, FeatureSketch, Role};
 use repeats::Expected;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,7 +41,9 @@ const MAX_FROZEN_SHARE: f64 = 0.2;
 /// A run that is likelier is left out.
 const LIKELY: f64 = 0.05;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     /// Null or not a number.
@@ -78,10 +80,25 @@ impl Check {
             Self::UnitChange => "unit_change",
         }
     }
+
+    pub fn named(name: &str) -> Option<Self> {
+        const ALL: [Check; 9] = [
+            Check::Null,
+            Check::TypeError,
+            Check::OutOfBounds,
+            Check::NewCategory,
+            Check::MissingFeature,
+            Check::ExtraFeature,
+            Check::Constant,
+            Check::Frozen,
+            Check::UnitChange,
+        ];
+        ALL.into_iter().find(|check| check.as_str() == name)
+    }
 }
 
 /// What one check found in a window. One that found nothing, there and in the baseline, is left out.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
     pub check: Check,
     /// Share of the window's rows, in [0, 1]; of new levels the baseline's is the chance of one by Good
@@ -99,7 +116,7 @@ pub struct Checked {
 }
 
 /// Of one feature and window.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Checks(Vec<Checked>);
 
@@ -311,7 +328,7 @@ impl Subject<'_> {
                 let values = (window.values(), reference.values());
                 let infinite = Shares::new(window.infinities, rows.0, reference.infinities, rows.1);
                 let sides = [window.below, window.above]
-                    .map(|beyond_it| beyond(beyond_it, values.0, values.1, effect));
+                    .map(|beyond_it| beyond((beyond_it, values.0), (0, values.1), effect));
                 let least = sides.into_iter().fold(infinite.more(effect), f64::min);
                 let bounds =
                     Shares::new(window.out_of_bounds(), rows.0, reference.infinities, rows.1);

@@ -102,6 +102,13 @@ impl Runs {
         self.repeats += later.repeats;
     }
 
+    /// Whether counts of requests are such.
+    pub(in crate::drift) fn is_valid(&self) -> bool {
+        let Self { requests, repeats, head, tail, longest } = self;
+        let runs = [head, tail, longest].into_iter().map(|run| &run.requests);
+        *requests < 1 << 48 && runs.chain([repeats]).all(|part| part <= requests)
+    }
+
     pub(super) fn requests(&self) -> u64 {
         self.requests
     }

@@ -8,17 +8,27 @@
 use super::super::baseline::NumericReference;
 use crate::sketch::NumericSketch;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Values are those of the baseline, times `factor`, plus `offset`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UnitChange {
     pub factor: f64,
     pub offset: f64,
     /// Units that differ by this, if any are known.
-    pub looks_like: Option<&'static str>,
+    #[serde(deserialize_with = "known")]
+    pub looks_like: Option<Known>,
     /// The share of the Kolmogorov–Smirnov distance that undoing it takes away, in [0, 1].
     pub explained: f64,
+}
+
+/// By a name of its own, since what is read does not lend the text.
+type Known = &'static str;
+
+/// As one of [`KNOWN`] is called.
+fn known<'de, D: serde::Deserializer<'de>>(units: D) -> Result<Option<Known>, D::Error> {
+    let name = Option::<String>::deserialize(units)?;
+    Ok(name.and_then(|name| KNOWN.iter().map(|known| known.2).find(|known| **known == name)))
 }
 
 /// From the unit that the reference has to that of the window, the commonest first. Sources: BIPM, *SI Brochure*, 2019; NIST

@@ -4,11 +4,11 @@ use crate::drift::report::{Distances, FeatureReport, Verdict};
 use crate::sketch::{Kind, Role};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The verdict on one segment in one window.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SegmentReport {
     /// `country=FR`, `header:x-tenant=acme`; `country=(other)` is all values over the bound, and
     /// `country=(null)` those rows that have none.
@@ -24,7 +24,7 @@ pub struct SegmentReport {
 }
 
 /// What a segment's rows were compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SegmentReference {
     /// The baseline's own rows of that segment.
@@ -52,7 +52,7 @@ impl SegmentReference {
 }
 
 /// One feature in one segment.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SegmentFeature {
     pub feature: Arc<str>,
     pub role: Role,

@@ -77,8 +77,8 @@ fn numeric(
         binned.linear(SCALE, effects.scale()),
         tail(window.bins().iter().zip(reference.bins()), low),
         tail(window.bins().iter().zip(reference.bins()).rev(), high),
-        beyond(window.below, window.values(), reference.values(), low),
-        beyond(window.above, window.values(), reference.values(), high),
+        beyond((window.below, window.values()), (reference.below, reference.values()), low),
+        beyond((window.above, window.values()), (reference.above, reference.values()), high),
         share((window.missing(), rows.0), (reference.missing(), rows.1), effects.missing()),
         share((wrong(window), rows.0), (wrong(reference), rows.1), effects.odd()),
     ];
@@ -187,14 +187,18 @@ fn tail<'a>(bins: impl Iterator<Item = (&'a u64, &'a u64)> + Clone, design_effec
     share((seen.0, sizes.0), (seen.1, sizes.1), design_effect)
 }
 
-/// The chance that the `outside` outermost of all values are all the window's: exact, without ties. Of
-/// rows that come in runs as many as there are runs.
+/// The chance that the outermost of all values, so many as are outside, are all the window's: exact,
+/// without ties. Of rows that come in runs as many as there are runs. A reference that has some there,
+/// as only an earlier window does, is tested as a share.
 pub(in crate::drift) fn beyond(
-    outside: u64,
-    window: u64,
-    reference: u64,
+    (outside, window): (u64, u64),
+    (outside_before, reference): (u64, u64),
     design_effect: f64,
 ) -> f64 {
+    if outside_before > 0 {
+        let part = |marked, rows| Part::of(marked, rows, design_effect);
+        return more(part(outside, window), part(outside_before, reference));
+    }
     let mut chance = 1.0;
     let (outside, window, all) = (
         (outside as f64 / design_effect).ceil(),
@@ -277,10 +281,17 @@ mod tests {
 
     #[test]
     fn all_outermost_values_in_one_window_are_evidence() {
-        assert!((beyond(1, 100, 900, 1.0) - 0.1).abs() < 1e-12);
-        assert!((beyond(2, 100, 900, 1.0) - 0.1 * 99.0 / 999.0).abs() < 1e-12);
-        assert!((beyond(10, 1000, 9000, 10.0) - 0.1).abs() < 1e-12);
-        assert_eq!(beyond(0, 100, 900, 1.0), 1.0);
+        let none_before = (0, 900);
+        assert!((beyond((1, 100), none_before, 1.0) - 0.1).abs() < 1e-12);
+        assert!((beyond((2, 100), none_before, 1.0) - 0.1 * 99.0 / 999.0).abs() < 1e-12);
+        assert!((beyond((10, 1000), (0, 9000), 10.0) - 0.1).abs() < 1e-12);
+        assert_eq!(beyond((0, 100), none_before, 1.0), 1.0);
+    }
+
+    #[test]
+    fn values_outside_are_no_evidence_where_the_reference_has_as_many() {
+        assert_eq!(beyond((20, 100), (20, 100), 1.0), 1.0);
+        assert!(beyond((20, 100), (2, 100), 1.0) < 1e-3);
     }
 
     #[test]

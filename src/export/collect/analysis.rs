@@ -20,6 +20,7 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     let latest = latest_of_each_length(snapshot);
     families.extend(checks(&latest));
     families.extend(drift(&latest));
+    families.extend(super::earlier::families(&latest, &snapshot.held_references));
     families.extend(super::segments::families(&latest));
     let mut performance = performance::families(&snapshot.labels);
     super::segments::performance(&mut performance, &snapshot.labels.parts);
@@ -34,7 +35,7 @@ const CHECKS: [(&str, &names::Metric); 4] = [
     ("new_category", &names::QUALITY_NEW_CATEGORY_RATIO),
 ];
 
-fn feature(name: &str, role: Role) -> Vec<Attribute> {
+pub(super) fn feature(name: &str, role: Role) -> Vec<Attribute> {
     vec![(key::FEATURE, text(name)), (key::ROLE, Cow::Borrowed(role.as_str()))]
 }
 
@@ -219,6 +220,6 @@ fn push_distances(
     }
 }
 
-fn flag(on: bool) -> Value {
+pub(super) fn flag(on: bool) -> Value {
     Value::Gauge(f64::from(u8::from(on)))
 }

@@ -3,6 +3,7 @@
 //! counters are there from the start, at 0, so that a rate over them is right from the first one.
 
 mod analysis;
+mod earlier;
 mod estimates;
 mod operation;
 mod segments;

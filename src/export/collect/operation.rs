@@ -6,6 +6,7 @@ use crate::config::Standing;
 use crate::export::counters::ExporterName;
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
+use crate::pipeline::StateReport;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -17,6 +18,7 @@ pub(super) fn families(sources: &Sources<'_>) -> Vec<Family> {
     families.extend(queue(sources));
     families.extend(decode(sources));
     families.extend(sources.snapshot.archive.iter().flat_map(archive));
+    families.extend(sources.snapshot.state.iter().flat_map(|report| state(report)));
     families.extend(config(sources.config));
     families.extend(exporters(sources));
     families.extend(buffered(sources));
@@ -76,6 +78,25 @@ fn archive(state: &ArchiveState) -> [Family; 6] {
         Family::count(&names::ARCHIVE_EXPIRED_FILES, state.expired_files),
         Family::count(&names::ARCHIVE_ABANDONED_FILES, state.abandoned_files),
         Family::gauge(&names::ARCHIVE_HEALTHY, healthy),
+    ]
+}
+
+fn state(report: &StateReport) -> [Family; 6] {
+    let mut saves = Family::new(&names::STATE_SAVES);
+    saves.push(vec![named(key::OUTCOME, "ok")], Value::Counter(report.saves));
+    saves.push(vec![named(key::OUTCOME, "failed")], Value::Counter(report.failures));
+    let healthy = f64::from(u8::from(report.last_error.is_none()));
+    let mut last_save = Family::new(&names::STATE_LAST_SAVE);
+    if let Some(at) = report.saved_at {
+        last_save.push(Vec::new(), Value::Gauge(at.as_millisecond() as f64 / 1e3));
+    }
+    [
+        saves,
+        Family::gauge(&names::STATE_SIZE, report.bytes as f64),
+        Family::gauge(&names::STATE_HEALTHY, healthy),
+        last_save,
+        Family::count(&names::STATE_REJECTED, report.rejected),
+        Family::gauge(&names::STATE_UNWATCHED, report.unwatched_seconds),
     ]
 }
 

@@ -5,8 +5,8 @@ use crate::config;
 use crate::distribution::Distribution;
 use crate::drift::ReferenceState;
 use crate::drift::{
-    Bin, Check, Checked, Checks, Distances, Expected, ExtraFeatures, FeatureReport, FeatureView,
-    Quality, Verdict, WindowReport,
+    Bin, Check, Checked, Checks, Distances, Earlier, Expected, ExtraFeatures, FeatureReport,
+    FeatureView, HeldReferences, Quality, ReferenceReport, References, Verdict, WindowReport,
 };
 use crate::export::family::{Point, Value};
 use crate::export::names::{self, Metric};
@@ -15,7 +15,7 @@ use crate::labels::{
     Performance, PerformanceReference, Report,
 };
 use crate::latency::{Outcome, Phase, PhaseTimes, RequestSeries};
-use crate::pipeline::{Problem, Snapshot};
+use crate::pipeline::{Problem, Snapshot, StateReport};
 use crate::sketch::{Kind, Role};
 use http::{Method, StatusCode};
 use std::num::NonZeroUsize;
@@ -123,6 +123,20 @@ fn bin(label: &str, baseline_share: f64, total_rows: u64) -> Bin {
     }
 }
 
+fn beside() -> ReferenceReport {
+    ReferenceReport {
+        reference: Earlier::SameHourYesterday,
+        window: "1h".into(),
+        start: None,
+        end: None,
+        rows: 640,
+        distances: Distances { psi: Some(0.01), ks: Some(0.02), ..Distances::default() },
+        p_value: Some(0.4),
+        significant: false,
+        detected: false,
+    }
+}
+
 fn checked(check: Check, detected: bool) -> Checked {
     Checked {
         check,
@@ -146,6 +160,7 @@ fn window(length: &str, rows: u64, verdict: Verdict) -> Arc<WindowReport> {
         significant: true,
         detected: verdict == Verdict::Drifting,
         checks: Some(Box::new(Checks::from(vec![checked(Check::Null, true)]))),
+        references: Some(Box::new(References(vec![beside()]))),
         ..FeatureReport::default()
     };
     let window = length.into();
@@ -231,6 +246,15 @@ fn snapshot() -> Snapshot {
         output_rows: 9,
         problems: vec![Problem { reason: "invalid_json", count: 3 }],
         archive: Some(ArchiveState { exchanges: 7, lost_exchanges: 1, ..ArchiveState::default() }),
+        state: Some(Arc::new(StateReport {
+            bytes: 4096,
+            saves: 12,
+            failures: 2,
+            saved_at: Some(jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_millis(1500)),
+            unwatched_seconds: 2.5,
+            ..StateReport::default()
+        })),
+        held_references: HeldReferences { windows: 3, bytes: 900, max_bytes: 1000, forgotten: 4 },
     }
 }
 
@@ -275,6 +299,33 @@ fn value(families: &[Family], metric: &Metric, wanted: &[(&str, &str)]) -> Strin
         Value::Counter(count) => count.to_string(),
         Value::Histogram(values) => values.count().to_string(),
     }
+}
+
+#[test]
+fn an_earlier_window_stands_beside_the_baseline_and_apart_from_it() {
+    let families = Sample::new().families();
+    let hour = [("feature", "temp\"max"), ("window", "1h"), ("reference", "same_hour_yesterday")];
+    assert_eq!(value(&families, &names::DRIFT_REFERENCE_P_VALUE, &hour), "0.4");
+    assert_eq!(value(&families, &names::DRIFT_REFERENCE_DETECTED, &hour), "0");
+    assert_eq!(value(&families, &names::DRIFT_REFERENCE_SIGNIFICANT, &hour), "0");
+    assert_eq!(value(&families, &names::DRIFT_REFERENCE_ROWS, &hour), "640");
+    assert_eq!(value(&families, &names::DRIFT_REFERENCE_DISTANCE, &hour), "0.01");
+    assert_eq!(value(&families, &names::DRIFT_REFERENCE_SIZE, &[]), "900");
+    assert_eq!(value(&families, &names::DRIFT_REFERENCE_SIZE_LIMIT, &[]), "1000");
+    assert_eq!(value(&families, &names::DRIFT_REFERENCE_FORGOTTEN, &[]), "4");
+    assert_eq!(value(&families, &names::DRIFT_P_VALUE, &hour[..2]), "0.001", "as it was");
+}
+
+#[test]
+fn saving_is_counted_and_a_restart_s_gap_is_known() {
+    let families = Sample::new().families();
+    assert_eq!(value(&families, &names::STATE_SAVES, &[("outcome", "ok")]), "12");
+    assert_eq!(value(&families, &names::STATE_SAVES, &[("outcome", "failed")]), "2");
+    assert_eq!(value(&families, &names::STATE_SIZE, &[]), "4096");
+    assert_eq!(value(&families, &names::STATE_HEALTHY, &[]), "1");
+    assert_eq!(value(&families, &names::STATE_LAST_SAVE, &[]), "1.5");
+    assert_eq!(value(&families, &names::STATE_REJECTED, &[]), "0");
+    assert_eq!(value(&families, &names::STATE_UNWATCHED, &[]), "2.5");
 }
 
 #[test]

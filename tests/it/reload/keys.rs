@@ -21,6 +21,7 @@ const CASES: &[Case] = &[
     (&["drift.min_rows", "windows", "baseline"], thresholds_and_windows),
     (&["drift.false_discovery_rate"], false_discovery_rate),
     (&["drift.persistence"], persistence),
+    (&["drift.references"], references),
     (&["features.include", "features.exclude", "features.max"], features),
     (&["features.segments", "features.max_segments"], parts::segments),
     (&["features.importance", "features.importance_file"], parts::importance),
@@ -188,6 +189,40 @@ fn persistence() {
     sees(false);
     sidecar.reload_with(&with("1 of 1"));
     sees(true);
+    sidecar.end();
+}
+
+/// Each window is compared with the one before it from the reload on, and no more after the next.
+fn references() {
+    let upstream = model();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("baseline.json");
+    baseline(&file, 0.0);
+    let base = [QUIET, ("baseline", text(&file)), ("windows", "1s")];
+    let sidecar = Sidecar::before(upstream.address, &base);
+    let compared_with = |wanted: Option<&str>| {
+        until(
+            || {
+                sidecar.predict("a", &around(0.0, 60));
+                let drift = sidecar.json("/api/v1/drift");
+                let last = drift["windows"].as_array().unwrap().last().cloned();
+                last.unwrap_or_default()
+            },
+            |window| {
+                let references = &window["features"][0]["references"];
+                window["rows"].as_u64().is_some_and(|rows| rows >= 60)
+                    && references[0]["reference"].as_str() == wanted
+                    && wanted.is_none_or(|_| references[0]["rows"].as_u64().unwrap() >= 60)
+            },
+        )
+    };
+    compared_with(None);
+    sidecar.reload_with(&[&base[..], &[("drift.references", "[previous]")]].concat());
+    compared_with(Some("previous"));
+    let metrics = sidecar.get("/metrics").text();
+    assert!(metrics.contains("taffrail_drift_reference_detected{"), "{metrics}");
+    sidecar.reload_with(&base);
+    compared_with(None);
     sidecar.end();
 }
 

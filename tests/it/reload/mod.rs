@@ -125,7 +125,7 @@ fn write(path: &Path, keys: &[(&str, &str)]) {
     std::fs::write(path, lines.concat()).unwrap();
 }
 
-fn request(id: &str, fields: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(id: &str, fields: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST /v1/models/twice:predict HTTP/1.1\r\nhost: model\r\nx-request-id: {id}\r\n\
          content-type: application/json{fields}"
@@ -133,15 +133,18 @@ fn request(id: &str, fields: &str, body: &[u8]) -> Vec<u8> {
     sized(&head, body)
 }
 
-fn exchange(address: SocketAddr, request: &[u8]) -> Message {
+pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Message {
     Peer::connect(address).send(request).receive()
 }
 
-fn parsed(answer: &Message) -> Value {
+pub(crate) fn parsed(answer: &Message) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-fn until<T: std::fmt::Debug>(mut look: impl FnMut() -> T, mut holds: impl FnMut(&T) -> bool) -> T {
+pub(crate) fn until<T: std::fmt::Debug>(
+    mut look: impl FnMut() -> T,
+    mut holds: impl FnMut(&T) -> bool,
+) -> T {
     let since = Instant::now();
     loop {
         let seen = look();
@@ -154,7 +157,7 @@ fn until<T: std::fmt::Debug>(mut look: impl FnMut() -> T, mut holds: impl FnMut(
 }
 
 /// V1 rows of one number in, the same as predictions out.
-fn model() -> Upstream {
+pub(crate) fn model() -> Upstream {
     Upstream::answering(|request| {
         let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let rows = asked["instances"].as_array().cloned().unwrap_or_default();
@@ -165,7 +168,7 @@ fn model() -> Upstream {
 }
 
 /// Of one input `f0` with a thousand rows around `middle`.
-fn baseline(path: &Path, middle: f64) {
+pub(crate) fn baseline(path: &Path, middle: f64) {
     let mut column = Column::new("f0");
     for value in around(middle, 1000) {
         column.push_number(value);
@@ -177,7 +180,7 @@ fn baseline(path: &Path, middle: f64) {
     std::fs::write(path, builder.finish().unwrap().to_json()).unwrap();
 }
 
-fn around(middle: f64, rows: i32) -> Vec<f64> {
+pub(crate) fn around(middle: f64, rows: i32) -> Vec<f64> {
     (0..rows).map(|n| middle + f64::from(n * 37 % 100) - 49.5).collect()
 }
 

@@ -146,6 +146,7 @@ fn restart_keys(directory: &std::path::Path) -> Vec<(&'static str, String)> {
         ("capture.queue_items", "77".into()),
         ("capture.queue_bytes", "77MiB".into()),
         ("archive", "off".into()),
+        ("state", "off".into()),
         ("archive.url", "file:///nowhere".into()),
     ]
 }

@@ -1,0 +1,187 @@
+//! A watch as bytes, and one that goes on from them.
+//!
+//! Kept are open windows, the closed ones that the next are merged with, the last, and examples; not
+//! totals, which count since the process started. Features are found by name: one that is watched no
+//! more is left out, and one that is new begins with nothing.
+
+use super::{KEPT_WINDOWS, Kept, MOST_REPEATED, Watch, Watched, Windows};
+use crate::drift::baseline::BaselineFeature;
+use crate::drift::dependence::HoursOfDay;
+use crate::drift::provenance::Sampled;
+use crate::drift::quality::{Extras, Runs};
+use crate::sketch::{EdgesDiffer, FeatureCounts, FrameError, Packer, Role, Unpacker, ValueKey};
+use jiff::Timestamp;
+
+/// More windows in a row than anyone asks a feature to be found in.
+const MOST_FOUND: usize = 1 << 16;
+
+impl Watch {
+    pub(in crate::drift) fn save(&self, packer: &mut Packer) {
+        packer.size(self.open_rows.len());
+        packer.word(self.closed);
+        for (rows, opened_at) in self.open_rows.iter().zip(&self.opened_at) {
+            packer.counts(rows);
+            packer.word(*opened_at);
+        }
+        self.extras.iter().for_each(|extras| extras.save(packer));
+        self.sampled.iter().for_each(|sampled| sampled.save(packer));
+        packer.size(self.watched.len());
+        for watched in &self.watched {
+            let feature = &self.baseline.features()[watched.feature];
+            packer.flag(feature.key().role == Role::Output);
+            packer.text(&feature.key().name);
+            let mut saved = Packer::default();
+            watched.save(&mut saved);
+            packer.bytes(&saved.into_bytes());
+        }
+    }
+
+    /// Of as many levels as there are now; where it fails, `self` is not to be used.
+    pub(in crate::drift) fn restore(&mut self, saved: &mut Unpacker<'_>) -> Result<(), FrameError> {
+        if saved.size(usize::MAX)? != self.open_rows.len() {
+            return Err(FrameError::Content);
+        }
+        self.closed = saved.count()?;
+        for (rows, opened_at) in self.open_rows.iter_mut().zip(&mut self.opened_at) {
+            saved.counts(rows)?;
+            *opened_at = saved.count()?;
+        }
+        for extras in &mut self.extras {
+            *extras = Extras::restored(saved)?;
+        }
+        for sampled in &mut self.sampled {
+            *sampled = Sampled::restored(saved)?;
+        }
+        for _ in 0..saved.size(usize::MAX)? {
+            let role = usize::from(saved.flag()?);
+            let name = saved.text()?;
+            let content = saved.bytes()?;
+            if let Some(watched) = self.index[role].get(name) {
+                let watched = &mut self.watched[*watched];
+                let feature = &self.baseline.features()[watched.feature];
+                watched.restore(feature, Unpacker::new(content))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::drift) fn save_history(&self, packer: &mut Packer) {
+        self.history.save(packer);
+    }
+
+    pub(in crate::drift) fn restore_history(
+        &mut self,
+        saved: &mut Unpacker<'_>,
+        open: &[Timestamp],
+    ) -> Result<(), FrameError> {
+        self.history.restore(saved, open)
+    }
+}
+
+impl Watched {
+    fn save(&self, packer: &mut Packer) {
+        packer.flag(self.last.is_some());
+        self.last.iter().for_each(|last| last.pack(packer));
+        for (level, windows) in self.windows.iter().enumerate() {
+            let carried = self.carried.as_ref().filter(|_| level == 0);
+            match carried {
+                Some(carried) => {
+                    let mut open = windows.open.clone();
+                    let _: Result<(), EdgesDiffer> = open.merge(carried);
+                    packer.bytes(&open.to_bytes());
+                }
+                None => packer.bytes(&windows.open.to_bytes()),
+            }
+            // Types without maps: writing them cannot fail.
+            packer.bytes(&serde_json::to_vec(&windows.runs).unwrap_or_default());
+            packer.flag(windows.since.is_some());
+            packer.signed(windows.since.unwrap_or_default().as_microsecond());
+            packer.size(windows.kept.len());
+            windows.kept.iter().for_each(|kept| kept.save(packer));
+            let mut again: Vec<_> = windows.repeated.iter().map(|(key, n)| (*key, *n)).collect();
+            again.sort_unstable();
+            save_repeated(&again, packer);
+            packer.size(windows.found.len());
+            windows.found.iter().for_each(|found| packer.flag(*found));
+        }
+        self.examples.save(packer);
+        self.blocks.save(packer);
+        self.repeats.iter().for_each(|repeats| repeats.pack(packer));
+    }
+
+    fn restore(
+        &mut self,
+        feature: &BaselineFeature,
+        mut saved: Unpacker<'_>,
+    ) -> Result<(), FrameError> {
+        let none = feature.content.no_counts();
+        if saved.flag()? {
+            self.last = Some(none.unpack(&mut saved)?);
+        }
+        for (level, windows) in self.windows.iter_mut().enumerate() {
+            let Windows { open, runs, kept, since, repeated, found } = windows;
+            let saved_open = open.read(saved.bytes()?)?;
+            if level == 0 {
+                self.carried = Some(saved_open);
+            } else {
+                *open = saved_open;
+            }
+            let saved_runs = serde_json::from_slice(saved.bytes()?).ok().filter(Runs::is_valid);
+            *runs = saved_runs.ok_or(FrameError::Content)?;
+            let (is_since, at) = (saved.flag()?, saved.signed()?);
+            let at = Timestamp::from_microsecond(at).map_err(|_| FrameError::Content)?;
+            *since = is_since.then_some(at);
+            for _ in 0..saved.size(KEPT_WINDOWS)? {
+                kept.push_back(Kept::restored(&none, &mut saved)?);
+            }
+            *repeated = restored_repeated(&mut saved)?.into_iter().collect();
+            for _ in 0..saved.size(MOST_FOUND)? {
+                found.push_back(saved.flag()?);
+            }
+        }
+        self.examples.restore(feature, &mut saved)?;
+        self.blocks.restore(&mut saved)?;
+        if let Some(repeats) = &mut self.repeats {
+            repeats.unpack(&mut saved)?;
+        }
+        saved.end()
+    }
+}
+
+impl Kept {
+    fn save(&self, packer: &mut Packer) {
+        let Self { counts, repeated, significant_alone, hours } = self;
+        packer.flag(*significant_alone);
+        counts.pack(packer);
+        save_repeated(repeated, packer);
+        packer.flag(hours.is_some());
+        hours.iter().for_each(|hours| hours.save(packer));
+    }
+
+    fn restored(none: &FeatureCounts, saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
+        let significant_alone = saved.flag()?;
+        let counts = none.unpack(saved)?;
+        let repeated = restored_repeated(saved)?;
+        let hours = if saved.flag()? { Some(HoursOfDay::restored(saved)?) } else { None };
+        Ok(Self { counts, repeated, significant_alone, hours })
+    }
+}
+
+fn save_repeated(repeated: &[(ValueKey, u32)], packer: &mut Packer) {
+    packer.size(repeated.len());
+    for (key, count) in repeated {
+        packer.hash(*key);
+        packer.word((*count).into());
+    }
+}
+
+fn restored_repeated(saved: &mut Unpacker<'_>) -> Result<Vec<(ValueKey, u32)>, FrameError> {
+    let mut repeated = Vec::new();
+    for _ in 0..saved.size(4 * MOST_REPEATED)? {
+        let key = saved.hash()?;
+        // Four windows are added up.
+        let count = u32::try_from(saved.word()?).map_err(|_| FrameError::Content)?;
+        repeated.push((key, count.min(u32::MAX / 8)));
+    }
+    Ok(repeated)
+}
