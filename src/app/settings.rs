@@ -120,7 +120,14 @@ pub(super) fn drift(config: &Config) -> drift::Settings {
         max_features: config.memory.bounds.max_features.get(),
         filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
+        early: early(config),
     }
+}
+
+fn early(config: &Config) -> Option<drift::EarlySettings> {
+    let average_run_length = config.drift.average_run_length;
+    let window = config.windows.first().copied()?;
+    config.drift.early_warning.then_some(drift::EarlySettings { average_run_length, window })
 }
 
 pub(super) fn labels(config: &Config) -> labels::Settings {

@@ -110,6 +110,7 @@ impl Args {
             max_features: usize::MAX,
             filter: FeatureFilter::new(self.include.clone(), self.exclude.clone()),
             windows: vec![window.to_string().into()],
+            early: None,
         }
     }
 

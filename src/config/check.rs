@@ -18,6 +18,7 @@ use crate::limits::Limits;
 use http::HeaderName;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -333,7 +334,14 @@ fn drift(reader: &mut Reader<'_>) -> Option<Drift> {
     let min_rows = reader.count("drift.min_rows", 2);
     let within = |rate: f64| rate > 0.0 && rate < 1.0;
     let rate = reader.number("drift.false_discovery_rate", "between 0 and 1", within);
-    Some(Drift { min_rows: min_rows?, false_discovery_rate: rate? })
+    let early_warning = reader.switch("drift.early_warning");
+    let average_run_length = reader.count("drift.average_run_length", 1);
+    Some(Drift {
+        min_rows: min_rows?,
+        false_discovery_rate: rate?,
+        early_warning: early_warning?,
+        average_run_length: average_run_length.and_then(NonZeroU64::new)?,
+    })
 }
 
 fn labels(reader: &mut Reader<'_>) -> Option<Labels> {

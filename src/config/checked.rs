@@ -238,6 +238,9 @@ pub struct Drift {
     pub min_rows: u64,
     /// In (0, 1).
     pub false_discovery_rate: f64,
+    pub early_warning: bool,
+    /// In windows of the shortest length.
+    pub average_run_length: NonZeroU64,
 }
 
 #[derive(Debug, Clone, Copy)]

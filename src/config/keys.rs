@@ -270,6 +270,8 @@ pub static KEYS: &[Key] = &[
     Key::new("features.max", Form::AutoCount, "auto", "Features watched, at most; others are counted; auto is 1000, or a share of the memory limit"),
     Key::new("drift.min_rows", Form::Count, "50", "A window with fewer rows has no verdict").usual(),
     Key::new("drift.false_discovery_rate", Form::Number, "0.01", "Share of false alarms among alarms that is put up with, between 0 and 1").usual(),
+    Key::new("drift.early_warning", Form::Switch, "on", "Whether a feature that changes fast is warned of before its window ends"),
+    Key::new("drift.average_run_length", Form::Count, "10000", "False early warnings come at least so many of the shortest windows of traffic apart, on average, over all features"),
     Key::new("labels.max_delay", Form::Duration, "7d", "How long a prediction waits for its label"),
     Key::new("labels.max_pending", Form::AutoCount, "auto", "Predictions waiting for their label, at most; auto is 100000, or a share of the memory limit"),
     Key::new("archive", Form::Switch, "on", "Whether exchanges are recorded in Parquet files").usual(),

@@ -6,6 +6,7 @@
 
 mod baseline;
 pub mod distance;
+mod early;
 mod effect;
 mod examples;
 mod monitor;
@@ -21,6 +22,7 @@ mod watch;
 mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
+pub use early::{Change, EarlySettings, EarlyWarning, EarlyWarnings, WarningChange, WarningState};
 pub use monitor::{Monitor, Referred};
 pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,

@@ -2,11 +2,12 @@
 
 use super::watch::Watch;
 use super::{
-    Baseline, BaselineBuilder, BaselineSettings, FeatureView, Reference, ReferenceState, Settings,
-    WindowReport, WindowSpan,
+    Baseline, BaselineBuilder, BaselineSettings, EarlyWarnings, FeatureView, Reference,
+    ReferenceState, Settings, WarningChange, WindowReport, WindowSpan,
 };
 use crate::decode::Rows;
 use crate::sketch::Role;
+use jiff::Timestamp;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -154,6 +155,20 @@ impl Monitor {
             Phase::Learning { .. } => None,
             Phase::Watching { watch, .. } => watch.close(&self.settings, span),
         }
+    }
+
+    /// What early warning says anew, by the rows since it was last asked; nothing while the baseline is
+    /// being learnt. To be asked before windows that end by `now` are closed.
+    pub fn warn(&mut self, now: Timestamp) -> Vec<WarningChange> {
+        match &mut self.phase {
+            Phase::Learning { .. } => Vec::new(),
+            Phase::Watching { watch, .. } => watch.warn(&self.settings, now),
+        }
+    }
+
+    /// `None` where there is no early warning, or no baseline yet.
+    pub fn warnings(&self) -> Option<EarlyWarnings> {
+        self.watch().and_then(|watch| watch.warnings(&self.settings))
     }
 
     /// Every watched feature, inputs first; without bins while the baseline is being learnt.

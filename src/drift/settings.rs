@@ -1,6 +1,6 @@
 //! What a monitor is told, and what it is told to compare with.
 
-use super::Baseline;
+use super::{Baseline, EarlySettings};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::num::NonZeroU64;
@@ -17,6 +17,8 @@ pub struct Settings {
     pub filter: FeatureFilter,
     /// The name of each window length, finest first: `5m`, `1h`, or `500` for rows.
     pub windows: Vec<Arc<str>>,
+    /// Where there is to be early warning, which needs the time.
+    pub early: Option<EarlySettings>,
 }
 
 impl Default for Settings {
@@ -27,6 +29,7 @@ impl Default for Settings {
             max_features: 1000,
             filter: FeatureFilter::default(),
             windows: vec!["5m".into(), "1h".into(), "1d".into()],
+            early: None,
         }
     }
 }

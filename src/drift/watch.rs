@@ -1,12 +1,14 @@
 //! Live rows against a baseline: the open windows of every length, and the few that closed last.
 
 use super::baseline::{Baseline, BaselineFeature, NameCount};
+use super::early::{EarlyWatch, Seen};
 use super::examples::Examples;
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
-use super::{Settings, WindowSpan};
+use super::{EarlyWarnings, Settings, WarningChange, WindowSpan};
 use crate::decode::Rows;
 use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Role};
+use jiff::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ pub(super) struct Watch {
     /// Finest windows closed so far, and by level how many there were when the open one began.
     closed: u64,
     opened_at: Vec<u64>,
+    early: EarlyWatch,
 }
 
 #[derive(Debug)]
@@ -71,8 +74,8 @@ impl Watch {
         }
         let levels = settings.windows.len();
         let (open_rows, opened_at) = (vec![[0; 2]; levels], vec![0; levels]);
-        let extra = NameCount::default();
-        Self { baseline, watched, index, open_rows, over_limit, extra, closed: 0, opened_at }
+        let (extra, early) = (NameCount::default(), EarlyWatch::default());
+        Self { baseline, watched, index, open_rows, over_limit, extra, closed: 0, opened_at, early }
     }
 
     /// Watches what `settings` say now. Rows that were counted stay counted; what is watched on keeps
@@ -85,11 +88,12 @@ impl Watch {
             match before.remove(&watched.feature) {
                 Some(before) if windows_stay => *watched = before,
                 Some(before) => watched.total = before.rows_so_far(),
-                None => {}
+                None => self.early.forget(watched.feature),
             }
         }
         if windows_stay {
             next.open_rows = std::mem::take(&mut self.open_rows);
+            next.early = std::mem::take(&mut self.early);
         }
         *self = next;
     }
@@ -151,6 +155,7 @@ impl Watch {
         let features = self.close_features(settings, span.level);
         if span.level == 0 {
             self.closed += 1;
+            self.early.window_closed();
         }
         self.opened_at[span.level] = self.closed;
         Some(WindowReport {
@@ -185,6 +190,22 @@ impl Watch {
             reports.push(judged.report);
         }
         reports
+    }
+
+    /// What early warning says anew, by the rows since it was last asked.
+    pub(super) fn warn(&mut self, settings: &Settings, now: Timestamp) -> Vec<WarningChange> {
+        let Some(early) = settings.early.as_ref().filter(|_| !settings.windows.is_empty()) else {
+            self.early = EarlyWatch::default();
+            return Vec::new();
+        };
+        let features = self.baseline.features();
+        self.early.look(early, self.watched.iter().map(|w| w.seen(features)), now)
+    }
+
+    pub(super) fn warnings(&self, settings: &Settings) -> Option<EarlyWarnings> {
+        let features = self.baseline.features();
+        let early = settings.early.as_ref().filter(|_| !settings.windows.is_empty())?;
+        Some(self.early.warnings(early, self.watched.iter().map(|w| w.seen(features))))
     }
 
     pub(super) fn views(&self) -> Vec<FeatureView> {
@@ -257,6 +278,11 @@ impl Watched {
         if counts.rows() > 0 {
             kept.push_back(Kept { counts, significant_alone: judged.significant_alone });
         }
+    }
+
+    fn seen<'a>(&'a self, features: &'a [BaselineFeature]) -> Seen<'a> {
+        let (place, open) = (self.feature, &self.windows[0].open);
+        Seen { place, feature: &features[place], open, design_effects: (1.0, 1.0) }
     }
 
     /// Of closed windows and the open one.

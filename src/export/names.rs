@@ -64,7 +64,9 @@ pub mod key {
 /// Log events and the attributes that only they carry.
 pub mod event {
     pub const DRIFT_CHANGED: &str = "taffrail.drift.changed";
+    pub const EARLY_WARNING: &str = "taffrail.drift.early_warning";
     pub const BASELINE_CHANGED: &str = "taffrail.baseline.changed";
+    pub const OPERATION_CHANGED: &str = "taffrail.operation.changed";
     pub const CONFIG_RELOADED: &str = "taffrail.config.reloaded";
     pub const CONFIG_REJECTED: &str = "taffrail.config.rejected";
 
@@ -76,13 +78,21 @@ pub mod event {
     pub const CONFIG_PROBLEMS: &str = "taffrail.config.problems";
     pub const CONFIG_PROBLEMS_COUNT: &str = "taffrail.config.problems_count";
     pub const CONFIG_RESTART_REQUIRED: &str = "taffrail.config.restart_required";
+    pub const CHANGE: &str = "taffrail.change";
     pub const COVERAGE: &str = "taffrail.window.coverage";
     pub const EXAMPLES: &str = "taffrail.window.examples";
     pub const END: &str = "taffrail.window.end";
     pub const FEATURES_DETECTED: &str = "taffrail.features.detected";
     pub const FEATURES_DETECTED_COUNT: &str = "taffrail.features.detected_count";
     pub const ROWS: &str = "taffrail.window.rows";
+    pub const COURSE_AFTER: &str = "taffrail.course.after";
+    pub const COURSE_BEFORE: &str = "taffrail.course.before";
+    pub const LEVEL: &str = "taffrail.level";
+    pub const SINCE: &str = "taffrail.since";
     pub const START: &str = "taffrail.window.start";
+    pub const STATE: &str = "taffrail.state";
+    pub const USUAL: &str = "taffrail.usual";
+    pub const NOW: &str = "taffrail.now";
     pub const VERDICT_AFTER: &str = "taffrail.verdict.after";
     pub const VERDICT_BEFORE: &str = "taffrail.verdict.before";
     pub const WINDOW: &str = "taffrail.window";
@@ -181,6 +191,8 @@ mod table {
         CONNECTIONS = level("taffrail.server.connections", "{connection}", &[], "Client connections open now.");
         REQUEST_LATENCY = gauge("taffrail.request.latency", "s", &[key::QUANTILE, key::PHASE, key::ROUTE], "Quantiles of recent requests by phase, within 1 %.");
 
+        OPERATION_CHANGE = gauge("taffrail.operation.change", "", &[key::SIGNAL], "1 from when a signal of the service (error_ratio, latency_p50, latency_p95) is seen to have risen, -1 to have fallen, 0 while it is as usual.");
+
         CAPTURE_EXCHANGES = counter("taffrail.capture.exchanges", "{exchange}", &[key::OUTCOME, key::REASON], "What became of each exchange; truncated and undecodable ones are among the kept.");
         CAPTURE_COVERAGE = gauge("taffrail.capture.coverage", "1", &[], "Share of exchanges since start that analysis received.");
         CAPTURE_QUEUE_LENGTH = gauge("taffrail.capture.queue.length", "{exchange}", &[], "Exchanges waiting for analysis.");
@@ -207,6 +219,7 @@ mod table {
         DRIFT_P_VALUE = gauge("taffrail.drift.p_value", "", FEATURE_WINDOW, "p-value of the last closed window against the baseline, before correction for many features.");
         DRIFT_SIGNIFICANT = gauge("taffrail.drift.significant", "", FEATURE_WINDOW, "1 if the difference is not chance, at drift.false_discovery_rate.");
         DRIFT_DETECTED = gauge("taffrail.drift.detected", "", FEATURE_WINDOW, "1 if the feature drifts: significant, and of a size worth acting on.");
+        DRIFT_EARLY_WARNING = gauge("taffrail.drift.early_warning", "", FEATURE, "1 from when a feature is seen to have changed, before its window ends, until it is seen to be as before.");
         DRIFT_VERDICT = gauge("taffrail.drift.verdict", "", &[key::WINDOW, key::VERDICT], "1 for the verdict on the last closed window.");
         DRIFT_ROWS = gauge("taffrail.drift.rows", "{row}", &[key::WINDOW], "Rows in the last closed window.");
         DRIFT_COVERAGE = gauge("taffrail.drift.coverage", "1", &[key::WINDOW], "Share of the last closed window's exchanges that its verdict saw.");

@@ -7,6 +7,7 @@ use super::snapshot::Snapshot;
 use super::watch::{Retune, VerdictChange, Watch};
 use crate::archive::{self, Entry};
 use crate::capture::{Counters, RouteTable};
+use crate::drift::WarningChange;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,7 @@ pub struct Outlets {
     pub archive: Option<archive::Writer>,
     pub on_entry: Outlet<Arc<Entry>>,
     pub on_verdict: Outlet<VerdictChange>,
+    pub on_warning: Outlet<WarningChange>,
 }
 
 impl Hub {
@@ -102,11 +104,14 @@ impl Hub {
     /// Closes due windows, tells of changed verdicts, and publishes.
     pub(super) fn tick(&self, now: Timestamp) {
         let totals = self.counters.totals();
-        let (changes, snapshot) = {
+        let (warnings, changes, snapshot) = {
             let mut watch = self.watch();
-            (watch.advance(now, totals), watch.snapshot())
+            (watch.warn(now), watch.advance(now, totals), watch.snapshot())
         };
         self.publish(snapshot);
+        for change in &warnings {
+            (self.outlets.on_warning)(change);
+        }
         for change in &changes {
             (self.outlets.on_verdict)(change);
         }

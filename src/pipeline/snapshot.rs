@@ -1,7 +1,7 @@
 //! Everything analysis knows at one moment, published whole: readers never lock analysis.
 
 use crate::archive;
-use crate::drift::{FeatureView, ReferenceState, WindowReport};
+use crate::drift::{EarlyWarnings, FeatureView, ReferenceState, WindowReport};
 use crate::labels;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub extra_features: u64,
     /// Closed windows of every length, oldest first, bounded.
     pub windows: VecDeque<Arc<WindowReport>>,
+    /// `None` where it is off, and while the baseline is learned.
+    pub early: Option<Arc<EarlyWarnings>>,
     pub labels: labels::Report,
     /// Exchanges that were decoded, and the rows they held.
     pub decoded_exchanges: u64,

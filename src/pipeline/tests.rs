@@ -71,6 +71,7 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
             handed_on.fetch_add(1, Ordering::Relaxed);
         }),
         on_verdict: Box::new(|_| {}),
+        on_warning: Box::new(|_| {}),
     };
     let routes = Arc::new(RouteTable::new::<&str>(&[]).unwrap());
     let published = Arc::new(ArcSwap::from_pointee(watch.snapshot()));

@@ -8,7 +8,8 @@ use super::snapshot::{Problem, Snapshot};
 use crate::capture::Totals;
 use crate::decode::{Decoded, Rows};
 use crate::drift::{
-    self, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WindowReport, WindowSpan,
+    self, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WarningChange,
+    WindowReport, WindowSpan,
 };
 use crate::labels::{self, Joined, Joiner, Label};
 use jiff::Timestamp;
@@ -139,6 +140,11 @@ impl Watch {
         *self.problems.entry(reason).or_default() += 1;
     }
 
+    /// What early warning says anew. To be asked before windows are closed.
+    pub fn warn(&mut self, now: Timestamp) -> Vec<WarningChange> {
+        self.monitor.warn(now)
+    }
+
     /// Closes the windows that are due and says which verdicts changed.
     pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Vec<VerdictChange> {
         self.joiner.advance(now);
@@ -178,6 +184,7 @@ impl Watch {
             features_over_limit: self.monitor.features_over_limit(),
             extra_features: self.monitor.extra_features(),
             windows: self.windows.oldest_first(),
+            early: self.monitor.warnings().map(Arc::new),
             labels: self.joiner.report(),
             decoded_exchanges: self.decoded_exchanges,
             input_rows: self.input_rows,

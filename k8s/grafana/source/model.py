@@ -107,6 +107,13 @@ FEATURES = [
         YES_NO,
         size=(24, 9),
     ),
+    states(
+        "Early warning",
+        "yes from when a pod sees by its rows, before their window ends, that a feature has changed, until it is as before.",
+        query(f"max by (feature, role) (taffrail_drift_early_warning{{{POD}}})", "{{role}} {{feature}}"),
+        YES_NO,
+        size=(24, 9),
+    ),
     lines(
         "Farthest features",
         "Jensen-Shannon distance of the last closed window, the ten farthest, of the pod that is farthest.",

@@ -2,7 +2,7 @@
 
 use super::shell::{Page, Place};
 use super::trend::{self, Over};
-use super::{badge, bins, exchanges, health, range, scroll, scroll_long};
+use super::{badge, bins, early, exchanges, health, range, scroll, scroll_long};
 use crate::admin::chart::{Cell, strip};
 use crate::admin::figure;
 use crate::admin::moment::{Moment, feature_verdict, report_of};
@@ -36,7 +36,7 @@ pub(in crate::admin) fn page(
         .collect();
     let last = over.last().and_then(|(_, report)| *report);
     let content = html! {
-        (head(visit, view, last))
+        (head(visit, view, last, early::of_feature(moment, view)))
         (distribution(view))
         (examples(visit, &over))
         (over_windows(visit, view, &over, &lengths, length.as_deref(), moment))
@@ -45,7 +45,7 @@ pub(in crate::admin) fn page(
     Ok(Some(Page::live(Place::Health, view.feature.to_string(), content)))
 }
 
-fn head(visit: &Visit, view: &FeatureView, last: Option<&FeatureReport>) -> Markup {
+fn head(visit: &Visit, view: &FeatureView, last: Option<&FeatureReport>, early: Markup) -> Markup {
     let kind = match view.kind {
         Kind::Numeric => "numeric",
         Kind::Categorical => "categorical",
@@ -63,6 +63,7 @@ fn head(visit: &Visit, view: &FeatureView, last: Option<&FeatureReport>) -> Mark
                 @if let Some(rows) = baseline { " · baseline of " b { (figure::count(rows)) } " rows" }
                 @if let Some(last) = last { " · last window: " (trend::effect(last)) }
             }
+            (early)
             (figures(last))
         }
     }

@@ -2,6 +2,7 @@
 
 mod badge;
 mod bins;
+mod early;
 mod exchange;
 mod exchanges;
 mod feature;

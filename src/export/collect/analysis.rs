@@ -1,6 +1,8 @@
 //! Features, drift and performance, as analysis last published them.
 
-use crate::drift::{FeatureReport, FeatureView, ReferenceState, Verdict, WindowReport};
+use crate::drift::{
+    FeatureReport, FeatureView, ReferenceState, Verdict, WarningState, WindowReport,
+};
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
 use crate::labels::Performance;
@@ -15,6 +17,7 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     families.extend(baseline(&snapshot.reference));
     families.extend(quality(&snapshot.features));
     families.extend(drift(&latest_of_each_length(snapshot)));
+    families.push(early(snapshot));
     families.extend(performance(snapshot));
     families.extend(labels(snapshot));
     families
@@ -145,6 +148,15 @@ fn drift(windows: &[Arc<WindowReport>]) -> Vec<Family> {
         coverage.push(vec![window], Value::Gauge(report.coverage));
     }
     vec![distances, p_values, significant, detected, verdicts, rows, coverage]
+}
+
+fn early(snapshot: &Snapshot) -> Family {
+    let mut family = Family::new(&names::DRIFT_EARLY_WARNING);
+    for warning in snapshot.early.iter().flat_map(|early| &early.features) {
+        let warned = flag(warning.state == WarningState::Warned);
+        family.push(feature(&warning.feature, warning.role), warned);
+    }
+    family
 }
 
 fn push_distances(
