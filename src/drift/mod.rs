@@ -9,6 +9,7 @@ pub mod distance;
 mod early;
 mod effect;
 mod examples;
+mod joint;
 mod monitor;
 mod report;
 mod settings;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
 pub use early::{Change, EarlySettings, EarlyWarning, EarlyWarnings, WarningChange, WarningState};
+pub use joint::{JointReport, PairChange};
 pub use monitor::{Monitor, Referred};
 pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,

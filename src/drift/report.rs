@@ -1,5 +1,6 @@
 //! The words of a verdict, in the shape that `taffrail drift --format json` and `/api/v1/drift` print.
 
+use super::JointReport;
 use crate::sketch::{Kind, Role};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -24,6 +25,14 @@ impl Verdict {
             Self::InsufficientData => "insufficient_data",
         }
     }
+
+    /// Where drift was found beside: it takes enough rows to say so.
+    pub(super) const fn or_drifting(self) -> Self {
+        match self {
+            Self::Stable | Self::Drifting => Self::Drifting,
+            Self::InsufficientData => self,
+        }
+    }
 }
 
 /// The verdict on one window, feature by feature.
@@ -39,6 +48,16 @@ pub struct WindowReport {
     pub coverage: f64,
     pub verdict: Verdict,
     pub features: Vec<FeatureReport>,
+    /// How inputs go together; null where the baseline does not say, or there were too few rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joint: Option<Box<JointReport>>,
+}
+
+impl WindowReport {
+    /// Of how features go together: what changed, if it is worth acting on.
+    pub fn joint_in_words(&self) -> Option<String> {
+        self.joint.as_ref()?.in_words()
+    }
 }
 
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]

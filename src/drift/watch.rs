@@ -3,6 +3,7 @@
 use super::baseline::{Baseline, BaselineFeature, NameCount};
 use super::early::{EarlyWatch, Seen};
 use super::examples::Examples;
+use super::joint::{ERROR_SHARE, JointReport, JointWatch};
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
 use super::{EarlyWarnings, Settings, WarningChange, WindowSpan};
@@ -29,6 +30,8 @@ pub(super) struct Watch {
     closed: u64,
     opened_at: Vec<u64>,
     early: EarlyWatch,
+    /// `None` where the baseline does not say how features go together.
+    joint: Option<JointWatch>,
 }
 
 #[derive(Debug)]
@@ -75,7 +78,20 @@ impl Watch {
         let levels = settings.windows.len();
         let (open_rows, opened_at) = (vec![[0; 2]; levels], vec![0; levels]);
         let (extra, early) = (NameCount::default(), EarlyWatch::default());
-        Self { baseline, watched, index, open_rows, over_limit, extra, closed: 0, opened_at, early }
+        let joint = JointWatch::new(settings, &baseline);
+        let closed = 0;
+        Self {
+            baseline,
+            watched,
+            index,
+            open_rows,
+            over_limit,
+            extra,
+            closed,
+            opened_at,
+            early,
+            joint,
+        }
     }
 
     /// Watches what `settings` say now. Rows that were counted stay counted; what is watched on keeps
@@ -94,6 +110,7 @@ impl Watch {
         if windows_stay {
             next.open_rows = std::mem::take(&mut self.open_rows);
             next.early = std::mem::take(&mut self.early);
+            next.joint = self.joint.take();
         }
         *self = next;
     }
@@ -113,14 +130,27 @@ impl Watch {
     pub(super) fn observe(&mut self, settings: &Settings, role: Role, rows: &Rows) {
         let Some(open) = self.open_rows.first_mut() else { return };
         open[role as usize] += rows.len() as u64;
+        let mut joint = self.joint.as_mut().filter(|_| role == Role::Input);
+        if let Some(joint) = &mut joint {
+            joint.begin(rows.len());
+        }
         for column in rows.columns() {
             match self.index[role as usize].get(column.name()) {
-                Some(watched) => self.watched[*watched].windows[0].open.observe(column),
+                Some(watched) => {
+                    let watched = &mut self.watched[*watched];
+                    watched.windows[0].open.observe(column);
+                    if let Some(joint) = &mut joint {
+                        joint.score(watched.feature, column);
+                    }
+                }
                 None if settings.filter.admits(column.name()) => {
                     self.extra.count(role, column.name());
                 }
                 None => {}
             }
+        }
+        if let Some(joint) = joint {
+            joint.end();
         }
     }
 
@@ -152,7 +182,10 @@ impl Watch {
             longer.for_each(|rows| *rows = [rows[0] + open[0], rows[1] + open[1]]);
         }
         let rows = open[0].max(open[1]);
+        let joint = self.close_joint(settings, span.level);
         let features = self.close_features(settings, span.level);
+        let verdict = verdict(rows, settings.min_rows, &features);
+        let is_drifting = joint.as_ref().is_some_and(|joint| joint.detected);
         if span.level == 0 {
             self.closed += 1;
             self.early.window_closed();
@@ -164,9 +197,18 @@ impl Watch {
             end: span.end,
             rows,
             coverage: span.coverage,
-            verdict: verdict(rows, settings.min_rows, &features),
+            verdict: if is_drifting { verdict.or_drifting() } else { verdict },
             features,
+            joint: joint.map(Box::new),
         })
+    }
+
+    /// Before the open windows are closed.
+    fn close_joint(&mut self, settings: &Settings, level: usize) -> Option<JointReport> {
+        let joint = self.joint.as_mut()?;
+        let counts = |watched: &Watched| (watched.feature, watched.windows[level].open.counts());
+        let counts: HashMap<_, _> = self.watched.iter().map(counts).collect();
+        joint.close(settings, &self.baseline, level, |place| counts.get(&place))
     }
 
     fn close_features(&mut self, settings: &Settings, level: usize) -> Vec<FeatureReport> {
@@ -174,7 +216,9 @@ impl Watch {
         let since = self.opened_at[level];
         let case = |watched: &Watched| watched.case(&baseline.features()[watched.feature], level);
         let cases: Vec<Case<'_>> = self.watched.iter().map(case).collect();
-        let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
+        let apart = if self.joint.is_some() { ERROR_SHARE } else { 0.0 };
+        let rate = settings.false_discovery_rate * (1.0 - apart);
+        let judged = judge(&cases, settings.min_rows, rate);
         let closed = cases.into_iter().map(|case| (case.feature, case.window));
         let mut reports = Vec::with_capacity(judged.len());
         for ((watched, (feature, counts)), mut judged) in

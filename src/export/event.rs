@@ -289,17 +289,22 @@ impl Event {
 
 fn sentence(report: &WindowReport, before: Verdict, names: &[&str], detected: usize) -> String {
     let (window, rows, of) = (&report.window, report.rows, report.features.len());
-    let was = spoken(before);
+    let (was, joint) = (spoken(before), report.joint_in_words());
     match report.verdict {
+        Verdict::Drifting if names.is_empty() && joint.is_some() => {
+            let joint = joint.unwrap_or_default();
+            format!("Drift in the {window} window of {rows} rows, before: {was}; {joint}")
+        }
         Verdict::Drifting if names.is_empty() => {
             format!("Drift in the {window} window of {rows} rows, before: {was}")
         }
         Verdict::Drifting => {
             let more = if detected > names.len() { ", …" } else { "" };
             let names = names.join(", ");
+            let joint = joint.map(|joint| format!("; {joint}")).unwrap_or_default();
             format!(
                 "Drift in the {window} window of {rows} rows, before: {was}; \
-                 {detected} of {of} features: {names}{more}"
+                 {detected} of {of} features: {names}{more}{joint}"
             )
         }
         after => format!("The {window} window of {rows} rows: {}, before: {was}", spoken(after)),

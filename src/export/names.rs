@@ -221,6 +221,8 @@ mod table {
         DRIFT_DETECTED = gauge("taffrail.drift.detected", "", FEATURE_WINDOW, "1 if the feature drifts: significant, and of a size worth acting on.");
         DRIFT_EARLY_WARNING = gauge("taffrail.drift.early_warning", "", FEATURE, "1 from when a feature is seen to have changed, before its window ends, until it is seen to be as before.");
         DRIFT_VERDICT = gauge("taffrail.drift.verdict", "", &[key::WINDOW, key::VERDICT], "1 for the verdict on the last closed window.");
+        DRIFT_JOINT_P_VALUE = gauge("taffrail.drift.joint.p_value", "", &[key::WINDOW], "p-value of how inputs go together in the last closed window, against the baseline.");
+        DRIFT_JOINT_DETECTED = gauge("taffrail.drift.joint.detected", "", &[key::WINDOW], "1 if inputs go together in another way: significant, and of a size worth acting on.");
         DRIFT_ROWS = gauge("taffrail.drift.rows", "{row}", &[key::WINDOW], "Rows in the last closed window.");
         DRIFT_COVERAGE = gauge("taffrail.drift.coverage", "1", &[key::WINDOW], "Share of the last closed window's exchanges that its verdict saw.");
 

@@ -110,6 +110,7 @@ fn details(window: &WindowReport, index: usize, open: bool) -> Markup {
                 (name(window, index)) " · " (window.rows) " rows · "
                 span class=(class) { (window.verdict.as_str()) }
             }
+            @if let Some(joint) = window.joint_in_words() { p { (joint) "." } }
             div.scroll { (figures(window)) }
         }
     }

@@ -44,8 +44,8 @@ fn legend(report: &Report, settings: &Settings) -> String {
         }
     };
     format!(
-        "A window drifts if one of its features differs by more than chance (false discovery rate {})\n\
-         and by enough to act on. With fewer than {} rows it has no verdict.\n\
+        "A window drifts if one of its features, or how they go together, differs by more than chance\n\
+         (false discovery rate {}) and by enough to act on. With fewer than {} rows it has no verdict.\n\
          {figures}",
         settings.false_discovery_rate, settings.min_rows
     )
@@ -113,7 +113,8 @@ fn drifting_features(window: &WindowReport, width: usize) -> String {
     let mut drifting: Vec<_> = window.features.iter().filter(|feature| feature.detected).collect();
     drifting.sort_by(|a, b| distance(b).total_cmp(&distance(a)));
     let named = |feature: &&FeatureReport| format!("{} {:.2}", feature.feature, distance(feature));
-    let named: Vec<_> = drifting.iter().map(named).collect();
+    let joint = window.joint_in_words().map(|_| "their correlations".to_owned());
+    let named: Vec<_> = drifting.iter().map(named).chain(joint).collect();
     let listed = |count: usize| match named.len() - count {
         0 => named.join(", "),
         more => format!("{} and {more} more", named[..count].join(", ")),
@@ -159,7 +160,8 @@ fn single(window: &WindowReport, palette: Palette) -> String {
         Some(_) => format!("window {} (UTC), {rows} rows", name(window, 0)),
         None => format!("{rows} rows"),
     };
-    format!("{head}\n\n{}", grid.text(palette))
+    let joint = window.joint_in_words().map(|words| format!("\n\n{words}")).unwrap_or_default();
+    format!("{head}\n\n{}{}", grid.text(palette), palette.paint(Colour::Red, joint))
 }
 
 pub(super) fn number(value: Option<f64>) -> String {

@@ -23,4 +23,6 @@ pub enum BaselineError {
          they cannot be merged"
     )]
     Kinds { feature: String, role: crate::sketch::Role },
+    #[error("baseline: `joint.{field}` {problem}")]
+    Joint { field: &'static str, problem: String },
 }

@@ -145,6 +145,14 @@ impl BaselineFeature {
 }
 
 impl Content {
+    /// What the reference counted, as a window counts.
+    pub(crate) fn counts(&self) -> FeatureCounts {
+        match self {
+            Self::Numeric(numeric) => FeatureCounts::Numeric(numeric.counts.clone()),
+            Self::Categorical(levels) => FeatureCounts::Categorical(levels.counts.clone()),
+        }
+    }
+
     /// The reference's rows in each reported bin, nulls last.
     pub(crate) fn reported(&self) -> Vec<u64> {
         match self {

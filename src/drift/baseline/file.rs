@@ -3,7 +3,9 @@
 use super::bins::MAX_REPORTED;
 use super::feature::{CategoricalReference, Content, NumericReference};
 use super::observed::{MAX_LEVELS, MAX_SHOWN};
+use super::together::Together;
 use super::{Baseline, BaselineError, BaselineFeature, QUANTILES};
+use crate::drift::joint::Joint;
 use crate::sketch::{
     Bounds, CategoricalCounts, Edges, FeatureKey, Kind, Levels, NumericCounts, Role,
 };
@@ -20,6 +22,8 @@ struct File {
     rows: u64,
     hash: String,
     features: Vec<Feature>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    joint: Option<Together>,
 }
 
 /// One shape for both kinds; which fields must be there depends on `kind`.
@@ -84,14 +88,20 @@ struct Level {
     rows: u64,
 }
 
-pub(super) fn hash(rows: u64, features: &[BaselineFeature]) -> String {
+pub(super) fn hash(rows: u64, features: &[BaselineFeature], joint: Option<&Joint>) -> String {
+    let together = joint.map(|joint| Together::of(joint, features));
     let features: Vec<Feature> = features.iter().map(Feature::of).collect();
-    content_hash(rows, &features)
+    content_hash(rows, &features, together.as_ref())
 }
 
-fn content_hash(rows: u64, features: &[Feature]) -> String {
+/// A section that is not there is no part of it, so that files from before it have their hash.
+fn content_hash(rows: u64, features: &[Feature], joint: Option<&Together>) -> String {
     // These types have no map keys but texts, so writing them cannot fail.
-    let text = serde_json::to_string(&(VERSION, rows, features)).unwrap_or_default();
+    let text = match joint {
+        Some(joint) => serde_json::to_string(&(VERSION, rows, features, joint)),
+        None => serde_json::to_string(&(VERSION, rows, features)),
+    };
+    let text = text.unwrap_or_default();
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
@@ -101,6 +111,7 @@ pub(super) fn write(baseline: &Baseline) -> String {
         rows: baseline.rows,
         hash: baseline.hash.clone(),
         features: baseline.features.iter().map(Feature::of).collect(),
+        joint: baseline.joint.as_ref().map(|joint| Together::of(joint, &baseline.features)),
     };
     let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
     text.push('\n');
@@ -117,7 +128,7 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
         return Err(BaselineError::Version { found: version, supported: VERSION });
     }
     let file: File = serde_json::from_slice(json).map_err(BaselineError::Json)?;
-    let hash = content_hash(file.rows, &file.features);
+    let hash = content_hash(file.rows, &file.features, file.joint.as_ref());
     let mut names = HashSet::new();
     let mut features = Vec::with_capacity(file.features.len());
     for feature in file.features {
@@ -130,11 +141,12 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
     if features.is_empty() {
         return Err(BaselineError::Empty);
     }
+    let joint = file.joint.map(|joint| joint.check(&features)).transpose()?;
     // No mutation of a fuzz target would ever hit it.
     if hash != file.hash && !cfg!(fuzzing) {
         return Err(BaselineError::Hash { found: file.hash, computed: hash });
     }
-    Ok(Baseline { rows: file.rows, hash, features })
+    Ok(Baseline { rows: file.rows, hash, features, joint })
 }
 
 impl Feature {

@@ -7,7 +7,12 @@ use crate::sketch::{Bounds, CategoricalCounts, Cell, Edges, FeatureKey, Levels, 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(super) fn merge(baselines: Vec<Baseline>) -> Result<Baseline, BaselineError> {
+pub(super) fn merge(mut baselines: Vec<Baseline>) -> Result<Baseline, BaselineError> {
+    if baselines.len() == 1
+        && let Some(only) = baselines.pop()
+    {
+        return Ok(only);
+    }
     let rows = baselines.iter().map(|baseline| baseline.rows).sum();
     let mut order: Vec<FeatureKey> = Vec::new();
     let mut parts: HashMap<FeatureKey, Vec<Content>> = HashMap::new();
@@ -24,7 +29,11 @@ pub(super) fn merge(baselines: Vec<Baseline>) -> Result<Baseline, BaselineError>
         let content = merge_feature(&key, parts)?;
         features.push(BaselineFeature::new(key, content));
     }
-    if features.is_empty() { Err(BaselineError::Empty) } else { Ok(Baseline::new(rows, features)) }
+    if features.is_empty() {
+        Err(BaselineError::Empty)
+    } else {
+        Ok(Baseline::new(rows, features, None))
+    }
 }
 
 fn merge_feature(key: &FeatureKey, parts: Vec<Content>) -> Result<Content, BaselineError> {

@@ -12,6 +12,7 @@ mod feature;
 mod file;
 mod merge;
 mod observed;
+mod together;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,8 @@ mod tests;
 pub use builder::{BaselineBuilder, BaselineSettings};
 pub use error::BaselineError;
 pub use feature::BaselineFeature;
+
+use super::joint::{Joint, Reservoir};
 
 pub(crate) use builder::NameCount;
 pub(crate) use feature::{CategoricalReference, Content, NumericReference};
@@ -42,13 +45,20 @@ pub struct Baseline {
     rows: u64,
     hash: String,
     features: Vec<BaselineFeature>,
+    joint: Option<Joint>,
 }
 
 impl Baseline {
-    fn new(rows: u64, mut features: Vec<BaselineFeature>) -> Self {
+    /// `rows_together` are rows of the inputs.
+    fn new(
+        rows: u64,
+        mut features: Vec<BaselineFeature>,
+        rows_together: Option<Reservoir>,
+    ) -> Self {
         features.sort_by_key(|feature| feature.key.role);
-        let hash = file::hash(rows, &features);
-        Self { rows, hash, features }
+        let joint = rows_together.and_then(|rows| rows.finish(&features));
+        let hash = file::hash(rows, &features, joint.as_ref());
+        Self { rows, hash, features, joint }
     }
 
     pub fn rows(&self) -> u64 {
@@ -63,6 +73,11 @@ impl Baseline {
     /// Inputs first, in the order first seen.
     pub fn features(&self) -> &[BaselineFeature] {
         &self.features
+    }
+
+    /// How inputs go together; `None` in a file that does not say, with too few rows, and after a merge.
+    pub(crate) fn joint(&self) -> Option<&Joint> {
+        self.joint.as_ref()
     }
 
     /// The file's text; the same baseline always gives the same.
@@ -81,7 +96,9 @@ impl Baseline {
     /// feature are kept and the others' rows are moved to them, a bin that is cut being taken as
     /// evenly filled: no share is off by more than the share of the bins that are cut (each is
     /// about 2 % of its baseline, so the error is far below that). Levels are united; a level that
-    /// one baseline keeps and another has under `other` is undercounted by what is there.
+    /// one baseline keeps and another has under `other` is undercounted by what is there. How features go
+    /// together cannot be told from parts whose bins differ, so several baselines merge into one that does
+    /// not say.
     pub fn merge(baselines: Vec<Self>) -> Result<Self, BaselineError> {
         merge::merge(baselines)
     }

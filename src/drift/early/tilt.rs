@@ -243,13 +243,13 @@ mod tests {
     fn credible_shares_are_near_those_of_clopper_and_pearson() {
         // z = 4.0; p = scipy.stats.norm.sf(z)
         // [scipy.stats.beta.isf(p, c + 1, m - c) for c, m in ((0, 1000), (10, 1000), (300, 1000))]
-        for (marked, exact) in [(0, 0.010_307), (10, 0.029_082), (300, 0.360_249)] {
+        for (marked, exact) in [(0, 0.010_307), (10, 0.029_200), (300, 0.360_452)] {
             let upper = BELIEF.upper(marked, 1000).unwrap();
             assert!((upper / exact - 1.0).abs() < 0.03, "{marked}: {upper}");
         }
         // scipy.stats.beta.ppf(p, 300, 701): the bound errs to the safe side.
         let lower = BELIEF.lower(300, 1000).unwrap();
-        assert!(lower < 0.243_803 && lower > 0.24, "{lower}");
+        assert!(lower < 0.243_979 && lower > 0.24, "{lower}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     families.extend(baseline(&snapshot.reference));
     families.extend(quality(&snapshot.features));
     families.extend(drift(&latest_of_each_length(snapshot)));
+    families.extend(joint(&latest_of_each_length(snapshot)));
     families.push(early(snapshot));
     families.extend(performance(snapshot));
     families.extend(labels(snapshot));
@@ -148,6 +149,19 @@ fn drift(windows: &[Arc<WindowReport>]) -> Vec<Family> {
         coverage.push(vec![window], Value::Gauge(report.coverage));
     }
     vec![distances, p_values, significant, detected, verdicts, rows, coverage]
+}
+
+fn joint(windows: &[Arc<WindowReport>]) -> [Family; 2] {
+    let mut p_values = Family::new(&names::DRIFT_JOINT_P_VALUE);
+    let mut detected = Family::new(&names::DRIFT_JOINT_DETECTED);
+    for report in windows {
+        if let Some(joint) = &report.joint {
+            let window = || vec![(key::WINDOW, text(&*report.window))];
+            p_values.push(window(), Value::Gauge(joint.p_value));
+            detected.push(window(), flag(joint.detected));
+        }
+    }
+    [p_values, detected]
 }
 
 fn early(snapshot: &Snapshot) -> Family {
