@@ -11,6 +11,7 @@
 mod control;
 mod draining;
 mod exports;
+mod labelling;
 mod live;
 mod readiness;
 mod reload;
@@ -32,6 +33,7 @@ use control::Control;
 use draining::Draining;
 use exports::Exports;
 use jiff::Timestamp;
+use labelling::Labelling;
 use live::Live;
 use readiness::Readiness;
 use reload::{Asked, Reloads};
@@ -129,6 +131,7 @@ pub struct Running {
     reloading: Threads,
     serving: Threads,
     analysis: Threads,
+    labelling: Labelling,
     control: Threads,
     analysis_stop: Arc<AtomicBool>,
     control_stop: watch::Sender<bool>,
@@ -235,7 +238,7 @@ impl Stages {
         let (recorders, collector) = latency::recorders(threads, Arc::clone(&routes));
         let Analysis { decode, reference } =
             Analysis::read(config).map_err(|mut faults| faults.swap_remove(0))?;
-        let watch = new_watch(config, reference, started_at);
+        let mut watch = new_watch(config, reference, started_at);
         let analysis = Arc::new(ArcSwap::from_pointee(watch.snapshot()));
         let standing = Arc::new(ArcSwap::from_pointee(Standing::new(config.hash(), started_at)));
         let shared = Shared { analysis, latency: Arc::default(), routes, queue, standing };
@@ -309,6 +312,7 @@ impl Stages {
             })?);
         }
         let (config, (reloads, asked)) = (Arc::clone(&live.config), reloads);
+        let labelling = Labelling::start(Arc::clone(&config), Arc::clone(&hub))?;
         let reloading = vec![spawn("reload", move || asked.serve(&live))?];
         Ok(Running {
             listen,
@@ -320,6 +324,7 @@ impl Stages {
             reloading,
             serving,
             analysis,
+            labelling,
             control,
             analysis_stop,
             control_stop,
@@ -364,6 +369,7 @@ impl Running {
         self.reloads.stop();
         let drain = self.config.load().drain;
         self.draining.start();
+        let labelling = vec![self.labelling.stop()];
         std::thread::sleep(drain.delay);
         let deadline = Instant::now() + drain.timeout;
         self.draining.traffic.send_replace(proxy::Shutdown::Closing { deadline });
@@ -372,6 +378,7 @@ impl Running {
         self.analysis_stop.store(true, Ordering::Release);
         clean &= join(self.analysis);
         clean &= join(self.reloading);
+        clean &= join(labelling);
         self.hub.close_archive();
         self.control_stop.send_replace(true);
         clean &= join(self.control);
@@ -392,9 +399,9 @@ fn tls(config: &Config) -> Result<Tls, StartError> {
 }
 
 fn new_watch(config: &Config, reference: Reference, now: Timestamp) -> Watch {
+    let joiner = Joiner::new(settings::labels(config, &reference));
     let monitor = Monitor::new(settings::drift(config), reference);
     let tumbling = Tumbling::new(&config.windows, now);
-    let joiner = Joiner::new(settings::labels(config));
     let name = config.model.name.as_str().into();
     let version = config.model.version.as_str().into();
     Watch::new(name, version, monitor, tumbling, joiner, config.memory.bounds.kept_verdicts)

@@ -24,6 +24,7 @@ pub mod capture;
 pub mod archive;
 pub mod decode;
 pub mod drift;
+pub mod label_files;
 pub mod labels;
 pub mod pipeline;
 pub mod sketch;

@@ -64,7 +64,10 @@ fn one_feature(state: &State, visit: &Visit, name: Option<&str>) -> Response {
 
 pub(super) async fn performance(Handle(state): Shared, visit: Visit) -> Response {
     let moment = Moment::now(&state);
-    answer(&visit, &moment, &page::performance_page(&visit, &moment))
+    match page::performance_page(&visit, &moment) {
+        Ok(page) => answer(&visit, &moment, &page),
+        Err(bad) => refused(&state, &visit, &bad),
+    }
 }
 
 pub(super) async fn system(Handle(state): Shared, visit: Visit) -> Response {

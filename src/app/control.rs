@@ -314,16 +314,11 @@ fn take_labels(
 ) -> Result<LabelsAccepted, LabelsRefused> {
     let parsed = labels::parse(content_type, body)
         .map_err(|error| LabelsRefused::Malformed(error.to_string()))?;
-    let now = Timestamp::now();
-    let mut accepted = 0;
-    let mut watch = hub.watch();
-    for label in parsed.labels {
-        let _ = watch.label(label, now);
-        accepted += 1;
-    }
-    let rejected = parsed.bad.into_iter();
+    let accepted = parsed.labels.len() as u64;
+    let rejected = parsed.bad.iter();
     let rejected = rejected
         .map(|bad| RejectedLabel { line: bad.number, reason: bad.fault.to_string() })
         .collect();
+    hub.watch().take_labels(labels::Source::Api, "request", parsed, Timestamp::now());
     Ok(LabelsAccepted { accepted, rejected })
 }

@@ -17,6 +17,7 @@ use crate::export::{
     self, AzureToken, Events, ExporterName, Family, Generations, Loss, QueueState, Resource,
     Signal, Sources, Spans, application_insights, otlp,
 };
+use crate::labels;
 use crate::latency::OperationChange;
 use crate::pipeline::{Outlets, VerdictChange};
 use arc_swap::ArcSwap;
@@ -278,6 +279,7 @@ impl Exports {
     ) -> Outlets {
         let (of_entries, of_verdicts) = (Arc::clone(self), Arc::clone(self));
         let of_warnings = Arc::clone(self);
+        let of_performance = Arc::clone(self);
         Outlets {
             archive,
             on_entry: Box::new(move |entry| {
@@ -292,6 +294,10 @@ impl Exports {
             on_warning: Box::new(move |change| {
                 log_warning(change);
                 of_warnings.ends(|ends| ends.events.offer_warning(change));
+            }),
+            on_performance: Box::new(move |emitted| {
+                log_performance(emitted);
+                of_performance.ends(|ends| ends.events.offer_performance(emitted));
             }),
         }
     }
@@ -424,4 +430,20 @@ fn log_operation(change: &OperationChange) {
         now = operation.now,
         "operation changed"
     );
+}
+
+fn log_performance(emitted: &labels::Emitted) {
+    let window = &emitted.window;
+    if let (Some(before), Some(concept)) = (emitted.verdict_before, &window.concept) {
+        let measures: Vec<_> = concept.detected().map(|change| change.measure.as_str()).collect();
+        tracing::info!(
+            window = %window.window,
+            start = %window.start,
+            before = before.as_str(),
+            verdict = concept.verdict.as_str(),
+            rows = concept.rows,
+            measures = measures.join(","),
+            "the verdict on performance changed"
+        );
+    }
 }

@@ -135,7 +135,7 @@ impl Live {
             return Err(NotSet::Ending);
         }
         self.tuning.store(Arc::new(tuning(&config, decode)));
-        let (drift, labels) = (settings::drift(&config), settings::labels(&config));
+        let (drift, labels) = (settings::drift(&config), settings::labels(&config, &reference));
         let windows = config.windows.clone();
         self.hub.retune(Retune { drift, windows, labels, reference }, at);
         if let Some(bounds) = settings::archive_bounds(&config.archive) {
@@ -159,6 +159,7 @@ fn tuning(config: &Config, decode: decode::Settings) -> Tuning {
         decode: every_dialect(decode),
         sample: config.capture.sample,
         cpu_budget: config.capture.cpu_budget,
+        labels_header: config.labels.response_header.clone(),
     }
 }
 

@@ -52,10 +52,17 @@ pub(super) fn serving(config: &Config, rate: &Arc<SampleRate>) -> proxy::Live {
             enabled: capture.enabled,
             sample: Arc::clone(rate),
             max_body_bytes: capture.max_body_bytes,
-            headers: capture.headers.as_slice().into(),
+            headers: kept_headers(config),
         },
         tracing: tracing(config),
     }
+}
+
+/// Those that are asked for, and the one that tells labels.
+fn kept_headers(config: &Config) -> Arc<[http::HeaderName]> {
+    let of_labels = config.labels.response_header.iter();
+    let of_labels = of_labels.filter(|name| !config.capture.headers.contains(name));
+    config.capture.headers.iter().chain(of_labels).cloned().collect()
 }
 
 /// As the page lists them.
@@ -117,6 +124,7 @@ pub(super) fn drift(config: &Config) -> drift::Settings {
     drift::Settings {
         min_rows: config.drift.min_rows,
         false_discovery_rate: config.drift.false_discovery_rate,
+        persistence: persistence(config.drift.persistence),
         max_features: config.memory.bounds.max_features.get(),
         filter: drift::FeatureFilter::new(features.include.clone(), features.exclude.clone()),
         windows: config.windows.iter().map(|w| crate::config::format_duration(*w).into()).collect(),
@@ -130,13 +138,37 @@ fn early(config: &Config) -> Option<drift::EarlySettings> {
     config.drift.early_warning.then_some(drift::EarlySettings { average_run_length, window })
 }
 
-pub(super) fn labels(config: &Config) -> labels::Settings {
+/// What was checked cannot ask for more windows than there are.
+fn persistence(checked: crate::config::Persistence) -> drift::Persistence {
+    drift::Persistence::new(checked.least, checked.of).unwrap_or_default()
+}
+
+/// `reference` may bring what labels said of its rows.
+pub(super) fn labels(config: &Config, reference: &Reference) -> labels::Settings {
+    let performance = match reference {
+        Reference::Baseline(baseline) => baseline.performance(),
+        Reference::Learn { .. } => None,
+    };
     labels::Settings {
         max_delay: config.labels.max_delay,
         max_pending: config.memory.bounds.max_pending_labels,
-        window: config.windows.first().copied().unwrap_or(labels::Settings::default().window),
+        windows: config.windows.iter().map(|length| window_length(*length)).collect(),
+        // Beside a row that waits, windows hold a few counts a row.
+        max_cells: config.memory.bounds.max_pending_labels.get().saturating_mul(4),
+        reference_rows: config.labels.reference_rows,
+        rule: labels::Rule {
+            min_rows: config.drift.min_rows,
+            rate: config.drift.false_discovery_rate,
+        },
+        reference: performance.map(|performance| Arc::clone(&performance.summary)),
+        calibration: performance.and_then(|performance| performance.scores.clone()),
+        score_columns: performance.map(|p| p.score_columns.clone()).unwrap_or_default(),
         ..labels::Settings::default()
     }
+}
+
+fn window_length(length: std::time::Duration) -> labels::WindowLength {
+    labels::WindowLength { name: crate::config::format_duration(length).into(), length }
 }
 
 pub(super) fn archive(config: &Config) -> Option<archive::Settings> {

@@ -1,16 +1,20 @@
 //! `taffrail baseline`: reference sketches from training data or recorded traffic; to read them, to
 //! merge them.
 
-use super::columns::{self, Batch};
+mod labelled;
+
+use super::columns::{self, Batch, Times};
 use super::input::{BadInput, read_baseline};
 use super::layout::{Align, Grid};
 use super::source::Source;
 use super::style::{Colour, Palette};
 use crate::drift::{
     Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, Settings,
+    VariationBuilder,
 };
 use crate::sketch::{Kind, Role};
 use anyhow::Context;
+use labelled::Labelled;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -55,6 +59,8 @@ struct Build {
     /// Features taken, at most
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     max_features: usize,
+    #[command(flatten)]
+    truth: labelled::Flags,
 }
 
 #[derive(Debug, clap::Args)]
@@ -95,26 +101,65 @@ impl Build {
         let filter = FeatureFilter::new(self.include.clone(), self.exclude.clone());
         let settings = BaselineSettings { max_features: self.max_features, filter };
         let mut builder = BaselineBuilder::new(settings);
+        let mut labelled = self.truth.open(&self.outputs)?;
         for path in &self.from {
-            self.read(path, &mut builder)?;
+            self.read(path, &mut builder, labelled.as_mut())?;
         }
         let over_limit = builder.features_over_limit();
         if over_limit > 0 {
             note(&format!("{over_limit} columns are over --max-features and were left out"));
         }
         let baseline = builder.finish().map_err(BadInput::new)?;
+        let mut variation = VariationBuilder::new(baseline);
+        for path in &self.from {
+            self.read_again(path, &mut variation)?;
+        }
+        let baseline = variation.finish();
+        let baseline = match labelled {
+            Some(labelled) => labelled.finish(baseline)?,
+            None => baseline,
+        };
         write(&self.out, &baseline)?;
         Ok(())
     }
 
-    fn read(&self, path: &Path, builder: &mut BaselineBuilder) -> anyhow::Result<()> {
+    /// Once bins are known: what the rows vary by in blocks, in the order that they have.
+    fn read_again(&self, path: &Path, variation: &mut VariationBuilder) -> anyhow::Result<()> {
         let mut source = Source::open(path)?;
         let is_output = |name: &str| self.outputs.iter().any(|output| output == name);
-        let mut is_first = true;
         while let Some(batch) = source.next_batch(&self.time_column, is_output)? {
+            // Times that cannot be read are no error here: rows keep their order.
+            let times = match &batch.times {
+                Times::Unknown => None,
+                Times::Column(column) => columns::times(column).ok(),
+                Times::Known(times) => Some(times.clone()),
+            };
+            variation.observe(Role::Input, &batch.inputs, times.as_deref());
+            variation.observe(Role::Output, &batch.outputs, times.as_deref());
+        }
+        Ok(())
+    }
+
+    fn is_output(&self, name: &str) -> bool {
+        self.outputs.iter().any(|output| output == name) || self.truth.is_output(name)
+    }
+
+    fn read(
+        &self,
+        path: &Path,
+        builder: &mut BaselineBuilder,
+        mut labelled: Option<&mut Labelled<'_>>,
+    ) -> anyhow::Result<()> {
+        let mut source = Source::open(path)?;
+        let is_output = |name: &str| self.is_output(name);
+        let mut is_first = true;
+        while let Some(mut batch) = source.next_batch(&self.time_column, is_output)? {
             if is_first {
                 self.check(path, &source, &batch)?;
                 is_first = false;
+            }
+            if let Some(labelled) = &mut labelled {
+                labelled.observe(path, source.is_archive(), &mut batch)?;
             }
             builder.observe(Role::Input, &batch.inputs);
             builder.observe(Role::Output, &batch.outputs);
@@ -123,6 +168,9 @@ impl Build {
             return Err(source.empty(path.to_owned()).into());
         }
         source.left_out().iter().for_each(|why| note(&format!("left out: {why}")));
+        if let Some(labelled) = labelled {
+            labelled.join(path)?;
+        }
         Ok(())
     }
 
@@ -199,6 +247,7 @@ impl Show {
 /// A line a feature, with the shares of its bins as a small picture.
 fn table(baseline: Baseline) -> String {
     let head = format!("{} rows, hash {}", baseline.rows(), baseline.hash());
+    let performance = baseline.performance().map(labelled::shown).unwrap_or_default();
     let settings = Settings { max_features: usize::MAX, ..Settings::default() };
     let monitor = Monitor::new(settings, Reference::Baseline(Arc::new(baseline)));
     let mut grid = Grid::new(&[
@@ -226,5 +275,5 @@ fn table(baseline: Baseline) -> String {
             most.unwrap_or_default(),
         ]);
     }
-    format!("{head}\n\n{}", grid.text(Palette::of_stdout()))
+    format!("{head}\n\n{}{performance}", grid.text(Palette::of_stdout()))
 }

@@ -159,7 +159,12 @@ impl Gauge {
         let latency = self.shared.latency.load();
         let analysis = self.shared.analysis.load();
         let totals = self.shared.queue.counters().totals();
-        let last_label_window = analysis.labels.windows.iter().rev().find_map(|window| {
+        let shortest = analysis.labels.lengths().into_iter().next();
+        let windows: Vec<_> = match &shortest {
+            Some(length) => analysis.labels.of_length(length).collect(),
+            None => Vec::new(),
+        };
+        let last_label_window = windows.into_iter().rev().find_map(|window| {
             let performance = window.performance.as_ref()?;
             matches!(performance, Performance::Classification(_)).then_some(performance)
         });

@@ -9,7 +9,9 @@ use super::input::{BadInput, read_baseline};
 use super::source::Source;
 use super::style::{Colour, Palette};
 use super::window::Window;
-use crate::drift::{Baseline, BaselineFeature, FeatureFilter, Settings, Verdict, WindowReport};
+use crate::drift::{
+    Baseline, BaselineFeature, FeatureFilter, Persistence, Settings, Verdict, WindowReport,
+};
 use crate::sketch::{FeatureKey, Role};
 use cut::Cutter;
 use jiff::Timestamp;
@@ -49,6 +51,9 @@ pub(super) struct Args {
     /// Share of false alarms among alarms that is put up with, between 0 and 1
     #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = rate)]
     false_discovery_rate: f64,
+    /// In how many of how many windows in a row a feature must be found to drift: 2 of 3
+    #[arg(long, value_name = "K of M", default_value = "1 of 1")]
+    persistence: crate::config::Persistence,
     /// Globs over the names of features to judge
     #[arg(long, value_name = "GLOBS", value_delimiter = ',', default_value = "*")]
     include: Vec<String>,
@@ -107,6 +112,8 @@ impl Args {
         Settings {
             min_rows: self.min_rows,
             false_discovery_rate: self.false_discovery_rate,
+            persistence: Persistence::new(self.persistence.least, self.persistence.of)
+                .unwrap_or_default(),
             max_features: usize::MAX,
             filter: FeatureFilter::new(self.include.clone(), self.exclude.clone()),
             windows: vec![window.to_string().into()],

@@ -3,11 +3,12 @@
 //! In each section all keys are read before the first `?`, so that one fault hides no other.
 
 use super::checked::{
-    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Features, Labels, Model,
-    PayloadProtocol, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
+    Admin, Archive, BaselineSource, Capture, Client, Config, Drain, Drift, Features, Model,
+    PayloadProtocol, Persistence, Pointers, Reload, Secret, Upstream, UpstreamProtocol,
 };
 use super::export;
 use super::keys::{PAYLOAD_PROTOCOLS, UPSTREAM_PROTOCOLS};
+use super::labels;
 use super::layers::Sources;
 use super::memory;
 use super::pod::Pod;
@@ -46,7 +47,7 @@ pub(super) fn config(reader: &mut Reader<'_>, sources: &Sources) -> Option<Confi
     let baseline = baseline(reader);
     let windows = windows(reader);
     let drift = drift(reader);
-    let labels = labels(reader);
+    let labels = labels::labels(reader);
     let archive = archive(reader, &data_dir);
     let export = export::export(reader, &pod, &data_dir);
     let drain = drain(reader);
@@ -334,18 +335,27 @@ fn drift(reader: &mut Reader<'_>) -> Option<Drift> {
     let min_rows = reader.count("drift.min_rows", 2);
     let within = |rate: f64| rate > 0.0 && rate < 1.0;
     let rate = reader.number("drift.false_discovery_rate", "between 0 and 1", within);
+    let persistence = persistence(reader);
     let early_warning = reader.switch("drift.early_warning");
     let average_run_length = reader.count("drift.average_run_length", 1);
     Some(Drift {
         min_rows: min_rows?,
         false_discovery_rate: rate?,
+        persistence: persistence?,
         early_warning: early_warning?,
         average_run_length: average_run_length.and_then(NonZeroU64::new)?,
     })
 }
 
-fn labels(reader: &mut Reader<'_>) -> Option<Labels> {
-    Some(Labels { max_delay: reader.duration("labels.max_delay")? })
+fn persistence(reader: &mut Reader<'_>) -> Option<Persistence> {
+    let text = reader.text("drift.persistence");
+    match text.parse() {
+        Ok(persistence) => Some(persistence),
+        Err(allowed) => {
+            reader.problem("drift.persistence", format!("is {text:?}; {allowed}"));
+            None
+        }
+    }
 }
 
 fn archive(reader: &mut Reader<'_>, data_dir: &Path) -> Option<Archive> {

@@ -238,14 +238,46 @@ pub struct Drift {
     pub min_rows: u64,
     /// In (0, 1).
     pub false_discovery_rate: f64,
+    pub persistence: Persistence,
     pub early_warning: bool,
     /// In windows of the shortest length.
     pub average_run_length: NonZeroU64,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// Found in at least `least` of the last `of` windows; `least` is not above `of`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Persistence {
+    pub least: NonZeroUsize,
+    pub of: NonZeroUsize,
+}
+
+impl Persistence {
+    const MOST: usize = 1000;
+}
+
+impl std::str::FromStr for Persistence {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let pair = text.split_once(" of ");
+        let count = |text: &str| text.trim().parse::<NonZeroUsize>().ok();
+        let numbers = pair.and_then(|(least, of)| Some((count(least)?, count(of)?)));
+        match numbers {
+            Some((least, of)) if least <= of && of.get() <= Self::MOST => Ok(Self { least, of }),
+            _ => Err("write how many of how many windows, up to 1000, such as 2 of 3"),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
 pub struct Labels {
     pub max_delay: Duration,
+    /// Labelled rows that later windows are tested against, where the baseline has none.
+    pub reference_rows: NonZeroU64,
+    /// Of a response that tells labels of earlier exchanges.
+    pub response_header: Option<HeaderName>,
+    /// Files that are read as they grow; the last part of a path may have `*`.
+    pub files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

@@ -5,7 +5,6 @@ use super::keys;
 const KEYS: &[(&str, &str)] = &[
     ("redact", "redaction of payloads"),
     ("features.segments", "segments"),
-    ("drift.persistence", "verdicts over several windows"),
     ("archive.flush_interval", "the spool that flushes by time"),
     ("archive.retention", "retention by age; archive.max_bytes bounds the record by size"),
     ("admin.tls", "TLS on the admin address"),

@@ -10,6 +10,7 @@ mod checked;
 mod effective;
 mod export;
 pub mod keys;
+mod labels;
 mod later;
 mod layers;
 mod memory;

@@ -373,3 +373,24 @@ fn resource_attributes_that_cannot_be_decoded_are_told_and_ignored_as_a_whole() 
         assert!(warnings[0].contains(why), "{text}: {warnings:?}");
     }
 }
+
+#[test]
+fn mistakes_in_where_labels_come_from_are_told() {
+    let problems = from_yaml(
+        "labels: { files: [\"/data/*/a.jsonl\", \"/data/..\"], response_header: a b, reference_rows: 1 }\n",
+    )
+    .unwrap_err();
+    let told = problems.join("\n");
+    for part in [
+        "labels.files: \"/data/*/a.jsonl\" has a * in a directory",
+        "labels.files: \"/data/..\" names no file; give one such as /data/labels-*.jsonl",
+        "labels.response_header: \"a b\" is no name of a header; give one such as x-label",
+        "labels.reference_rows: ",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    let config = from_yaml("labels: { files: /data/labels-*.jsonl, response_header: X-Label }\n");
+    let labels = config.unwrap().labels;
+    assert_eq!(labels.response_header.unwrap(), "x-label");
+    assert_eq!(labels.files, [std::path::Path::new("/data/labels-*.jsonl")]);
+}

@@ -5,6 +5,7 @@
 //! [`Baseline`], built beforehand or learnt from the first rows.
 
 mod baseline;
+mod dependence;
 pub mod distance;
 mod early;
 mod effect;
@@ -22,7 +23,11 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use baseline::{Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings};
+pub use baseline::{
+    Baseline, BaselineBuilder, BaselineError, BaselineFeature, BaselineSettings,
+    PerformanceBuilder, ReferencePerformance,
+};
+pub use dependence::VariationBuilder;
 pub use early::{Change, EarlySettings, EarlyWarning, EarlyWarnings, WarningChange, WarningState};
 pub use joint::{JointReport, PairChange};
 pub use monitor::{Monitor, Referred};
@@ -30,6 +35,6 @@ pub use report::{
     Bin, Distances, Example, Expected, FeatureReport, FeatureView, Quality, Shape, Verdict,
     WindowReport,
 };
-pub use settings::{FeatureFilter, Reference, ReferenceState, Settings};
+pub use settings::{FeatureFilter, Persistence, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};
 pub use tumbling::{Tumbling, WindowSpan};

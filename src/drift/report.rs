@@ -75,6 +75,15 @@ pub struct FeatureReport {
     pub significant: bool,
     /// Significant, and of a size worth acting on.
     pub detected: bool,
+    /// How large the difference is: PSI less what chance alone would give at this number of rows; not
+    /// below 0.
+    pub effect: Option<f64>,
+    /// By so many the rows of the window are more than independent ones that would tell as much, for its
+    /// comparison with the baseline; 1 where rows are independent.
+    pub design_effect: f64,
+    /// Differs from the baseline as a whole, but not from the baseline at the same hours of the day.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub seasonal: bool,
     pub quality: Quality,
     /// Where it drifts: requests of the window, in the bins whose share of rows grew most. None where
     /// rows have no request.

@@ -3,7 +3,7 @@
 use super::{Baseline, EarlySettings};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 
 #[derive(Debug, Clone)]
@@ -12,6 +12,7 @@ pub struct Settings {
     pub min_rows: u64,
     /// In (0, 1): the share of false discoveries among features called significant.
     pub false_discovery_rate: f64,
+    pub persistence: Persistence,
     /// Features that are watched, inputs and outputs together; the rest are counted.
     pub max_features: usize,
     pub filter: FeatureFilter,
@@ -26,11 +27,42 @@ impl Default for Settings {
         Self {
             min_rows: 50,
             false_discovery_rate: 0.01,
+            persistence: Persistence::default(),
             max_features: 1000,
             filter: FeatureFilter::default(),
             windows: vec!["5m".into(), "1h".into(), "1d".into()],
             early: None,
         }
+    }
+}
+
+/// A feature is called drifting if it was found to in at least `least` of the last `of` windows of a
+/// length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Persistence {
+    least: NonZeroUsize,
+    of: NonZeroUsize,
+}
+
+impl Persistence {
+    /// `None` if more are asked for than there are.
+    pub fn new(least: NonZeroUsize, of: NonZeroUsize) -> Option<Self> {
+        (least <= of).then_some(Self { least, of })
+    }
+
+    pub fn windows(self) -> usize {
+        self.of.get()
+    }
+
+    pub(super) fn holds(self, found: impl Iterator<Item = bool>) -> bool {
+        found.filter(|found| *found).count() >= self.least.get()
+    }
+}
+
+impl Default for Persistence {
+    /// Each window by itself.
+    fn default() -> Self {
+        Self { least: NonZeroUsize::MIN, of: NonZeroUsize::MIN }
     }
 }
 

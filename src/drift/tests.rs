@@ -126,11 +126,13 @@ fn a_shift_a_new_level_and_lost_values_are_each_detected() {
 
 #[test]
 fn significance_without_size_is_not_detected() {
-    let reference: Vec<f64> = (0..400_000).map(|n| f64::from(n % 1000)).collect();
+    // Neighbours are far apart: values that go up row by row would tell less than independent ones.
+    let value = |n: u32| f64::from(n % 1000 * 619 % 1000);
+    let reference: Vec<f64> = (0..400_000).map(value).collect();
     let baseline = baseline_of(&rows([numbers("x", reference)]));
     let mut monitor = monitor(&baseline);
     // 0.01 σ, on very many rows.
-    let window = (0..400_000).map(|n| f64::from(n % 1000) + 3.0);
+    let window = (0..400_000).map(|n| value(n) + 3.0);
     monitor.observe(&rows([numbers("x", window)]), &Rows::new());
     let report = monitor.close(span(0)).unwrap();
     assert!(report.features[0].significant && !report.features[0].detected);

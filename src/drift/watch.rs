@@ -1,20 +1,24 @@
 //! Live rows against a baseline: the open windows of every length, and the few that closed last.
 
 use super::baseline::{Baseline, BaselineFeature, NameCount};
+use super::dependence::{self, HoursOfDay, RowBlocks, RowScale, Scores};
 use super::early::{EarlyWatch, Seen};
 use super::examples::Examples;
 use super::joint::{ERROR_SHARE, JointReport, JointWatch};
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
-use super::verdict::{Case, Judged, Merged, judge, quality, verdict};
-use super::{EarlyWarnings, Settings, WarningChange, WindowSpan};
-use crate::decode::Rows;
-use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Role};
+use super::verdict::{Case, Judged, Merged, WindowTime, judge, quality, verdict};
+use super::{EarlyWarnings, Persistence, Settings, WarningChange, WindowSpan};
+use crate::decode::{Column, Rows};
+use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Repeats, Role, ValueKey};
 use jiff::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Closed windows that are kept to be merged with the next.
 const KEPT_WINDOWS: usize = 4;
+/// Values that came so often are remembered of a window, and how many of them.
+const TWICE: u32 = 2;
+const MOST_REPEATED: usize = 128;
 
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -45,18 +49,29 @@ struct Watched {
     last: Option<FeatureCounts>,
     examples: Examples,
     expected: Arc<Expected>,
+    scores: Scores,
+    /// Of the open window of the finest length; only where bins do not tell values apart.
+    repeats: Option<Repeats>,
+    /// How rows that follow each other hang together, since start.
+    blocks: RowBlocks,
 }
 
 #[derive(Debug)]
 struct Windows {
     open: FeatureSketch,
     kept: VecDeque<Kept>,
+    /// Of what closed within the open window: values that came again, at the finest length not kept here.
+    repeated: HashMap<ValueKey, u32>,
+    /// Of the last windows, oldest first: whether drift was found.
+    found: VecDeque<bool>,
 }
 
 #[derive(Debug)]
 struct Kept {
     counts: FeatureCounts,
+    repeated: Vec<(ValueKey, u32)>,
     significant_alone: bool,
+    hours: Option<HoursOfDay>,
 }
 
 impl Watch {
@@ -138,7 +153,7 @@ impl Watch {
             match self.index[role as usize].get(column.name()) {
                 Some(watched) => {
                     let watched = &mut self.watched[*watched];
-                    watched.windows[0].open.observe(column);
+                    watched.observe(&self.baseline, column);
                     if let Some(joint) = &mut joint {
                         joint.score(watched.feature, column);
                     }
@@ -169,7 +184,9 @@ impl Watch {
         for (watched, before) in self.watched.iter_mut().zip(&mut before.watched) {
             for (windows, before) in watched.windows.iter_mut().zip(&mut before.windows) {
                 windows.kept = std::mem::take(&mut before.kept);
+                windows.found = std::mem::take(&mut before.found);
             }
+            watched.blocks.follow(&mut before.blocks);
         }
     }
 
@@ -183,7 +200,7 @@ impl Watch {
         }
         let rows = open[0].max(open[1]);
         let joint = self.close_joint(settings, span.level);
-        let features = self.close_features(settings, span.level);
+        let features = self.close_features(settings, span);
         let verdict = verdict(rows, settings.min_rows, &features);
         let is_drifting = joint.as_ref().is_some_and(|joint| joint.detected);
         if span.level == 0 {
@@ -211,26 +228,34 @@ impl Watch {
         joint.close(settings, &self.baseline, level, |place| counts.get(&place))
     }
 
-    fn close_features(&mut self, settings: &Settings, level: usize) -> Vec<FeatureReport> {
-        let baseline = self.baseline.clone();
+    fn close_features(&mut self, settings: &Settings, span: WindowSpan) -> Vec<FeatureReport> {
+        let (baseline, level) = (self.baseline.clone(), span.level);
         let since = self.opened_at[level];
-        let case = |watched: &Watched| watched.case(&baseline.features()[watched.feature], level);
-        let cases: Vec<Case<'_>> = self.watched.iter().map(case).collect();
+        let live = self.dependence();
+        let case = |(watched, live): (&Watched, Vec<RowScale>)| {
+            watched.case(&baseline.features()[watched.feature], span, live)
+        };
+        let cases: Vec<Case<'_>> = self.watched.iter().zip(live).map(case).collect();
         let apart = if self.joint.is_some() { ERROR_SHARE } else { 0.0 };
         let rate = settings.false_discovery_rate * (1.0 - apart);
         let judged = judge(&cases, settings.min_rows, rate);
-        let closed = cases.into_iter().map(|case| (case.feature, case.window));
+        let closed = cases.into_iter().map(|case| {
+            let (counts, repeated) = (case.window, case.repeated);
+            (case.feature, Closed { counts, repeated, hours: case.time.hours })
+        });
         let mut reports = Vec::with_capacity(judged.len());
-        for ((watched, (feature, counts)), mut judged) in
+        for ((watched, (feature, closed)), mut judged) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
+            let found = judged.report.detected;
+            judged.report.detected = watched.persists(settings.persistence, level, found);
             let mut examples = Vec::new();
             if judged.report.detected {
-                examples = watched.examples.of_grown(feature, &counts, since);
+                examples = watched.examples.of_grown(feature, &closed.counts, since);
             }
-            judged.report.shape = watched.shape(level, feature, &counts);
+            judged.report.shape = watched.shape(level, feature, &closed.counts);
             judged.report.examples = examples;
-            watched.close(level, feature, counts, &judged);
+            watched.close(level, feature, closed, &judged);
             reports.push(judged.report);
         }
         reports
@@ -252,6 +277,18 @@ impl Watch {
         Some(self.early.warnings(early, self.watched.iter().map(|w| w.seen(features))))
     }
 
+    /// What live rows show of their dependence, by feature: where they show none, nothing.
+    fn dependence(&self) -> Vec<Vec<RowScale>> {
+        let evidence: Vec<_> =
+            self.watched.iter().map(|watched| dependence::evidence(&watched.blocks)).collect();
+        let shown = dependence::shown(&evidence);
+        let features = self.watched.iter().zip(shown);
+        let curve = |(watched, shown): (&Watched, dependence::Shown)| {
+            if shown.any() { dependence::curve(&watched.blocks, shown) } else { Vec::new() }
+        };
+        features.map(curve).collect()
+    }
+
     pub(super) fn views(&self) -> Vec<FeatureView> {
         let view = |watched: &Watched| watched.view(&self.baseline.features()[watched.feature]);
         self.watched.iter().map(view).collect()
@@ -260,7 +297,12 @@ impl Watch {
 
 impl Watched {
     fn new(place: usize, feature: &BaselineFeature, levels: usize) -> Self {
-        let window = || Windows { open: feature.content.window(), kept: VecDeque::new() };
+        let window = || Windows {
+            open: feature.content.window(),
+            kept: VecDeque::new(),
+            repeated: HashMap::new(),
+            found: VecDeque::new(),
+        };
         let total = feature.content.window().counts();
         Self {
             feature: place,
@@ -269,7 +311,46 @@ impl Watched {
             last: None,
             examples: Examples::default(),
             expected: Arc::new(feature.expected()),
+            scores: Scores::of(&feature.content),
+            repeats: feature.content.hides_values().then(Repeats::of_window),
+            blocks: RowBlocks::without_shares(),
         }
+    }
+
+    fn observe(&mut self, baseline: &Baseline, column: &Column) {
+        self.windows[0].open.observe(column);
+        let content = &baseline.features()[self.feature].content;
+        let Self { scores, blocks, .. } = self;
+        scores.each(content, column, |scored| blocks.observe(&scored));
+        if let (Some(repeats), Some(numbers)) = (&mut self.repeats, column.as_numbers()) {
+            let finite = numbers.iter().filter(|number| number.is_finite());
+            finite.for_each(|number| repeats.observe(Repeats::key(*number)));
+        }
+    }
+
+    /// Values of the open window that came again, or levels that the reference does not have.
+    fn repeated(&self, level: usize) -> Vec<(ValueKey, u32)> {
+        let windows = &self.windows[level];
+        if level > 0 {
+            return most_frequent(windows.repeated.iter().map(|(key, count)| (*key, *count)));
+        }
+        match (&self.repeats, &windows.open) {
+            (Some(repeats), _) => repeats.frequent(TWICE, MOST_REPEATED),
+            (None, FeatureSketch::Categorical(sketch)) => {
+                sketch.repeated_unknown(TWICE, MOST_REPEATED)
+            }
+            (None, FeatureSketch::Numeric(_)) => Vec::new(),
+        }
+    }
+
+    /// Whether it is called drifting, now that this window was `found` to drift or not.
+    fn persists(&mut self, persistence: Persistence, level: usize, found: bool) -> bool {
+        let windows = &mut self.windows[level].found;
+        windows.push_back(found);
+        while windows.len() > persistence.windows() {
+            windows.pop_front();
+        }
+        persistence.holds(windows.iter().copied())
     }
 
     /// Of the open window, which ends.
@@ -286,21 +367,38 @@ impl Watched {
         Shape { shares: if total == 0 { Box::default() } else { shares.collect() }, quantiles }
     }
 
-    fn case<'a>(&self, feature: &'a BaselineFeature, level: usize) -> Case<'a> {
-        let windows = &self.windows[level];
+    fn case<'a>(
+        &self,
+        feature: &'a BaselineFeature,
+        span: WindowSpan,
+        live: Vec<RowScale>,
+    ) -> Case<'a> {
+        let windows = &self.windows[span.level];
         let window = windows.open.counts();
+        let time = time(span, window.rows());
+        let repeated = self.repeated(span.level);
+        let all_repeated = || {
+            let kept = windows.kept.iter().flat_map(|kept| &kept.repeated).chain(&repeated);
+            let mut sums: HashMap<ValueKey, u32> = HashMap::new();
+            kept.for_each(|(key, count)| *sums.entry(*key).or_default() += count);
+            most_frequent(sums.into_iter())
+        };
+        let all_hours = || windows.kept.iter().map(|kept| kept.hours).chain([time.hours]);
         let merged = (!windows.kept.is_empty()).then(|| Merged {
             counts: windows.kept.iter().fold(window.clone(), |sum, kept| add(sum, &kept.counts)),
             tainted: windows.kept.iter().any(|kept| kept.significant_alone),
+            hours: all_hours().collect::<Option<Vec<_>>>().unwrap_or_default(),
+            windows: windows.kept.len() + 1,
+            repeated: all_repeated(),
         });
-        Case { feature, window, merged }
+        Case { feature, window, merged, repeated, live, time }
     }
 
     fn close(
         &mut self,
         level: usize,
         feature: &BaselineFeature,
-        counts: FeatureCounts,
+        Closed { counts, repeated, hours }: Closed,
         judged: &Judged,
     ) {
         let open = std::mem::replace(&mut self.windows[level].open, feature.content.window());
@@ -311,7 +409,15 @@ impl Watched {
             }
             self.total = add(std::mem::replace(&mut self.total, counts.clone()), &counts);
             self.last = Some(counts.clone());
+            self.blocks.settle();
+            if let Some(repeats) = &mut self.repeats {
+                repeats.clear();
+            }
+            for longer in self.windows.iter_mut().skip(1) {
+                longer.take_repeated(&repeated);
+            }
         }
+        self.windows[level].repeated.clear();
         let kept = &mut self.windows[level].kept;
         if judged.recovered {
             kept.retain(|kept| !kept.significant_alone);
@@ -320,7 +426,8 @@ impl Watched {
             kept.pop_front();
         }
         if counts.rows() > 0 {
-            kept.push_back(Kept { counts, significant_alone: judged.significant_alone });
+            let significant_alone = judged.significant_alone;
+            kept.push_back(Kept { counts, repeated, significant_alone, hours });
         }
     }
 
@@ -353,6 +460,39 @@ impl Watched {
             quality: quality(&total),
             baseline: Some(Arc::clone(&self.expected)),
         }
+    }
+}
+
+/// A window of one feature that ends.
+struct Closed {
+    counts: FeatureCounts,
+    repeated: Vec<(ValueKey, u32)>,
+    hours: Option<HoursOfDay>,
+}
+
+impl Windows {
+    /// Bounded: over the bound the rarest go.
+    fn take_repeated(&mut self, repeated: &[(ValueKey, u32)]) {
+        repeated.iter().for_each(|(key, count)| *self.repeated.entry(*key).or_default() += count);
+        if self.repeated.len() > 4 * MOST_REPEATED {
+            self.repeated = most_frequent(self.repeated.drain()).into_iter().collect();
+        }
+    }
+}
+
+fn most_frequent(repeated: impl Iterator<Item = (ValueKey, u32)>) -> Vec<(ValueKey, u32)> {
+    let mut repeated: Vec<_> = repeated.collect();
+    repeated.sort_unstable_by_key(|(key, count)| (std::cmp::Reverse(*count), *key));
+    repeated.truncate(MOST_REPEATED);
+    repeated
+}
+
+fn time(span: WindowSpan, rows: u64) -> WindowTime {
+    let (Some(start), Some(end)) = (span.start, span.end) else { return WindowTime::default() };
+    let (start, end) = (start.as_second(), end.as_second());
+    WindowTime {
+        seconds: (end > start).then(|| (end - start) as f64),
+        hours: HoursOfDay::of(start, end, rows as f64),
     }
 }
 

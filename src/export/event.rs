@@ -1,5 +1,7 @@
 //! What changed: a window's verdict, and what live rows are compared with.
 
+mod performance;
+
 use super::batch::{Entry, Outbox};
 use super::names::{event, key};
 use crate::config::{Outcome, Rejected, Reloaded};

@@ -28,11 +28,14 @@ pub enum Kind {
 /// Keys of attributes, in OTLP spelling.
 pub mod key {
     pub const BIN: &str = "bin";
+    pub const BOUND: &str = "bound";
     pub const CHECK: &str = "check";
+    pub const CLASS: &str = "class";
     pub const ERROR_TYPE: &str = "error.type";
     pub const EXPORTER: &str = "exporter";
     pub const FEATURE: &str = "feature";
     pub const HASH: &str = "hash";
+    pub const MEASURE: &str = "measure";
     pub const METHOD: &str = "method";
     pub const MODEL_NAME: &str = "model.name";
     pub const MODEL_VERSION: &str = "model.version";
@@ -49,6 +52,7 @@ pub mod key {
     pub const SERVER_ADDRESS: &str = "server.address";
     pub const SERVER_PORT: &str = "server.port";
     pub const SIGNAL: &str = "signal";
+    pub const SOURCE: &str = "source";
     pub const STATE: &str = "state";
     pub const STATUS_CODE: &str = "http.response.status_code";
     pub const URL_FULL: &str = "url.full";
@@ -67,6 +71,8 @@ pub mod event {
     pub const EARLY_WARNING: &str = "taffrail.drift.early_warning";
     pub const BASELINE_CHANGED: &str = "taffrail.baseline.changed";
     pub const OPERATION_CHANGED: &str = "taffrail.operation.changed";
+    pub const PERFORMANCE_CHANGED: &str = "taffrail.performance.changed";
+    pub const PERFORMANCE_REVISED: &str = "taffrail.performance.revised";
     pub const CONFIG_RELOADED: &str = "taffrail.config.reloaded";
     pub const CONFIG_REJECTED: &str = "taffrail.config.rejected";
 
@@ -84,6 +90,14 @@ pub mod event {
     pub const END: &str = "taffrail.window.end";
     pub const FEATURES_DETECTED: &str = "taffrail.features.detected";
     pub const FEATURES_DETECTED_COUNT: &str = "taffrail.features.detected_count";
+    pub const LABELLED: &str = "taffrail.labels.rows";
+    pub const LABELLED_BEFORE: &str = "taffrail.labels.rows_before";
+    pub const MEASURES: &str = "taffrail.performance.measures";
+    pub const MEASURES_BEFORE: &str = "taffrail.performance.measures_before";
+    pub const MEASURES_DETECTED: &str = "taffrail.performance.detected_measures";
+    pub const PREDICTIONS: &str = "taffrail.labels.predicted_rows";
+    pub const REFERENCE_ROWS: &str = "taffrail.performance.reference_rows";
+    pub const REVISION: &str = "taffrail.window.revision";
     pub const ROWS: &str = "taffrail.window.rows";
     pub const COURSE_AFTER: &str = "taffrail.course.after";
     pub const COURSE_BEFORE: &str = "taffrail.course.before";
@@ -166,6 +180,11 @@ const fn measure(name: Text, description: Text) -> Metric {
     gauge(name, "", &[key::SEGMENT], description)
 }
 
+/// One that scores tell before labels do, of the last closed window.
+const fn estimated(name: Text, description: Text) -> Metric {
+    gauge(name, "", &[key::SEGMENT, key::WINDOW], description)
+}
+
 macro_rules! table {
     ($($id:ident = $metric:expr;)*) => {
         $(pub static $id: Metric = $metric;)*
@@ -179,7 +198,7 @@ macro_rules! table {
 mod table {
     use super::{
         CLIENT, EXPORT, FEATURE, FEATURE_BIN, FEATURE_WINDOW, HTTP_SECONDS, LABEL_SECONDS, Metric,
-        SERVER, bytes, counter, gauge, key, level, measure, seconds,
+        SERVER, bytes, counter, estimated, gauge, key, level, measure, seconds,
     };
 
     table! {
@@ -231,23 +250,43 @@ mod table {
         PERFORMANCE_RECALL = measure("taffrail.performance.recall", "Recall, mean over classes.");
         PERFORMANCE_F1 = measure("taffrail.performance.f1", "F1, mean over classes.");
         PERFORMANCE_AUROC = measure("taffrail.performance.auroc", "Area under the ROC curve.");
+        PERFORMANCE_LOG_LOSS = measure("taffrail.performance.log_loss", "Mean negative logarithm of the probability that was given to the truth.");
+        PERFORMANCE_CALIBRATION_ERROR = measure("taffrail.performance.calibration_error", "Expected calibration error over ten bins of scores.");
         PERFORMANCE_MAE = measure("taffrail.performance.mae", "Mean absolute error, in the label's unit.");
         PERFORMANCE_MSE = measure("taffrail.performance.mse", "Mean squared error.");
         PERFORMANCE_RMSE = measure("taffrail.performance.rmse", "Root mean squared error, in the label's unit.");
+        PERFORMANCE_MAPE = measure("taffrail.performance.mape", "Mean absolute error as a share of the label, over labels that are not 0.");
         PERFORMANCE_R2 = measure("taffrail.performance.r2", "Coefficient of determination.");
-        PERFORMANCE_ESTIMATED_ACCURACY = measure("taffrail.performance.estimated_accuracy", "Accuracy estimated without labels.");
-        PERFORMANCE_ESTIMATED_PRECISION = measure("taffrail.performance.estimated_precision", "Precision estimated without labels.");
-        PERFORMANCE_ESTIMATED_RECALL = measure("taffrail.performance.estimated_recall", "Recall estimated without labels.");
-        PERFORMANCE_ESTIMATED_F1 = measure("taffrail.performance.estimated_f1", "F1 estimated without labels.");
-        PERFORMANCE_ESTIMATED_AUROC = measure("taffrail.performance.estimated_auroc", "Area under the ROC curve estimated without labels.");
-        PERFORMANCE_ESTIMATED_MAE = measure("taffrail.performance.estimated_mae", "Mean absolute error estimated without labels.");
-        PERFORMANCE_ESTIMATED_MSE = measure("taffrail.performance.estimated_mse", "Mean squared error estimated without labels.");
-        PERFORMANCE_ESTIMATED_RMSE = measure("taffrail.performance.estimated_rmse", "Root mean squared error estimated without labels.");
-        PERFORMANCE_ESTIMATED_R2 = measure("taffrail.performance.estimated_r2", "Coefficient of determination estimated without labels.");
+        PERFORMANCE_INTERVAL = gauge("taffrail.performance.interval", "", &[key::SEGMENT, key::MEASURE, key::BOUND], "The low and the high end of each measure's 95 % interval.");
+        PERFORMANCE_CLASS_SHARE = gauge("taffrail.performance.class.share", "1", &[key::CLASS, key::MEASURE], "Precision, recall and F1 of the twenty classes with most labelled rows.");
+        PERFORMANCE_CLASS_ROWS = gauge("taffrail.performance.class.rows", "{row}", &[key::CLASS], "Labelled rows of those classes.");
+        PERFORMANCE_WINDOW_VALUE = gauge("taffrail.performance.window.value", "", &[key::WINDOW, key::MEASURE], "Each measure of the last window of labelled rows that was emitted.");
+        PERFORMANCE_WINDOW_INTERVAL = gauge("taffrail.performance.window.interval", "", &[key::WINDOW, key::MEASURE, key::BOUND], "The ends of its 95 % interval.");
+        PERFORMANCE_WINDOW_ROWS = gauge("taffrail.performance.window.rows", "{row}", &[key::WINDOW], "Labelled rows of that window.");
+        PERFORMANCE_REFERENCE = gauge("taffrail.performance.reference", "", &[key::MEASURE], "Each measure of the labelled rows that windows are tested against.");
+        PERFORMANCE_P_VALUE = gauge("taffrail.performance.p_value", "", &[key::WINDOW, key::MEASURE], "p-value of the last judged window against the reference, before correction for many measures.");
+        PERFORMANCE_SIGNIFICANT = gauge("taffrail.performance.significant", "", &[key::WINDOW, key::MEASURE], "1 if the change is not chance, at drift.false_discovery_rate.");
+        PERFORMANCE_DETECTED = gauge("taffrail.performance.detected", "", &[key::WINDOW, key::MEASURE], "1 if the concept drifts: significant, and of a size worth acting on.");
+        PERFORMANCE_VERDICT = gauge("taffrail.performance.verdict", "", &[key::WINDOW, key::VERDICT], "1 for the verdict on the last window of labelled rows that was judged.");
+        PERFORMANCE_REVISIONS = counter("taffrail.performance.revisions", "{window}", &[], "Windows of labelled rows that were emitted again, after late labels.");
+        PERFORMANCE_FORGOTTEN = counter("taffrail.performance.forgotten_windows", "{window}", &[], "Windows given up over a bound of memory before their labels had come.");
+        PERFORMANCE_ESTIMATED_ACCURACY = estimated("taffrail.performance.estimated_accuracy", "Accuracy estimated without labels.");
+        PERFORMANCE_ESTIMATED_PRECISION = estimated("taffrail.performance.estimated_precision", "Precision estimated without labels.");
+        PERFORMANCE_ESTIMATED_RECALL = estimated("taffrail.performance.estimated_recall", "Recall estimated without labels.");
+        PERFORMANCE_ESTIMATED_F1 = estimated("taffrail.performance.estimated_f1", "F1 estimated without labels.");
+        PERFORMANCE_ESTIMATED_AUROC = estimated("taffrail.performance.estimated_auroc", "Area under the ROC curve estimated without labels.");
+        PERFORMANCE_ESTIMATED_INTERVAL = gauge("taffrail.performance.estimated_interval", "", &[key::SEGMENT, key::WINDOW, key::MEASURE, key::BOUND], "The low and the high end between which each realised figure should lie, 95 times of 100.");
+        PERFORMANCE_ESTIMATED_ROWS = gauge("taffrail.performance.estimated_rows", "{row}", &[key::WINDOW], "Predicted rows with scores in the last window that was estimated.");
+        PERFORMANCE_ESTIMATED_CALIBRATION_ROWS = gauge("taffrail.performance.estimated_calibration_rows", "{row}", &[key::SOURCE], "Labelled rows that tell what a score means: of the reference, or of labels so far.");
+        PERFORMANCE_ESTIMATED_ERROR = gauge("taffrail.performance.estimated_error", "", &[key::MEASURE], "Mean distance of estimates from the realised figures, over the windows compared.");
+        PERFORMANCE_ESTIMATED_INSIDE = gauge("taffrail.performance.estimated_inside", "1", &[key::MEASURE], "Share of the windows compared whose realised figure lay in the interval.");
+        PERFORMANCE_ESTIMATED_TRUST = gauge("taffrail.performance.estimated_trust", "", &[key::STATE], "1 for what comparing says of estimates: untested, trusted or not_trusted.");
         LABELS_COVERAGE = gauge("taffrail.labels.coverage", "1", &[], "Share of predictions whose label has come.");
         LABELS_DELAY = seconds("taffrail.labels.delay", LABEL_SECONDS, &[], "Time from a prediction to its label.");
         LABELS_PREDICTIONS = counter("taffrail.labels.predictions", "{row}", &[], "Predicted rows that a label may join.");
-        LABELS_RECEIVED = counter("taffrail.labels.received", "{label}", &[key::OUTCOME], "Labels by what became of them: joined, unknown_id, duplicate.");
+        LABELS_RECEIVED = counter("taffrail.labels.received", "{label}", &[key::OUTCOME], "Labels by what became of them: joined, unknown_id, duplicate, late.");
+        LABELS_READ = counter("taffrail.labels.read", "{label}", &[key::SOURCE], "Labels read from the API, files, and headers.");
+        LABELS_UNREADABLE = counter("taffrail.labels.unreadable", "{label}", &[key::SOURCE], "Labels, or lines, that could not be read.");
         LABELS_EXPIRED = counter("taffrail.labels.expired", "{row}", &[], "Predictions forgotten without a label, after labels.max_delay or over the bound.");
 
         ARCHIVE_EXCHANGES = counter("taffrail.archive.exchanges", "{exchange}", &[key::OUTCOME], "Exchanges offered to the archive: written or lost.");

@@ -1,15 +1,24 @@
 //! Predictions and labels brought together by id, whichever comes first.
 
 use jiff::{SignedDuration, Timestamp};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::compare::Rule;
+use super::estimate::{self, Estimator, LabelledCounts, RowScores};
+use super::forgotten::Forgotten;
 use super::pending::{Keyed, Pending};
-use super::report::Report;
+use super::prediction::{named_scores, scores};
+use super::probabilities::Scores;
+use super::reference::Reference;
+use super::report::{Performance, Report};
+use super::sources::{LabelFault, Source, Sources};
+use super::summary::{Kind, Summary};
 use super::tally::{Pair, Tally, Task};
 use super::value::{Classes, Label, LabelValue, Truth, Value};
-use super::windows::Windows;
-use crate::decode::Cell;
+use super::windows::{Bounds, Emitted, Judging, WindowLength, Windows};
+use crate::decode::{Cell, Rows};
 use crate::distribution::Distribution;
 
 #[derive(Debug, Clone)]
@@ -20,11 +29,22 @@ pub struct Settings {
     pub max_pending: NonZeroUsize,
     /// A label is held for so long before its prediction has come.
     pub max_early: Duration,
-    /// Length of the windows that performance is reported for.
-    pub window: Duration,
-    /// Windows remembered, at most; the oldest is forgotten.
+    /// The windows that performance is reported for, ascending.
+    pub windows: Vec<WindowLength>,
+    /// Windows of each length that are reported, at most: the newest.
     pub max_windows: NonZeroUsize,
+    /// Entries of scores and classes that all windows hold; over it the oldest window is forgotten.
+    pub max_cells: usize,
     pub task: Task,
+    pub rule: Rule,
+    /// The performance that windows are tested against; `None` learns it from the first labelled rows.
+    pub reference: Option<Arc<Summary>>,
+    /// How many of them.
+    pub reference_rows: NonZeroU64,
+    /// What scores meant in the reference; `None` learns it from labels.
+    pub calibration: Option<Arc<LabelledCounts>>,
+    /// The outputs that are scores: one of class 1, or one a class. Without any, see [`super::scores`].
+    pub score_columns: Vec<Arc<str>>,
 }
 
 impl Default for Settings {
@@ -35,9 +55,15 @@ impl Default for Settings {
             max_delay: 7 * 24 * HOUR,
             max_pending: at_least_one(1_000_000),
             max_early: HOUR,
-            window: HOUR,
-            max_windows: at_least_one(256),
+            windows: vec![WindowLength { name: "1h".into(), length: HOUR }],
+            max_windows: at_least_one(288),
+            max_cells: 500_000,
             task: Task::Auto,
+            rule: Rule::default(),
+            reference: None,
+            reference_rows: NonZeroU64::MIN.saturating_add(999),
+            calibration: None,
+            score_columns: Vec::new(),
         }
     }
 }
@@ -51,6 +77,8 @@ pub struct Joined {
     pub duplicates: u64,
     /// Rows whose prediction was not seen yet.
     pub held: u64,
+    /// Labels whose prediction was seen, and is forgotten.
+    pub late: u64,
     /// Rows that the request does not have, and a single label for a request of several rows.
     pub refused: u64,
 }
@@ -61,9 +89,12 @@ pub struct Joiner {
     settings: Settings,
     predictions: Pending<Row>,
     early: Pending<EarlyLabel>,
-    scores: Scores,
+    forgotten: Forgotten,
+    scored: Scored,
+    sources: Sources,
     predicted: u64,
     unknown_ids: u64,
+    late: u64,
     expired: u64,
 }
 
@@ -74,8 +105,11 @@ struct Row {
     /// How many rows its request has.
     of: usize,
     prediction: Value,
+    scores: Scores,
     at: Timestamp,
     truth: Option<Known>,
+    /// The reference was learnt from it too.
+    in_reference: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -124,9 +158,12 @@ impl Joiner {
         Self {
             predictions: Pending::new(),
             early: Pending::new(),
-            scores: Scores::new(&settings),
+            forgotten: Forgotten::default(),
+            scored: Scored::new(&settings),
+            sources: Sources::default(),
             predicted: 0,
             unknown_ids: 0,
+            late: 0,
             expired: 0,
             settings,
         }
@@ -135,28 +172,46 @@ impl Joiner {
     /// Goes on with other settings. Windows of another length begin anew; what waits is bounded by the
     /// new settings from the next call on.
     pub fn retune(&mut self, settings: Settings) {
-        if settings.window != self.settings.window {
-            self.scores.windows = Windows::new(settings.window, settings.max_windows);
-        }
+        self.scored.windows.retune(&settings.windows, settings.bounds());
+        self.scored.reference.retune(settings.reference.clone(), settings.reference_rows);
+        self.scored.estimator.retune(settings.estimate());
         self.settings = settings;
     }
 
     /// Takes the prediction for row `row` of the `rows` of request `id`, made at `at`. A null or NaN is no
     /// prediction. A row that is predicted again, as when a client retries, counts once, as last said.
-    pub fn predicted(&mut self, id: &str, row: usize, rows: usize, cell: Cell<'_>, at: Timestamp) {
+    pub fn predicted(
+        &mut self,
+        id: &str,
+        (row, rows): (usize, usize),
+        cell: Cell<'_>,
+        scores: Scores,
+        at: Timestamp,
+    ) {
         let Some(prediction) = Value::of(cell) else { return };
+        self.scored.classes.learn(cell);
         if let Some(known) = self.predictions.get_mut(id, row) {
-            self.scores.predicted_again(known, prediction, at);
+            self.scored.predicted_again(known, prediction, scores, at);
             return;
         }
-        let mut known = Row { index: row, of: rows, prediction, at, truth: None };
+        let (truth, in_reference) = (None, false);
+        let mut known = Row { index: row, of: rows, prediction, scores, at, truth, in_reference };
         self.predicted += 1;
-        self.scores.windows.predicted(at);
+        self.scored.predicted(&known);
         while let Some(early) = self.take_early(id, row, rows) {
-            let _ = self.scores.labelled(&mut known, early.known);
+            let _ = self.scored.labelled(&mut known, early.known);
         }
         self.predictions.insert(id, at, known);
         self.forget_over_bound(Timestamp::MIN);
+    }
+
+    /// The class probabilities of row `row`, from the columns that were named, or by the rules of
+    /// [`super::scores`].
+    pub fn scores(&self, outputs: &Rows, row: usize) -> Scores {
+        match &*self.settings.score_columns {
+            [] => scores(outputs, row),
+            named => named_scores(outputs, named, row),
+        }
     }
 
     fn take_early(&mut self, id: &str, row: usize, rows: usize) -> Option<EarlyLabel> {
@@ -171,6 +226,16 @@ impl Joiner {
             let (base, index) = split_row(id)?;
             self.early.take(base, Target::Row(index).key())
         })
+    }
+
+    /// Counts what came from a source, beside the labels in it.
+    pub fn came_from(&mut self, source: Source, read: u64, unreadable: u64) {
+        self.sources.count(source, read, unreadable);
+    }
+
+    /// Keeps why a label could not be read, for whoever looks; the newest few.
+    pub fn note_fault(&mut self, fault: LabelFault) {
+        self.sources.note(fault);
     }
 
     /// Takes a label that came at `now`. Of several labels for a row the one with the latest `at`
@@ -189,6 +254,7 @@ impl Joiner {
             }
         }
         self.unknown_ids += joined.refused;
+        self.late += joined.late;
         self.forget_over_bound(Timestamp::MIN);
         joined
     }
@@ -221,9 +287,14 @@ impl Joiner {
             joined.refused += 1;
             return;
         };
+        self.scored.classes.learn(truth.as_cell());
         let known = Known { value, at };
         let rows = self.predictions.first(id).map(|row| row.of);
         let index = match (target, rows) {
+            (_, None) if self.forgotten.contains(id) => {
+                joined.late += 1;
+                return;
+            }
             (_, None) => return self.hold(id, EarlyLabel { target, known }, now, joined),
             (Target::Only, Some(1)) => 0,
             (Target::Row(index), Some(rows)) if index < rows => index,
@@ -237,7 +308,7 @@ impl Joiner {
             let target = Target::Row(index);
             return self.hold(id, EarlyLabel { target, known }, now, joined);
         };
-        if self.scores.labelled(row, known) {
+        if self.scored.labelled(row, known) {
             joined.duplicates += 1;
         } else {
             joined.joined += 1;
@@ -247,7 +318,7 @@ impl Joiner {
     fn hold(&mut self, id: &str, early: EarlyLabel, now: Timestamp, joined: &mut Joined) {
         if let Some(held) = self.early.get_mut(id, early.key()) {
             held.known = held.known.later(early.known);
-            self.scores.duplicates += 1;
+            self.scored.duplicates += 1;
             joined.duplicates += 1;
             return;
         }
@@ -255,19 +326,22 @@ impl Joiner {
         self.early.insert(id, now, early);
     }
 
-    /// Forgets what has waited for too long.
-    pub fn advance(&mut self, now: Timestamp) {
+    /// Forgets what has waited for too long, and says which windows are to be told of.
+    pub fn advance(&mut self, now: Timestamp) -> Vec<Emitted> {
         self.forget_over_bound(now);
+        let Settings { max_delay, rule, task, .. } = self.settings;
+        self.scored.advance(now, max_delay, rule, task)
     }
 
     fn forget_over_bound(&mut self, now: Timestamp) {
         let max = self.settings.max_pending.get();
         let oldest_prediction = before(now, self.settings.max_delay);
-        while let Some(rows) = self.predictions.forget(max, oldest_prediction) {
+        while let Some((id, rows)) = self.predictions.forget(max, oldest_prediction) {
             self.expired += rows.iter().filter(|row| row.truth.is_none()).count() as u64;
+            self.forgotten.insert(&id, max);
         }
         let oldest_label = before(now, self.settings.max_early);
-        while let Some(labels) = self.early.forget(max, oldest_label) {
+        while let Some((_, labels)) = self.early.forget(max, oldest_label) {
             self.unknown_ids += labels.len() as u64;
         }
     }
@@ -277,42 +351,128 @@ impl Joiner {
         self.early.len()
     }
 
-    pub fn report(&self) -> Report {
-        let scores = &self.scores;
-        let measured = scores.overall.measured(self.settings.task);
+    /// What did not change since the last report is not made anew.
+    pub fn report(&mut self) -> Report {
+        let scored = &mut self.scored;
+        let kind = scored.look(self.settings.task);
+        let windows = scored.windows.report(kind, &scored.classes);
         Report {
             predictions: self.predicted,
-            joined: scores.joined,
+            joined: scored.joined,
             unknown_ids: self.unknown_ids,
-            duplicates: scores.duplicates,
+            duplicates: scored.duplicates,
+            late: self.late,
             expired: self.expired,
-            delay: scores.delay.clone(),
-            overall: scores.overall.performance(measured),
-            windows: scores.windows.report(measured),
+            delay: scored.delay.clone(),
+            overall: scored.overall(kind),
+            estimates: Arc::new(scored.estimator.beside(&windows)),
+            windows,
+            reference: scored.reference.report(kind, &scored.classes),
+            revisions: scored.windows.revisions,
+            forgotten_windows: scored.windows.forgotten,
+            sources: self.sources.counts,
+            faults: self.sources.faults.iter().cloned().collect(),
         }
+    }
+}
+
+impl Settings {
+    fn estimate(&self) -> estimate::Settings {
+        estimate::Settings {
+            windows: self.windows.iter().map(|w| (Arc::clone(&w.name), w.length)).collect(),
+            min_rows: self.rule.min_rows,
+            reference: self.calibration.clone(),
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { shown: self.max_windows.get(), cells: self.max_cells }
     }
 }
 
 /// What is counted of joined rows.
 #[derive(Debug)]
-struct Scores {
+struct Scored {
     classes: Classes,
     overall: Tally,
+    /// As last reported, until something changes.
+    shown: Option<Performance>,
+    /// What all rows so far are, as last looked at.
+    kind: Kind,
     windows: Windows,
+    estimator: Estimator,
+    reference: Reference,
     joined: u64,
     duplicates: u64,
     delay: Distribution,
 }
 
-impl Scores {
+impl Scored {
     fn new(settings: &Settings) -> Self {
         Self {
             classes: Classes::default(),
             overall: Tally::default(),
-            windows: Windows::new(settings.window, settings.max_windows),
+            shown: None,
+            kind: Kind::default(),
+            windows: Windows::new(&settings.windows, settings.bounds()),
+            estimator: Estimator::new(settings.estimate()),
+            reference: Reference::new(settings.reference.clone(), settings.reference_rows),
             joined: 0,
             duplicates: 0,
             delay: Distribution::of_seconds(),
+        }
+    }
+
+    /// The kind of all rows. Where it is another than before, every window is another too.
+    fn look(&mut self, task: Task) -> Kind {
+        let kind = self.overall.kind(task);
+        if kind != self.kind {
+            (self.kind, self.shown) = (kind, None);
+            self.windows.look_anew();
+        }
+        kind
+    }
+
+    fn overall(&mut self, kind: Kind) -> Option<Performance> {
+        if self.shown.is_none() {
+            let summary = self.overall.summary(kind, &self.classes);
+            self.shown = summary.as_ref().map(Performance::of);
+        }
+        self.shown.clone()
+    }
+
+    fn advance(
+        &mut self,
+        now: Timestamp,
+        max_delay: Duration,
+        rule: Rule,
+        task: Task,
+    ) -> Vec<Emitted> {
+        let kind = self.look(task);
+        let reference = self.reference.summary(kind, &self.classes);
+        let judging = Judging {
+            kind,
+            names: &self.classes,
+            reference: reference.as_deref(),
+            from: self.reference.from(),
+            rule,
+            max_delay,
+        };
+        self.estimator.advance(now);
+        self.windows.advance(now, judging)
+    }
+
+    fn predicted(&mut self, row: &Row) {
+        self.windows.predicted(row.at);
+        if let Some(scores) = row.scores() {
+            self.estimator.predicted(&scores, row.at);
+        }
+    }
+
+    fn unpredicted(&mut self, row: &Row) {
+        self.windows.unpredicted(row.at);
+        if let Some(scores) = row.scores() {
+            self.estimator.unpredicted(&scores, row.at);
         }
     }
 
@@ -323,6 +483,7 @@ impl Scores {
             let delay = Duration::try_from(known.at.duration_since(row.at)).unwrap_or_default();
             self.delay.record_duration(delay);
             row.truth = Some(known);
+            row.in_reference = self.reference.is_learning();
             self.add(row);
             return false;
         };
@@ -333,33 +494,50 @@ impl Scores {
         true
     }
 
-    fn predicted_again(&mut self, row: &mut Row, prediction: Value, at: Timestamp) {
+    fn predicted_again(&mut self, row: &mut Row, said: Value, scores: Scores, at: Timestamp) {
         self.remove(row);
-        self.windows.unpredicted(row.at);
-        row.prediction = prediction;
-        row.at = at;
-        self.windows.predicted(at);
+        self.unpredicted(row);
+        (row.prediction, row.scores, row.at) = (said, scores, at);
+        self.predicted(row);
         self.add(row);
     }
 
     fn add(&mut self, row: &Row) {
-        if let Some(pair) = row.pair() {
-            self.overall.add(pair, &mut self.classes);
-            self.windows.add(row.at, pair, &mut self.classes);
+        let Some(pair) = row.pair() else { return };
+        self.shown = None;
+        self.overall.add(pair, &mut self.classes);
+        self.windows.add(row.at, pair, &mut self.classes);
+        if let Some(scores) = row.scores() {
+            self.estimator.labelled(&scores, pair.label.class_number(), row.at);
+        }
+        if row.in_reference {
+            self.reference.add(row.at, pair, &mut self.classes);
         }
     }
 
     fn remove(&mut self, row: &Row) {
-        if let Some(pair) = row.pair() {
-            self.overall.remove(pair, &mut self.classes);
-            self.windows.remove(row.at, pair, &mut self.classes);
+        let Some(pair) = row.pair() else { return };
+        self.shown = None;
+        self.overall.remove(pair, &mut self.classes);
+        self.windows.remove(row.at, pair, &mut self.classes);
+        if let Some(scores) = row.scores() {
+            self.estimator.unlabelled(&scores, pair.label.class_number());
+        }
+        if row.in_reference {
+            self.reference.remove(pair, &mut self.classes);
         }
     }
 }
 
 impl Row {
-    fn pair(&self) -> Option<Pair> {
-        Some(Pair { prediction: self.prediction, label: self.truth?.value })
+    fn pair(&self) -> Option<Pair<'_>> {
+        let label = self.truth?.value;
+        Some(Pair { prediction: self.prediction, scores: &self.scores, label })
+    }
+
+    fn scores(&self) -> Option<RowScores> {
+        let said = self.prediction;
+        RowScores::of(&self.scores, said.class_number(), said.number())
     }
 }
 

@@ -9,18 +9,47 @@
 //! rows; `id#k` is row `k`. See [`prediction`] for which output is the prediction, and [`Task`] for how it
 //! is compared with the label.
 
+mod compare;
+pub mod estimate;
+mod forgotten;
+pub mod grid;
+mod header;
+mod interval;
 mod joiner;
+mod merged;
+mod numbers;
 mod parse;
 mod pending;
 mod prediction;
+mod probabilities;
+mod reference;
 mod report;
+mod scorecard;
+mod sources;
+mod summary;
+mod sums;
 mod tally;
 mod value;
 mod windows;
 
+pub use compare::{Change, Concept, ConceptVerdict, Rule};
+pub use header::parse_header;
 pub use joiner::{Joined, Joiner, Settings};
-pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse};
-pub use prediction::{Prediction, prediction};
-pub use report::{Classification, LabelWindow, Performance, Regression, Report};
+pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse, parse_lines};
+pub use prediction::{Prediction, named_scores, prediction, scores};
+pub use probabilities::Scores;
+pub use report::{
+    Bounds, ClassPerformance, Classification, LabelWindow, Performance, PerformanceReference,
+    Regression, Report, Standing,
+};
+pub use scorecard::Scorecard;
+pub use sources::{LabelFault, Source, SourceCounts};
+pub use summary::{CalibrationBin, ClassCounts, Figure, Kind, Measure, ScoreCount, Summary};
 pub use tally::Task;
 pub use value::{Label, LabelValue, Truth};
+pub use windows::{Emitted, WindowLength};
+
+#[cfg(test)]
+mod simulations;
+#[cfg(test)]
+mod tests;

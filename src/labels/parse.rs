@@ -1,8 +1,11 @@
-//! The body of a labels request as labels: JSON, JSON lines or CSV.
+//! The body of a labels request, or lines of a file, as labels: JSON, JSON lines or CSV.
 //!
 //! Each label has an `id`, a `label`, and if it likes a `ts`: RFC 3339, or seconds since the Unix epoch.
+//! An object may have SageMaker's form for ground truth instead: `groundTruthData` and `eventMetadata`.
 //! A label that cannot be read is reported with its place, and costs no other.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use thiserror::Error;
@@ -63,6 +66,10 @@ pub enum Fault {
     Time(String),
     #[error("is {0}, not an object with `id` and `label`")]
     NoObject(&'static str),
+    #[error("`groundTruthData.encoding` is {0:?}; give CSV, JSON or BASE64")]
+    Encoding(String),
+    #[error("{0}")]
+    File(String),
     #[error("is no JSON: {0}")]
     Json(String),
     #[error("is no CSV: {0}")]
@@ -82,7 +89,7 @@ impl Parsed {
     /// How many bad labels are reported by name.
     pub const MAX_REPORTED: usize = 20;
 
-    fn push(&mut self, place: Place, number: usize, label: Result<Label, Fault>) {
+    pub(super) fn push(&mut self, place: Place, number: usize, label: Result<Label, Fault>) {
         match label {
             Ok(label) => self.labels.push(label),
             Err(fault) => {
@@ -126,6 +133,11 @@ fn parse_objects(body: &[u8]) -> Parsed {
         parsed.push(Place::Line, 1, from_json(&object));
         return parsed;
     }
+    parse_json_lines(body)
+}
+
+fn parse_json_lines(body: &[u8]) -> Parsed {
+    let mut parsed = Parsed::default();
     for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {
             continue;
@@ -140,6 +152,9 @@ fn parse_objects(body: &[u8]) -> Parsed {
 
 fn from_json(json: &Json) -> Result<Label, Fault> {
     let Json::Object(fields) = json else { return Err(Fault::NoObject(kind(json))) };
+    if let Some(truth) = fields.get("groundTruthData") {
+        return from_ground_truth(truth, fields.get("eventMetadata"));
+    }
     let id = match fields.get("id") {
         None => return Err(Fault::Missing("id")),
         Some(Json::String(id)) if !id.is_empty() => id.clone(),
@@ -161,6 +176,50 @@ fn from_json(json: &Json) -> Result<Label, Fault> {
     Ok(Label { id, label, at })
 }
 
+/// `{"groundTruthData": {"data": "1", "encoding": "CSV"}, "eventMetadata": {"eventId": "…"}}`; CSV of
+/// several values has one a row, as a JSON array has.
+fn from_ground_truth(truth: &Json, metadata: Option<&Json>) -> Result<Label, Fault> {
+    let id = match metadata.and_then(|metadata| metadata.get("eventId")) {
+        Some(Json::String(id)) if !id.is_empty() => id.clone(),
+        _ => return Err(Fault::Missing("eventMetadata.eventId")),
+    };
+    let Some(data) = truth.get("data").and_then(Json::as_str) else {
+        return Err(Fault::Missing("groundTruthData.data"));
+    };
+    let encoding = truth.get("encoding").and_then(Json::as_str).unwrap_or("CSV");
+    let data = match encoding {
+        "BASE64" => base64_text(data)?,
+        _ => data.to_owned(),
+    };
+    let label = match encoding {
+        "JSON" => {
+            let json: Json =
+                serde_json::from_str(&data).map_err(|error| Fault::Json(error.to_string()))?;
+            match &json {
+                Json::Array(rows) => {
+                    LabelValue::Rows(rows.iter().map(row_from_json).collect::<Result<_, _>>()?)
+                }
+                one => LabelValue::One(truth_from_json(one)?),
+            }
+        }
+        "CSV" | "BASE64" => match data.trim().split([',', '\n']).collect::<Vec<_>>().as_slice() {
+            [one] => LabelValue::One(truth_from_text(one)?),
+            rows => {
+                let rows = rows.iter().map(|row| truth_from_text(row).map(Some));
+                LabelValue::Rows(rows.collect::<Result<_, _>>()?)
+            }
+        },
+        other => return Err(Fault::Encoding(other.chars().take(40).collect())),
+    };
+    Ok(Label { id, label, at: None })
+}
+
+fn base64_text(data: &str) -> Result<String, Fault> {
+    let bytes = STANDARD.decode(data.trim()).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| Fault::Encoding("BASE64, but no text in it".to_owned()))
+}
+
 fn row_from_json(json: &Json) -> Result<Option<Truth>, Fault> {
     if json.is_null() { Ok(None) } else { truth_from_json(json).map(Some) }
 }
@@ -176,7 +235,7 @@ fn truth_from_json(json: &Json) -> Result<Truth, Fault> {
     }
 }
 
-fn truth_from_text(text: &str) -> Result<Truth, Fault> {
+pub(super) fn truth_from_text(text: &str) -> Result<Truth, Fault> {
     match text.trim() {
         "" => Err(Fault::Label("an empty text")),
         text => Ok(Truth::Text(text.to_owned())),
@@ -203,6 +262,23 @@ fn time(text: &str) -> Result<Timestamp, Fault> {
     };
     let parsed = text.trim().parse().ok().or_else(from_seconds);
     parsed.ok_or_else(|| Fault::Time(text.chars().take(40).collect()))
+}
+
+/// Lines of a file that is read bit by bit: JSON lines, or CSV below its `header`, whose lines follow
+/// `before` others.
+pub fn parse_lines(
+    header: Option<&[u8]>,
+    lines: &[u8],
+    before: u64,
+) -> Result<Parsed, LabelsError> {
+    let mut parsed = match header {
+        None => parse_json_lines(lines),
+        Some(header) => parse_csv(&[header, b"\n", lines].concat())?,
+    };
+    // With the header before them, lines of CSV are counted from 2.
+    let shift = if header.is_some() { before.saturating_sub(1) } else { before };
+    parsed.bad.iter_mut().for_each(|bad| bad.number += shift);
+    Ok(parsed)
 }
 
 fn parse_csv(body: &[u8]) -> Result<Parsed, LabelsError> {

@@ -85,7 +85,7 @@ impl<T: Keyed> Pending<T> {
     }
 
     /// Forgets the oldest id while there are more than `max` items, or it is from before `limit`.
-    pub(super) fn forget(&mut self, max: usize, limit: Timestamp) -> Option<Items<T>> {
+    pub(super) fn forget(&mut self, max: usize, limit: Timestamp) -> Option<(Arc<str>, Items<T>)> {
         let (age, _) = self.by_age.first_key_value()?;
         if self.len <= max && age.0 >= limit {
             return None;
@@ -93,6 +93,6 @@ impl<T: Keyed> Pending<T> {
         let (_, id) = self.by_age.pop_first()?;
         let kept = self.by_id.remove(&id)?;
         self.len -= kept.items.len();
-        Some(kept.items)
+        Some((id, kept.items))
     }
 }

@@ -1,6 +1,9 @@
 //! Which of a model's outputs is the prediction of a row.
 
+use super::probabilities::Scores;
 use crate::decode::{Cell, Column, Rows};
+use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// What the model said of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,15 +39,8 @@ const SUM_TOLERANCE: f64 = 0.01;
 pub fn prediction(outputs: &Rows, row: usize) -> Option<Prediction<'_>> {
     let columns = outputs.columns();
     let first = columns.first()?;
-    let stem = stem(first.name());
-    let dimensions = match stem {
-        Some(stem) => columns.iter().take_while(|c| self::stem(c.name()) == Some(stem)).count(),
-        None => 1,
-    };
-    if dimensions > 1
-        && let Some(class) = likeliest(&columns[..dimensions], row)
-    {
-        return Some(Prediction::Likeliest(class));
+    if let Some(shares) = shares(&columns[..dimensions(columns)], row) {
+        return Some(Prediction::Likeliest(likeliest(&shares)));
     }
     match cell(first, row)? {
         Cell::Null => None,
@@ -53,20 +49,67 @@ pub fn prediction(outputs: &Rows, row: usize) -> Option<Prediction<'_>> {
     }
 }
 
-fn likeliest(columns: &[Column], row: usize) -> Option<usize> {
+/// The class probabilities of row `row`: those of the first output that has any, whether it is the
+/// prediction or stands beside it, as the probabilities beside the class that they speak for.
+pub fn scores(outputs: &Rows, row: usize) -> Scores {
+    let mut columns = outputs.columns();
+    while !columns.is_empty() {
+        let (output, others) = columns.split_at(dimensions(columns));
+        if let Some(shares) = shares(output, row) {
+            return Scores::of(&shares);
+        }
+        columns = others;
+    }
+    Scores::None
+}
+
+/// The class probabilities of row `row` in columns of these names: one of class 1, or one a class.
+pub fn named_scores(outputs: &Rows, names: &[Arc<str>], row: usize) -> Scores {
+    let named = |name: &Arc<str>| match cell(outputs.column(name)?, row)? {
+        Cell::Number(share) if (0.0..=1.0).contains(&share) => Some(share),
+        _ => None,
+    };
+    let shares: Option<SmallVec<[f64; 8]>> = names.iter().map(named).collect();
+    match shares.as_deref() {
+        Some([positive]) => Scores::Positive(*positive),
+        Some(shares) => Scores::of(shares),
+        None => Scores::None,
+    }
+}
+
+/// How many columns the first output has.
+fn dimensions(columns: &[Column]) -> usize {
+    let Some(stem) = columns.first().and_then(|first| stem(first.name())) else { return 1 };
+    columns.iter().take_while(|c| self::stem(c.name()) == Some(stem)).count()
+}
+
+/// A row of an output as class probabilities, if it is that.
+fn shares(columns: &[Column], row: usize) -> Option<SmallVec<[f64; 8]>> {
+    if columns.len() < 2 {
+        return None;
+    }
+    let mut shares = SmallVec::new();
     let mut sum = 0.0;
-    let mut best = (0, f64::NEG_INFINITY);
-    for (index, column) in columns.iter().enumerate() {
+    for column in columns {
         let Cell::Number(share) = cell(column, row)? else { return None };
         if !(0.0..=1.0).contains(&share) {
             return None;
         }
         sum += share;
-        if share > best.1 {
-            best = (index, share);
+        shares.push(share);
+    }
+    ((sum - 1.0).abs() <= SUM_TOLERANCE).then_some(shares)
+}
+
+/// The first of equals.
+fn likeliest(shares: &[f64]) -> usize {
+    let mut best = 0;
+    for (class, share) in shares.iter().enumerate() {
+        if *share > shares[best] {
+            best = class;
         }
     }
-    ((sum - 1.0).abs() <= SUM_TOLERANCE).then_some(best.0)
+    best
 }
 
 /// Constant time for columns of numbers, which tensors are.
@@ -133,5 +176,24 @@ mod tests {
     fn a_class_beside_its_own_score_is_no_distribution() {
         let rows = outputs(&[("class", &[Cell::Number(0.0)]), ("score", &[Cell::Number(1.0)])]);
         assert_eq!(prediction(&rows, 0), Some(Prediction::Given(Cell::Number(0.0))));
+        assert_eq!(scores(&rows, 0), Scores::None);
+    }
+
+    #[test]
+    fn probabilities_beside_a_class_are_its_scores() {
+        let rows = outputs(&[
+            ("label", &[Cell::Text("cat")]),
+            ("probability[0]", &[Cell::Number(0.25)]),
+            ("probability[1]", &[Cell::Number(0.75)]),
+        ]);
+        assert_eq!(prediction(&rows, 0), Some(Prediction::Given(Cell::Text("cat"))));
+        assert_eq!(scores(&rows, 0), Scores::Positive(0.75));
+        let rows = outputs(&[
+            ("p_0", &[Cell::Number(0.25)]),
+            ("p_1", &[Cell::Number(0.25)]),
+            ("p_2", &[Cell::Number(0.5)]),
+        ]);
+        assert_eq!(prediction(&rows, 0), Some(Prediction::Likeliest(2)));
+        assert_eq!(scores(&rows, 0), Scores::Classes([0.25, 0.25, 0.5].into()));
     }
 }

@@ -3,6 +3,7 @@
 use crate::decode::Cell;
 use jiff::Timestamp;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Ground truth for the rows of one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,6 +89,13 @@ impl Value {
         self.number().is_some_and(|number| number.fract() == 0.0 && number.abs() < 1000.0)
     }
 
+    /// The number of a class, as an index.
+    pub(super) fn class_number(self) -> Option<usize> {
+        let number = self.number().filter(|number| *number >= 0.0)?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 999")]
+        self.is_class_number().then_some(number as usize)
+    }
+
     /// What identifies it among classes.
     fn key(self) -> (bool, u64) {
         match self {
@@ -98,11 +106,15 @@ impl Value {
     }
 }
 
-/// The classes seen so far, numbered, so that every window's counts can be small. Bounded: over the
-/// bound, and for numbers that are no class, it is [`Classes::OTHER`].
+/// The classes seen so far, numbered and named, so that every window's counts can be small. Bounded:
+/// over the bound, and for numbers that are no class, it is [`Classes::OTHER`].
 #[derive(Debug, Default)]
 pub(super) struct Classes {
     numbers: HashMap<(bool, u64), ClassId>,
+    /// In the order of their numbers, from 1.
+    values: Vec<Value>,
+    /// Of values that are texts, by their hash.
+    texts: HashMap<u64, Arc<str>>,
 }
 
 pub(super) type ClassId = u16;
@@ -111,6 +123,19 @@ impl Classes {
     pub(super) const OTHER: ClassId = 0;
     /// How many are told apart.
     const MAX: usize = 1000;
+    /// Of a name that is kept.
+    const MAX_NAME_CHARS: usize = 64;
+
+    /// Remembers how a text is spelt, as its value does not tell.
+    pub(super) fn learn(&mut self, cell: Cell<'_>) {
+        if let Cell::Text(text) = cell
+            && let Value::Text { hash } = Value::of_text(text.trim())
+            && (self.texts.len() < Self::MAX || self.texts.contains_key(&hash))
+        {
+            let name = || text.trim().chars().take(Self::MAX_NAME_CHARS).collect::<String>().into();
+            self.texts.entry(hash).or_insert_with(name);
+        }
+    }
 
     pub(super) fn number(&mut self, value: Value) -> ClassId {
         if value.number().is_some() && !value.is_class_number() {
@@ -124,7 +149,19 @@ impl Classes {
         }
         let id = ClassId::try_from(self.numbers.len() + 1).unwrap_or(Self::OTHER);
         self.numbers.insert(value.key(), id);
+        self.values.push(value);
         id
+    }
+
+    pub(super) fn name(&self, id: ClassId) -> Arc<str> {
+        match usize::from(id).checked_sub(1).and_then(|index| self.values.get(index)) {
+            Some(Value::Number(number)) => (number + 0.0).to_string().into(),
+            Some(Value::Text { hash }) => match self.texts.get(hash) {
+                Some(text) => Arc::clone(text),
+                None => format!("{hash:016x}").into(),
+            },
+            None => "other".into(),
+        }
     }
 }
 

@@ -1,96 +1,392 @@
-//! The newest windows of prediction time, each with its own tally.
+//! Windows of prediction time, of every length, each with its own tally.
+//!
+//! A window is emitted when its time is over, and again after late labels: then, a minute later, two,
+//! four… for as long as labels may come, so that each is emitted a dozen times at most. What is emitted
+//! is tested against the reference. A window that is final keeps its report and lets go of its tally.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::report::LabelWindow;
-use super::tally::{Measured, Pair, Tally};
+use super::compare::{Concept, ConceptVerdict, Rule};
+use super::report::{LabelWindow, Performance, Standing};
+use super::summary::{Kind, Summary};
+use super::tally::{Pair, Tally};
 use super::value::Classes;
 
-/// Aligned to the Unix epoch; the oldest is forgotten when there are too many.
+/// What windows are to be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowLength {
+    /// Such as `1h`.
+    pub name: Arc<str>,
+    pub length: Duration,
+}
+
+/// A window that was emitted.
+#[derive(Debug, Clone)]
+pub struct Emitted {
+    pub window: Arc<LabelWindow>,
+    /// What it had said before, if it had been emitted.
+    pub before: Option<Arc<LabelWindow>>,
+    /// The verdict that the newest judged window of its length had, where this one's is another.
+    pub verdict_before: Option<ConceptVerdict>,
+}
+
+/// What windows are judged by, and until when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Judging<'a> {
+    pub(super) kind: Kind,
+    pub(super) names: &'a Classes,
+    pub(super) reference: Option<&'a Summary>,
+    /// Windows that start earlier share rows with the reference.
+    pub(super) from: Timestamp,
+    pub(super) rule: Rule,
+    pub(super) max_delay: Duration,
+}
+
+/// Between two emissions of one window, at least.
+const LEAST_PAUSE: Duration = Duration::from_secs(60);
+/// Windows emitted at a time: a bulk of labels may touch thousands.
+const MAX_EMITTED: usize = 16;
+
 #[derive(Debug)]
 pub(super) struct Windows {
+    levels: Vec<Level>,
+    bounds: Bounds,
+    pub(super) revisions: u64,
+    pub(super) forgotten: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Reports of each length that are shown.
+    pub(super) shown: usize,
+    /// Entries of all tallies' maps; the length with most gives up its oldest window.
+    pub(super) cells: usize,
+}
+
+/// Windows of one length that wait for labels, at most: two weeks of `5m`.
+const MAX_WAITING: usize = 4096;
+
+impl Bounds {
+    /// With little memory fewer: each takes a few kilobytes once it was emitted.
+    fn waiting(self) -> usize {
+        (self.cells / 100).min(MAX_WAITING).max(self.shown)
+    }
+}
+
+/// Aligned to the Unix epoch.
+#[derive(Debug)]
+struct Level {
+    length: WindowLength,
     length_nanos: i128,
-    max: NonZeroUsize,
     by_start: BTreeMap<Timestamp, Window>,
     /// Windows that start before it were forgotten, and do not come back half-filled.
     forgotten_before: Timestamp,
+    last_judged: Option<(Timestamp, ConceptVerdict)>,
 }
 
 #[derive(Debug, Default)]
 struct Window {
     predictions: u64,
     tally: Tally,
+    standing: Standing,
+    /// Labels changed it since it was last emitted.
+    is_changed: bool,
+    revision: u32,
+    looks: u32,
+    emitted: Option<Arc<LabelWindow>>,
+    next_at: Timestamp,
+    concept: Option<Concept>,
+    /// Until something changes.
+    shown: Option<Arc<LabelWindow>>,
 }
 
 impl Windows {
-    pub(super) fn new(length: Duration, max: NonZeroUsize) -> Self {
-        Self {
-            length_nanos: i128::try_from(length.as_nanos()).unwrap_or(i128::MAX).max(1),
-            max,
-            by_start: BTreeMap::new(),
-            forgotten_before: Timestamp::MIN,
+    pub(super) fn new(lengths: &[WindowLength], bounds: Bounds) -> Self {
+        let levels = lengths.iter().cloned().map(Level::new).collect();
+        Self { levels, bounds, revisions: 0, forgotten: 0 }
+    }
+
+    /// With other lengths all windows begin anew.
+    pub(super) fn retune(&mut self, lengths: &[WindowLength], bounds: Bounds) {
+        if !self.levels.iter().map(|level| &level.length).eq(lengths) {
+            self.levels = lengths.iter().cloned().map(Level::new).collect();
         }
+        self.bounds = bounds;
     }
 
     pub(super) fn predicted(&mut self, at: Timestamp) {
-        if let Some(window) = self.window(at) {
-            window.predictions += 1;
-        }
+        self.change(at, |window| window.predictions += 1);
     }
 
     pub(super) fn unpredicted(&mut self, at: Timestamp) {
-        if let Some(window) = self.window(at) {
-            window.predictions = window.predictions.saturating_sub(1);
-        }
+        self.change(at, |window| window.predictions = window.predictions.saturating_sub(1));
     }
 
-    pub(super) fn add(&mut self, at: Timestamp, pair: Pair, classes: &mut Classes) {
-        if let Some(window) = self.window(at) {
+    pub(super) fn add(&mut self, at: Timestamp, pair: Pair<'_>, classes: &mut Classes) {
+        self.change(at, |window| {
             window.tally.add(pair, classes);
-        }
+            window.is_changed = true;
+        });
     }
 
-    pub(super) fn remove(&mut self, at: Timestamp, pair: Pair, classes: &mut Classes) {
-        if let Some(window) = self.window(at) {
+    pub(super) fn remove(&mut self, at: Timestamp, pair: Pair<'_>, classes: &mut Classes) {
+        self.change(at, |window| {
             window.tally.remove(pair, classes);
+            window.is_changed = true;
+        });
+    }
+
+    fn change(&mut self, at: Timestamp, mut change: impl FnMut(&mut Window)) {
+        for level in &mut self.levels {
+            let Some(window) = level.window(at) else { continue };
+            if window.standing != Standing::Final {
+                change(window);
+                window.shown = None;
+            }
+        }
+        self.forget_over_count();
+    }
+
+    fn forget_over_count(&mut self) {
+        for level in &mut self.levels {
+            if level.by_start.len() > self.bounds.waiting() {
+                self.forgotten += level.forget_oldest();
+            }
         }
     }
 
-    pub(super) fn report(&self, measured: Measured) -> Vec<LabelWindow> {
-        let report = |(start, window): (&Timestamp, &Window)| LabelWindow {
-            start: *start,
-            end: self.end(*start),
-            joined: window.tally.rows(),
-            predictions: window.predictions,
-            performance: window.tally.performance(measured),
-        };
-        self.by_start.iter().map(report).collect()
+    /// Of another kind, every window says something else.
+    pub(super) fn look_anew(&mut self) {
+        for level in &mut self.levels {
+            level.by_start.values_mut().for_each(Window::look_anew);
+        }
+    }
+
+    /// Emits what is due, and lets go of what is final or over a bound.
+    pub(super) fn advance(&mut self, now: Timestamp, judging: Judging<'_>) -> Vec<Emitted> {
+        let mut emitted = Vec::new();
+        for level in &mut self.levels {
+            level.advance(now, judging, &mut emitted);
+            level.forget_final(self.bounds.shown);
+        }
+        self.revisions += emitted.iter().filter(|emitted| emitted.before.is_some()).count() as u64;
+        self.forget_over_cells();
+        emitted
+    }
+
+    fn forget_over_cells(&mut self) {
+        let mut cells: Vec<_> = self.levels.iter().map(Level::cells).collect();
+        while cells.iter().sum::<usize>() > self.bounds.cells {
+            let most = (0..cells.len()).max_by_key(|level| cells[*level]);
+            let Some(level) = most.filter(|level| self.levels[*level].by_start.len() > 1) else {
+                break;
+            };
+            self.forgotten += self.levels[level].forget_oldest();
+            cells[level] = self.levels[level].cells();
+        }
+    }
+
+    /// The newest of each length; those that did not change since are not made anew.
+    pub(super) fn report(&mut self, kind: Kind, names: &Classes) -> Vec<Arc<LabelWindow>> {
+        let shown = self.bounds.shown;
+        let mut reports = Vec::new();
+        for level in &mut self.levels {
+            let skipped = level.by_start.len().saturating_sub(shown);
+            let (length, nanos) = (&level.length.name, level.length_nanos);
+            let newest = level.by_start.iter_mut().skip(skipped);
+            reports.extend(newest.map(|(start, window)| {
+                window.report(length, (*start, end(*start, nanos)), kind, names)
+            }));
+        }
+        reports
+    }
+}
+
+impl Level {
+    fn new(length: WindowLength) -> Self {
+        Self {
+            length_nanos: i128::try_from(length.length.as_nanos()).unwrap_or(i128::MAX).max(1),
+            length,
+            by_start: BTreeMap::new(),
+            forgotten_before: Timestamp::MIN,
+            last_judged: None,
+        }
     }
 
     /// The window of a time; `None` if it was forgotten.
     fn window(&mut self, at: Timestamp) -> Option<&mut Window> {
-        let start = self.start(at);
-        if start < self.forgotten_before {
-            return None;
-        }
-        self.by_start.entry(start).or_default();
-        while self.by_start.len() > self.max.get() {
-            let (oldest, _) = self.by_start.pop_first()?;
-            self.forgotten_before = self.end(oldest);
-        }
-        self.by_start.get_mut(&start)
-    }
-
-    fn start(&self, at: Timestamp) -> Timestamp {
         let nanos = at.as_nanosecond().div_euclid(self.length_nanos) * self.length_nanos;
-        Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::MIN)
+        let start = Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::MIN);
+        (start >= self.forgotten_before).then(|| self.by_start.entry(start).or_default())
     }
 
-    fn end(&self, start: Timestamp) -> Timestamp {
-        let nanos = start.as_nanosecond().saturating_add(self.length_nanos);
-        Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::MAX)
+    fn advance(&mut self, now: Timestamp, judging: Judging<'_>, emitted: &mut Vec<Emitted>) {
+        let (name, nanos) = (Arc::clone(&self.length.name), self.length_nanos);
+        for (start, window) in &mut self.by_start {
+            let span = (*start, end(*start, nanos));
+            if span.1 > now {
+                break;
+            }
+            if window.standing == Standing::Final {
+                continue;
+            }
+            if window.standing == Standing::Open {
+                (window.standing, window.shown) = (Standing::Waiting, None);
+            }
+            let is_over = later(span.1, judging.max_delay) <= now;
+            let is_due = window.is_changed && (is_over || window.next_at <= now);
+            if is_due && window.tally.rows() > 0 {
+                if emitted.len() >= MAX_EMITTED {
+                    continue;
+                }
+                let mut told = window.emit(&name, span, now, judging);
+                told.verdict_before = judged_anew(&mut self.last_judged, *start, &told);
+                emitted.push(told);
+            }
+            if is_over {
+                window.finish(&name, span, judging);
+            }
+        }
     }
+
+    /// Those that no label can reach are kept to be shown, and no longer.
+    fn forget_final(&mut self, shown: usize) {
+        while self.by_start.len() > shown
+            && let Some(oldest) = self.by_start.first_entry()
+            && oldest.get().standing == Standing::Final
+        {
+            self.forgotten_before = end(*oldest.key(), self.length_nanos);
+            oldest.remove();
+        }
+    }
+
+    /// How many were lost for labels that might still have come.
+    fn forget_oldest(&mut self) -> u64 {
+        let Some((start, window)) = self.by_start.pop_first() else { return 0 };
+        self.forgotten_before = end(start, self.length_nanos);
+        let waits = window.standing != Standing::Final && window.predictions > window.tally.rows();
+        u64::from(waits)
+    }
+
+    fn cells(&self) -> usize {
+        self.by_start.values().map(|window| window.tally.cells()).sum()
+    }
+}
+
+/// The verdict before, where this one is another: of the same window, or of one that is older.
+fn judged_anew(
+    last: &mut Option<(Timestamp, ConceptVerdict)>,
+    start: Timestamp,
+    told: &Emitted,
+) -> Option<ConceptVerdict> {
+    let judged = |window: &LabelWindow| {
+        let verdict = window.concept.as_ref().map(|concept| concept.verdict)?;
+        (verdict != ConceptVerdict::InsufficientData).then_some(verdict)
+    };
+    let now = judged(&told.window)?;
+    let own = told.before.as_deref().and_then(judged);
+    let newest = last.filter(|(of, _)| *of <= start);
+    let before = match (own, newest, *last) {
+        (Some(own), _, _) => own,
+        (None, Some((_, verdict)), _) => verdict,
+        (None, None, None) => ConceptVerdict::InsufficientData,
+        // An older window that has its first labels only now says nothing of the newest.
+        (None, None, Some(_)) => return None,
+    };
+    if last.is_none_or(|(of, _)| of <= start) {
+        *last = Some((start, now));
+    }
+    (before != now).then_some(before)
+}
+
+impl Window {
+    fn look_anew(&mut self) {
+        if self.standing != Standing::Final {
+            self.shown = None;
+            self.is_changed |= self.tally.rows() > 0;
+        }
+    }
+
+    fn emit(
+        &mut self,
+        length: &Arc<str>,
+        span: (Timestamp, Timestamp),
+        now: Timestamp,
+        judging: Judging<'_>,
+    ) -> Emitted {
+        self.revision += 1;
+        self.is_changed = false;
+        let age = Duration::try_from(now.duration_since(span.1)).unwrap_or_default();
+        self.next_at = later(now, age.max(LEAST_PAUSE));
+        self.concept = judging.reference.filter(|_| span.0 >= judging.from).and_then(|reference| {
+            let summary = self.tally.summary(judging.kind, judging.names)?;
+            let concept = Concept::of(&summary, reference, judging.rule, self.looks + 1);
+            self.looks += u32::from(concept.verdict != ConceptVerdict::InsufficientData);
+            Some(concept)
+        });
+        self.shown = None;
+        let before = self.emitted.take();
+        let mut report = self.made(length, span, judging.kind, judging.names);
+        report.emitted_at = Some(now);
+        let window = Arc::new(report);
+        self.emitted = Some(Arc::clone(&window));
+        self.shown = Some(Arc::clone(&window));
+        Emitted { window, before, verdict_before: None }
+    }
+
+    fn finish(&mut self, length: &Arc<str>, span: (Timestamp, Timestamp), judging: Judging<'_>) {
+        self.standing = Standing::Final;
+        self.shown = None;
+        self.shown = Some(self.report(length, span, judging.kind, judging.names));
+        (self.tally, self.emitted) = (Tally::default(), None);
+    }
+
+    fn report(
+        &mut self,
+        length: &Arc<str>,
+        span: (Timestamp, Timestamp),
+        kind: Kind,
+        names: &Classes,
+    ) -> Arc<LabelWindow> {
+        if let Some(shown) = &self.shown {
+            return Arc::clone(shown);
+        }
+        let report = Arc::new(self.made(length, span, kind, names));
+        self.shown = Some(Arc::clone(&report));
+        report
+    }
+
+    fn made(
+        &self,
+        length: &Arc<str>,
+        (start, end): (Timestamp, Timestamp),
+        kind: Kind,
+        names: &Classes,
+    ) -> LabelWindow {
+        LabelWindow {
+            window: Arc::clone(length),
+            start,
+            end,
+            standing: self.standing,
+            revision: self.revision,
+            emitted_at: self.emitted.as_ref().and_then(|emitted| emitted.emitted_at),
+            joined: self.tally.rows(),
+            predictions: self.predictions,
+            performance: self.tally.summary(kind, names).as_ref().map(Performance::of),
+            concept: self.concept.clone(),
+        }
+    }
+}
+
+fn end(start: Timestamp, length_nanos: i128) -> Timestamp {
+    let nanos = start.as_nanosecond().saturating_add(length_nanos);
+    Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::MAX)
+}
+
+fn later(at: Timestamp, span: Duration) -> Timestamp {
+    let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+    at.checked_add(span).unwrap_or(Timestamp::MAX)
 }

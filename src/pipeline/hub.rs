@@ -8,6 +8,7 @@ use super::watch::{Retune, VerdictChange, Watch};
 use crate::archive::{self, Entry};
 use crate::capture::{Counters, RouteTable};
 use crate::drift::WarningChange;
+use crate::labels;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,18 +23,20 @@ pub struct Hub {
 
 pub type Outlet<T> = Box<dyn Fn(&T) + Send + Sync>;
 
-/// Where analysed exchanges and changed verdicts go on to. None of them may wait.
+/// Where analysed exchanges, changed verdicts and emitted windows go on to. None of them may wait.
 pub struct Outlets {
     pub archive: Option<archive::Writer>,
     pub on_entry: Outlet<Arc<Entry>>,
     pub on_verdict: Outlet<VerdictChange>,
     pub on_warning: Outlet<WarningChange>,
+    /// A window of labelled rows that was emitted, or emitted again.
+    pub on_performance: Outlet<labels::Emitted>,
 }
 
 impl Hub {
     /// Publishes into `published`, which readers hold already, and does so at once.
     pub fn new(
-        watch: Watch,
+        mut watch: Watch,
         published: &Arc<ArcSwap<Snapshot>>,
         routes: &Arc<RouteTable>,
         counters: &Arc<Counters>,
@@ -104,13 +107,18 @@ impl Hub {
     /// Closes due windows, tells of changed verdicts, and publishes.
     pub(super) fn tick(&self, now: Timestamp) {
         let totals = self.counters.totals();
-        let (warnings, changes, snapshot) = {
+        let (warnings, changes, emitted, snapshot) = {
             let mut watch = self.watch();
-            (watch.warn(now), watch.advance(now, totals), watch.snapshot())
+            let warnings = watch.warn(now);
+            let emitted = watch.advance_labels(now);
+            (warnings, watch.advance(now, totals), emitted, watch.snapshot())
         };
         self.publish(snapshot);
         for change in &warnings {
             (self.outlets.on_warning)(change);
+        }
+        for window in &emitted {
+            (self.outlets.on_performance)(window);
         }
         for change in &changes {
             (self.outlets.on_verdict)(change);

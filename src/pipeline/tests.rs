@@ -1,3 +1,5 @@
+mod estimates;
+
 use super::*;
 use crate::capture::{
     CapturedBody, Counters, Exchange, Limits, Message, Queue, RequestId, RouteId, RouteTable,
@@ -54,7 +56,7 @@ fn queue() -> Arc<Queue> {
 fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Snapshot>>) {
     let settings = drift::Settings::default();
     let windows = [Duration::from_secs(3600)];
-    let watch = Watch::new(
+    let mut watch = Watch::new(
         "risk".into(),
         "1".into(),
         drift::Monitor::new(
@@ -72,6 +74,7 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
         }),
         on_verdict: Box::new(|_| {}),
         on_warning: Box::new(|_| {}),
+        on_performance: Box::new(|_| {}),
     };
     let routes = Arc::new(RouteTable::new::<&str>(&[]).unwrap());
     let published = Arc::new(ArcSwap::from_pointee(watch.snapshot()));
@@ -81,7 +84,7 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
 
 fn run_to_the_end(queue: &Arc<Queue>, hub: &Arc<Hub>, make_decode: MakeDecode) {
     let budget = CpuBudget::new(Arc::new(SampleRate::new(1.0)));
-    let tuning = Tuning { decode: make_decode, sample: 1.0, cpu_budget: 1.0 };
+    let tuning = Tuning { decode: make_decode, sample: 1.0, cpu_budget: 1.0, labels_header: None };
     let tuning = Arc::new(ArcSwap::from_pointee(tuning));
     let pulse = Pulses::default().add("analysis", Duration::MAX);
     Worker::new(Arc::clone(queue), Arc::clone(hub), tuning, budget, usize::MAX, pulse)
@@ -173,7 +176,7 @@ fn windows_that_begin_anew_cover_what_came_since_and_old_verdicts_go() {
         usize::MAX,
     );
     watch.advance(at(60), totals(10, 30));
-    let told = |watch: &Watch| {
+    let told = |watch: &mut Watch| {
         let windows = watch.snapshot().windows;
         windows
             .iter()
@@ -181,18 +184,18 @@ fn windows_that_begin_anew_cover_what_came_since_and_old_verdicts_go() {
             .collect::<Vec<_>>()
     };
     let first = [("10s".to_owned(), 0.25), ("60s".to_owned(), 0.25)];
-    assert_eq!(told(&watch), first);
+    assert_eq!(told(&mut watch), first);
     // The same again is no change.
     watch.retune(retune(&[10, 60], 0.0), at(61), totals(10, 40));
-    assert_eq!(told(&watch), first);
+    assert_eq!(told(&mut watch), first);
     // Of other lengths: what was said of those that stay is still true.
     watch.retune(retune(&[10, 30], 0.0), at(62), totals(10, 40));
-    assert_eq!(told(&watch), first[..1]);
+    assert_eq!(told(&mut watch), first[..1]);
     watch.advance(at(90), totals(20, 50));
-    assert_eq!(told(&watch)[1..], [("10s".to_owned(), 0.5), ("30s".to_owned(), 0.5)]);
+    assert_eq!(told(&mut watch)[1..], [("10s".to_owned(), 0.5), ("30s".to_owned(), 0.5)]);
     // Another baseline: nothing is.
     watch.retune(retune(&[10, 30], 5.0), at(91), totals(100, 50));
-    assert_eq!(told(&watch), []);
+    assert_eq!(told(&mut watch), []);
     watch.advance(at(100), totals(110, 50));
-    assert_eq!(told(&watch), [("10s".to_owned(), 1.0)]);
+    assert_eq!(told(&mut watch), [("10s".to_owned(), 1.0)]);
 }

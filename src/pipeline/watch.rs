@@ -11,7 +11,7 @@ use crate::drift::{
     self, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WarningChange,
     WindowReport, WindowSpan,
 };
-use crate::labels::{self, Joined, Joiner, Label};
+use crate::labels::{self, Joiner, LabelFault, Parsed, Source};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,13 +127,23 @@ impl Watch {
     fn remember_predictions(&mut self, id: &str, outputs: &Rows, at: Timestamp) {
         for row in 0..outputs.len() {
             if let Some(prediction) = labels::prediction(outputs, row) {
-                self.joiner.predicted(id, row, outputs.len(), prediction.as_cell(), at);
+                let (place, scores) = ((row, outputs.len()), self.joiner.scores(outputs, row));
+                self.joiner.predicted(id, place, prediction.as_cell(), scores, at);
             }
         }
     }
 
-    pub fn label(&mut self, label: Label, now: Timestamp) -> Joined {
-        self.joiner.labelled(label, now)
+    /// Takes what was read of a place, such as a file, and counts what could not be.
+    pub fn take_labels(&mut self, source: Source, place: &str, parsed: Parsed, now: Timestamp) {
+        self.joiner.came_from(source, parsed.labels.len() as u64, parsed.bad_total);
+        for label in parsed.labels {
+            let _ = self.joiner.labelled(label, now);
+        }
+        for bad in parsed.bad {
+            let place = format!("{place} {} {}", bad.place, bad.number);
+            let reason = bad.fault.to_string();
+            self.joiner.note_fault(LabelFault { source, place, reason });
+        }
     }
 
     pub fn count_problem(&mut self, reason: &'static str) {
@@ -147,11 +157,15 @@ impl Watch {
 
     /// Closes the windows that are due and says which verdicts changed.
     pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Vec<VerdictChange> {
-        self.joiner.advance(now);
         let due = self.tumbling.due(now);
         due.into_iter()
             .filter_map(|(level, start, end)| self.close(level, (start, end), totals))
             .collect()
+    }
+
+    /// Forgets what has waited for too long, and says of which windows labels changed what is known.
+    pub fn advance_labels(&mut self, now: Timestamp) -> Vec<labels::Emitted> {
+        self.joiner.advance(now)
     }
 
     fn close(
@@ -171,7 +185,7 @@ impl Watch {
         (before != report.verdict).then_some(VerdictChange { before, report, reference })
     }
 
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&mut self) -> Snapshot {
         let mut problems: Vec<_> =
             self.problems.iter().map(|(reason, count)| Problem { reason, count: *count }).collect();
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.count));

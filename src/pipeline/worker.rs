@@ -6,12 +6,14 @@
 
 use super::budget::CpuBudget;
 use super::hub::Hub;
+use super::watch::Watch;
 use crate::archive::Entry;
 use crate::capture::{CapturedBody, Exchange, Message, Queue};
 use crate::decode::{self, Decoded, Decoder, Dialect, Part, Payload};
+use crate::labels;
 use crate::pulse::Pulse;
 use arc_swap::ArcSwap;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -34,6 +36,8 @@ pub struct Tuning {
     pub sample: f64,
     /// Cores.
     pub cpu_budget: f64,
+    /// The response header that tells labels of earlier exchanges.
+    pub labels_header: Option<HeaderName>,
 }
 
 /// The decoders of [`crate::decode`].
@@ -120,6 +124,9 @@ impl Worker {
             for Analysed { exchange, decoded } in &analysed {
                 let at = Timestamp::try_from(exchange.started_at).unwrap_or(Timestamp::UNIX_EPOCH);
                 watch.observe(&exchange.id.text(), decoded, at);
+                if let Some(header) = &self.tuned_by.labels_header {
+                    take_header_labels(&mut watch, header, exchange);
+                }
             }
         }
         for Analysed { exchange, decoded } in analysed {
@@ -141,6 +148,21 @@ impl Worker {
             decoded = Decoded::default();
         }
         Analysed { exchange, decoded }
+    }
+}
+
+/// The labels that a model server tells in its response, of the time when that was over.
+fn take_header_labels(watch: &mut Watch, header: &HeaderName, exchange: &Exchange) {
+    for (name, value) in &exchange.response.headers {
+        if name == header {
+            let at = exchange.started_at.checked_add(exchange.timing.total);
+            let at =
+                at.and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+            let value = String::from_utf8_lossy(value.as_bytes());
+            let parsed = labels::parse_header(&value, at);
+            let place = format!("{name} of the response to {}", exchange.id.text());
+            watch.take_labels(labels::Source::Header, &place, parsed, at);
+        }
     }
 }
 

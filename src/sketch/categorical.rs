@@ -1,11 +1,12 @@
 //! Texts and booleans in; counts a known level out, and of unknown ones the frequent and the number.
 
-use super::{EdgesDiffer, Levels};
+use super::{EdgesDiffer, Levels, ValueKey};
 use crate::decode::{Cell, Column};
 use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
 use datasketches::hash::value::raw_bytes;
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What is counted of a categorical feature. Merging is exact, in any order.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +149,15 @@ impl CategoricalSketch {
     pub fn frequent_unknown(&self) -> Vec<(String, u64)> {
         let rows = self.frequent.frequent_items(ErrorType::NoFalsePositives);
         rows.iter().map(|row| (row.item().clone(), row.lower_bound())).collect()
+    }
+
+    /// The same, by a hash of the level.
+    pub fn repeated_unknown(&self, least: u32, most: usize) -> Vec<(ValueKey, u32)> {
+        let rows = self.frequent.frequent_items(ErrorType::NoFalsePositives);
+        let count = |rows: u64| u32::try_from(rows).unwrap_or(u32::MAX);
+        let repeated =
+            rows.iter().map(|row| (xxh3_64(row.item().as_bytes()), count(row.lower_bound())));
+        repeated.filter(|(_, count)| *count >= least).take(most).collect()
     }
 
     /// An Apache frequent-items sketch of all levels, known ones too.

@@ -12,6 +12,7 @@ mod frame;
 pub mod fuzzing;
 mod levels;
 mod numeric;
+mod repeats;
 mod window;
 mod wire;
 
@@ -25,4 +26,5 @@ pub use feature::{FeatureKey, Kind, Role};
 pub use frame::FrameError;
 pub use levels::Levels;
 pub use numeric::{EdgesDiffer, NumericCounts, NumericSketch};
+pub use repeats::{Repeats, ValueKey};
 pub use window::{FeatureCounts, FeatureSketch};

@@ -209,6 +209,26 @@ fn a_feature_of_any_name_has_a_page() {
 }
 
 #[test]
+fn estimates_stand_beside_what_came_true() {
+    let page = Served::new(busy()).get("/performance");
+    shows(
+        &page,
+        200,
+        &[
+            "Estimated before labels come",
+            "from 2,500 labelled rows of the baseline",
+            "Not to be trusted: labels say otherwise",
+            "estimated 87.5 %, between 83.0 % and 92.0 %",
+            "realised 72.0 %, not as estimated",
+            "no labels yet",
+            "87.5 % / 72.0 %",
+        ],
+    );
+    let fresh = Served::new(fresh()).get("/performance");
+    assert!(!fresh.body.contains("Estimated before labels come"));
+}
+
+#[test]
 fn performance_is_shown_by_window_with_how_labels_come() {
     let page = Served::new(busy()).get("/performance");
     let shown = ["Accuracy", "83.6 % since start", "F1 (macro)", "Label delay, p95", "300 of 340"];

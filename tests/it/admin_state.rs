@@ -19,6 +19,10 @@ use taffrail::drift::{
     Bin, Change, Distances, EarlyWarning, EarlyWarnings, Example, Expected, FeatureReport,
     FeatureView, Quality, Shape, Verdict, WarningState, WindowReport,
 };
+use taffrail::labels::estimate::{
+    Estimate, EstimatedFigure, Estimates, LearntFrom, Realised, State as Estimation, TrackRecord,
+    Trust,
+};
 use taffrail::latency::{Course, Operation, Outcome, Phase, PhaseTimes, RequestSeries, Signal};
 use taffrail::sketch::{Kind, Role};
 use taffrail::{capture, labels, latency, pipeline};
@@ -41,7 +45,7 @@ pub(crate) fn fresh() -> State {
         extra_features: 0,
         windows: [].into(),
         early: None,
-        labels: no_labels(),
+        labels: labels::Report::default(),
         decoded_exchanges: 0,
         input_rows: 0,
         output_rows: 0,
@@ -148,19 +152,6 @@ fn setting(key: &str, value: &str, source: &str) -> Setting {
     Setting { key: key.into(), value: value.into(), source: source.into() }
 }
 
-fn no_labels() -> labels::Report {
-    labels::Report {
-        predictions: 0,
-        joined: 0,
-        unknown_ids: 0,
-        duplicates: 0,
-        expired: 0,
-        delay: Distribution::of_seconds(),
-        overall: None,
-        windows: Vec::new(),
-    }
-}
-
 fn performance() -> labels::Report {
     let measures = |accuracy: f64, rows| {
         labels::Performance::Classification(labels::Classification {
@@ -169,9 +160,11 @@ fn performance() -> labels::Report {
             precision: accuracy - 0.03,
             recall: accuracy - 0.05,
             f1: accuracy - 0.04,
+            ..labels::Classification::default()
         })
     };
     let window = |index: i64| labels::LabelWindow {
+        window: "5m".into(),
         start: minute(index * 5),
         end: minute(index * 5 + 5),
         joined: 300,
@@ -181,6 +174,7 @@ fn performance() -> labels::Report {
             let fall = f64::from(u8::try_from((index - 9).max(0)).unwrap()) * 0.017;
             measures(0.885 + wobble - fall, 300)
         }),
+        ..labels::LabelWindow::default()
     };
     let mut delay = Distribution::of_seconds();
     (1..200).for_each(|n| delay.record_duration(Duration::from_millis(40 * n)));
@@ -190,8 +184,48 @@ fn performance() -> labels::Report {
         unknown_ids: 4,
         delay,
         overall: Some(measures(0.836, 6600)),
+        windows: (0..24).map(|index| Arc::new(window(index))).collect(),
+        estimates: Arc::new(estimates()),
+        ..labels::Report::default()
+    }
+}
+
+/// What scores said, which did not see the concept change.
+fn estimates() -> Estimates {
+    let window = |index: i64| {
+        let realised = Realised { rows: 300, value: 0.871, error: 0.004, inside: true };
+        let missed = Realised { value: 0.72, error: 0.155, inside: false, ..realised };
+        let figure = EstimatedFigure {
+            measure: labels::Measure::Accuracy,
+            value: 0.875,
+            low: 0.83,
+            high: 0.92,
+            realised: (index < 22).then_some(if index < 15 { realised } else { missed }),
+        };
+        Estimate {
+            window: "5m".into(),
+            start: minute(index * 5),
+            end: minute(index * 5 + 5),
+            closed: index < 23,
+            rows: 340,
+            state: Estimation::Estimated,
+            source: Some(LearntFrom::Reference),
+            figures: vec![figure],
+        }
+    };
+    let record = TrackRecord {
+        measure: labels::Measure::Accuracy,
+        windows: 22,
+        inside: 15,
+        mean_absolute_error: 0.052,
+        error_of_no_change: Some(0.061),
+    };
+    Estimates {
+        source: Some(LearntFrom::Reference),
+        calibration_rows: 2500,
+        trust: Trust::NotTrusted,
+        records: vec![record],
         windows: (0..24).map(window).collect(),
-        ..no_labels()
     }
 }
 

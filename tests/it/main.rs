@@ -14,6 +14,7 @@ mod cli_baseline;
 mod cli_check;
 mod cli_doctor;
 mod cli_drift;
+mod cli_labelled;
 mod cli_recording;
 mod cli_support;
 mod conform;

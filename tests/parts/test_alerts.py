@@ -71,6 +71,14 @@ for value, labels in ((1, {**FEATURE, "severity": "warning"}), (0, None)):
     case("TaffrailDrift", f"detected {value}", [*known(5), *detected], 3, labels)
 
 
+for value, labels in ((1, {**VERSION, "measure": "accuracy", "severity": "warning"}), (0, None)):
+    changed = [
+        holds("taffrail_performance_detected", pod(number, measure="accuracy", window=window), one, 5)
+        for number, window, one in ((1, "5m", 0), (1, "1h", value), (2, "5m", 0))
+    ]
+    case("TaffrailConceptDrift", f"detected {value}", [*known(5), *changed], 3, labels)
+
+
 def fleet(steps, live, base, rows_a_minute, baseline_rows=BASELINE_ROWS):
     inputs = known(steps)
     for number in (1, 2):

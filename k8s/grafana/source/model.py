@@ -163,9 +163,42 @@ def measured(name):
     return query(f'avg(taffrail_performance_{name}{{{POD}, segment="all"}})', name)
 
 
+def estimated(name):
+    return query(f'avg by (window) (taffrail_performance_estimated_{name}{{{POD}, segment="all"}})', f"{name} {{{{window}}}}")
+
+
+ESTIMATED = [
+    lines("Estimated before labels come", "From scores, of the last closed window; mean over pods. It cannot see a change of the concept: look at whether it came true.", "percentunit", [estimated(name) for name in ("accuracy", "precision", "recall", "f1", "auroc")], maximum=1),
+    lines(
+        "Accuracy should lie between",
+        "The ends of the interval of the estimate, of the pod that is least sure.",
+        "percentunit",
+        [
+            query(f'min by (window) (taffrail_performance_estimated_interval{{{POD}, measure="accuracy", bound="low"}})', "at least {{window}}"),
+            query(f'max by (window) (taffrail_performance_estimated_interval{{{POD}, measure="accuracy", bound="high"}})', "at most {{window}}"),
+        ],
+        maximum=1,
+    ),
+    lines("Error of estimates", "Mean distance from what came true, over the windows whose labels have come.", "percentunit", query(f"max by (measure) (taffrail_performance_estimated_error{{{POD}}})", "{{measure}}"), size=(8, 8)),
+    lines("Estimates that came true", "Share of those windows whose realised figure lay in the interval: 0.95 is what it is made for.", "percentunit", query(f"min by (measure) (taffrail_performance_estimated_inside{{{POD}}})", "{{measure}}"), minimum=0, maximum=1, limits=steps((None, RED), (0.8, GREEN)), size=(8, 8)),
+    stat("Not to be trusted", "Pods whose estimates did not come true too often: the concept has changed, or the reference was another.", "none", f'sum(taffrail_performance_estimated_trust{{{POD}, state="not_trusted"}})', limits=steps((None, GREEN), (1, RED)), size=(4, 8)),
+    stat("Rows that tell what a score means", "Labelled rows, of the reference or live.", "short", f"sum by (source) (taffrail_performance_estimated_calibration_rows{{{POD}}}) > 0", "{{source}}", limits=steps((None, YELLOW), (1000, GREEN)), size=(4, 8)),
+    lines("Rows estimated", "Predicted rows with scores in the last window of each length, over all pods.", "short", query(f"sum by (window) (taffrail_performance_estimated_rows{{{POD}}})", "{{window}}"), size=(24, 6)),
+]
+
 PERFORMANCE = [
     lines("Classification, since the start", "Mean over pods; precision, recall and F1 are means over classes. Empty for a regression.", "percentunit", [measured(name) for name in ("accuracy", "precision", "recall", "f1")], maximum=1),
-    lines("Regression, since the start", "Mean over pods, in the label's unit. Empty for a classifier.", "none", [measured(name) for name in ("mae", "rmse", "r2")]),
+    lines("Regression, since the start", "Mean over pods, in the label's unit. Empty for a classifier.", "none", [measured(name) for name in ("mae", "rmse", "r2", "mape")]),
+    lines("Probabilities, since the start", "Mean over pods, where the model says probabilities: how well they order rows, what they cost, how far they are from what comes true.", "none", [measured(name) for name in ("auroc", "log_loss", "calibration_error")]),
+    lines(
+        "Intervals, since the start",
+        "95 % of such intervals hold the true value; of the pod where they reach furthest.",
+        "none",
+        [
+            query(f'min by (measure) (taffrail_performance_interval{{{POD}, segment="all", bound="low"}})', "{{measure}} low"),
+            query(f'max by (measure) (taffrail_performance_interval{{{POD}, segment="all", bound="high"}})', "{{measure}} high"),
+        ],
+    ),
     lines("Mean squared error", "Mean over pods, in the square of the label's unit. Empty for a classifier.", "none", measured("mse"), size=(8, 8)),
     lines(
         "The last day's labels",
@@ -177,16 +210,67 @@ PERFORMANCE = [
         ],
         size=(8, 8),
     ),
+    lines(
+        "Last window of labels",
+        "Each measure of the last window of labelled rows that was emitted, mean over pods, and what it is tested against.",
+        "none",
+        [
+            query(f'avg by (measure) (taffrail_performance_window_value{{{POD}, window="$window"}})', "{{measure}}"),
+            query(f"avg by (measure) (taffrail_performance_reference{{{POD}}})", "{{measure}} reference"),
+        ],
+    ),
+    lines(
+        "Its intervals",
+        "The 95 % intervals of that window, of the pod where they reach furthest.",
+        "none",
+        [
+            query(f'min by (measure) (taffrail_performance_window_interval{{{POD}, window="$window", bound="low"}})', "{{measure}} low"),
+            query(f'max by (measure) (taffrail_performance_window_interval{{{POD}, window="$window", bound="high"}})', "{{measure}} high"),
+        ],
+    ),
+    stat("Concept drift", "Pods whose last judged window of labels does otherwise than the reference.", "none", f'sum(taffrail_performance_verdict{{{POD}, window="$window", verdict="drifting"}})', limits=steps((None, GREEN), (1, RED)), size=(4, 8)),
+    stat("Its labelled rows", "Of the pod that had fewest.", "short", f'min(taffrail_performance_window_rows{{{POD}, window="$window"}})', limits=steps((None, YELLOW), (50, GREEN)), size=(4, 8)),
+    lines(
+        "Changed against the reference",
+        "Pods in which a measure changed: detected is of a size worth acting on, significant is not chance.",
+        "none",
+        [
+            query(f'sum by (measure) (taffrail_performance_detected{{{POD}, window="$window"}})', "{{measure}} detected"),
+            query(f'sum by (measure) (taffrail_performance_significant{{{POD}, window="$window"}})', "{{measure}} significant"),
+        ],
+        size=(8, 8),
+    ),
+    lines("p of the change", "The smallest of all pods, before correction for many measures.", "none", query(f'min by (measure) (taffrail_performance_p_value{{{POD}, window="$window"}})', "{{measure}}"), log=True, size=(8, 8)),
+    lines("By class", "Mean over pods, of the classes with most labelled rows.", "percentunit", query(f"avg by (class, measure) (taffrail_performance_class_share{{{POD}}})", "{{class}} {{measure}}"), maximum=1),
+    lines("Labelled rows by class", "Over all pods, since the start.", "short", query(f"sum by (class) (taffrail_performance_class_rows{{{POD}}})", "{{class}}")),
     stat("Labels of a day", "Labels that found their prediction.", "short", f"sum(taffrail:labels:1d{{{MODEL}}})", limits=steps((None, YELLOW), (200, GREEN)), size=(4, 8)),
     stat("Labelled", "Share of all predictions since the start whose label has come.", "percentunit", f"sum(taffrail_labels_coverage{{{POD}}} * taffrail_labels_predictions_total{{{POD}}}) / (sum(taffrail_labels_predictions_total{{{POD}}}) > 0)", limits=steps((None, YELLOW), (0.1, GREEN)), size=(4, 8)),
     lines(
         "Labels",
-        "joined found their prediction; unknown_id did not; a duplicate replaces the one before. Expired are predictions forgotten without a label.",
+        "joined found their prediction; unknown_id did not; late came when it was forgotten; a duplicate replaces the one before. Expired are predictions forgotten without a label.",
         "cps",
         [
             query(f"sum by (outcome) (rate(taffrail_labels_received_total{{{POD}}}[$__rate_interval]))", "{{outcome}}"),
             query(f"sum(rate(taffrail_labels_predictions_total{{{POD}}}[$__rate_interval]))", "predictions"),
             query(f"sum(rate(taffrail_labels_expired_total{{{POD}}}[$__rate_interval]))", "expired"),
+        ],
+    ),
+    lines(
+        "Where labels come from",
+        "Labels read, and labels or lines that could not be read, by API, file and header.",
+        "cps",
+        [
+            query(f"sum by (source) (rate(taffrail_labels_read_total{{{POD}}}[$__rate_interval]))", "{{source}}"),
+            query(f"sum by (source) (rate(taffrail_labels_unreadable_total{{{POD}}}[$__rate_interval]))", "{{source}} unreadable"),
+        ],
+    ),
+    lines(
+        "Windows emitted again",
+        "After late labels; given up are those whose labels may still have come, over a bound of memory.",
+        "short",
+        [
+            query(f"sum(increase(taffrail_performance_revisions_total{{{POD}}}[$__rate_interval]))", "emitted again"),
+            query(f"sum(increase(taffrail_performance_forgotten_windows_total{{{POD}}}[$__rate_interval]))", "given up"),
         ],
     ),
     heat("How late labels are", "Time from a prediction to its label.", f"sum by (le) (increase(taffrail_labels_delay_seconds_bucket{{{POD}}}[$__rate_interval]))"),
@@ -219,6 +303,6 @@ DASHBOARD = dashboard(
     "Does the model drift, is its input sound, does it still perform.",
     [JOB, NAMESPACE, MODEL_NAME, VERSION, PODS, WINDOWS, FLEET_WINDOW],
     verdict_changes(POD),
-    [("Verdict", VERDICT), ("Features", FEATURES), ("Quality", QUALITY), ("Performance and labels", PERFORMANCE), ("What the verdicts saw", COVERAGE)],
+    [("Verdict", VERDICT), ("Features", FEATURES), ("Quality", QUALITY), ("Performance and labels", PERFORMANCE), ("Performance before labels come", ESTIMATED), ("What the verdicts saw", COVERAGE)],
     span="now-24h",
 )

@@ -167,6 +167,10 @@ fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
 
 fn health(schemas: &mut SchemaGenerator) -> [Operation; 4] {
     let range = query("range", "How far back.", &json!({ "enum": ["10m", "1h", "24h"] }));
+    let window =
+        query("window", "Length of the windows, such as `5m`.", &json!({ "type": "string" }));
+    let whole = json!({ "type": "integer", "minimum": 0 });
+    let last = query("last", "Only the newest so many of each length.", &whole);
     let status = read::<Status<'_>>(
         schemas,
         "/api/v1/status",
@@ -188,7 +192,7 @@ fn health(schemas: &mut SchemaGenerator) -> [Operation; 4] {
             "/api/v1/performance",
             "performance",
             "How right the model was, on the rows whose label has come.",
-            vec![],
+            vec![window, last],
         ),
         read::<System<'_>>(
             schemas,

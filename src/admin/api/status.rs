@@ -8,7 +8,10 @@ use crate::capture::Totals;
 use crate::config::{MemoryPlan, Standing};
 use crate::drift::ReferenceState;
 use crate::drift::Verdict;
-use crate::labels::{LabelWindow, Performance};
+use crate::labels::estimate::Estimates;
+use crate::labels::{
+    LabelFault, LabelWindow, Performance, PerformanceReference, Source, SourceCounts,
+};
 use crate::pipeline::Problem;
 use axum::Json;
 use axum::extract::State as Handle;
@@ -100,12 +103,36 @@ pub(super) struct Labels<'a> {
     coverage: f64,
     unknown_ids: u64,
     duplicates: u64,
+    late: u64,
     expired: u64,
     delay_p50_seconds: Option<f64>,
     delay_p95_seconds: Option<f64>,
     overall: Option<&'a Performance>,
-    windows: &'a [LabelWindow],
+    /// What windows are tested against.
+    reference: &'a PerformanceReference,
+    /// Shortest length first, then oldest first; in the status only the newest of each.
+    windows: Vec<&'a LabelWindow>,
+    /// What scores say of performance before labels come, of as many windows.
+    estimates: Estimates,
+    /// How often windows were emitted again, after late labels.
+    revisions: u64,
+    /// Windows given up over a bound of memory before their labels had come.
+    forgotten_windows: u64,
+    /// By where labels came from.
+    sources: Vec<LabelSource>,
+    /// Labels that could not be read, the newest few.
+    faults: &'a [LabelFault],
 }
+
+#[derive(Serialize, JsonSchema)]
+struct LabelSource {
+    source: Source,
+    #[serde(flatten)]
+    counts: SourceCounts,
+}
+
+/// Of each length, in the status.
+const NEWEST_WINDOWS: usize = 12;
 
 pub(super) async fn status(Handle(state): Handle<Arc<State>>) -> Response {
     let moment = Moment::now(&state);
@@ -132,7 +159,7 @@ fn status_of<'a>(moment: &'a Moment<'a>) -> Status<'a> {
         },
         capture: capture(moment),
         decoded: decoded(moment),
-        labels: labels(moment),
+        labels: labels(moment, None, NEWEST_WINDOWS),
         archive: analysis.archive.as_ref(),
         exporters: &moment.exporters,
         memory: &moment.state.memory,
@@ -177,18 +204,40 @@ pub(super) fn capture(moment: &Moment<'_>) -> Capture {
     }
 }
 
-pub(super) fn labels<'a>(moment: &'a Moment<'a>) -> Labels<'a> {
+/// With the windows of one length, or of all; of each the newest.
+pub(super) fn labels<'a>(
+    moment: &'a Moment<'a>,
+    length: Option<&str>,
+    newest: usize,
+) -> Labels<'a> {
     let report = &moment.analysis.labels;
+    let lengths = report.lengths();
+    let lengths = lengths.iter().filter(|of| length.is_none_or(|length| ***of == *length));
+    let windows = lengths.flat_map(|length| {
+        let windows: Vec<_> = report.of_length(length).map(|window| &**window).collect();
+        windows.into_iter().rev().take(newest).rev()
+    });
     Labels {
         predictions: report.predictions,
         joined: report.joined,
         coverage: report.coverage(),
         unknown_ids: report.unknown_ids,
         duplicates: report.duplicates,
+        late: report.late,
         expired: report.expired,
         delay_p50_seconds: report.delay.quantile(0.5),
         delay_p95_seconds: report.delay.quantile(0.95),
         overall: report.overall.as_ref(),
-        windows: &report.windows,
+        reference: &report.reference,
+        windows: windows.collect(),
+        estimates: report.estimates.newest(length, newest),
+        revisions: report.revisions,
+        forgotten_windows: report.forgotten_windows,
+        sources: Source::ALL
+            .into_iter()
+            .zip(report.sources)
+            .map(|(source, counts)| LabelSource { source, counts })
+            .collect(),
+        faults: &report.faults,
     }
 }

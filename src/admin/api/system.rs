@@ -36,13 +36,21 @@ pub(super) struct System<'a> {
     config: &'a [Setting],
 }
 
+/// `window` keeps windows of one length, `last` the newest so many of each.
 pub(super) async fn performance(
     Handle(state): Handle<Arc<State>>,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    Parameters::of(&uri).only(&[])?;
+    let parameters = Parameters::of(&uri);
+    parameters.only(&["window", "last"])?;
     let moment = Moment::now(&state);
-    let answer: Labels<'_> = labels(&moment);
+    let last = parameters.whole("last", usize::MAX)?.unwrap_or(usize::MAX);
+    let lengths = moment.analysis.labels.lengths();
+    let known = lengths.iter().map(|length| format!("`{length}`")).collect::<Vec<_>>().join(", ");
+    let allowed = if known.is_empty() { "none, as nothing was predicted yet" } else { &known };
+    let find = |text: &str| lengths.iter().find(|length| &***length == text).cloned();
+    let length = parameters.read("window", allowed, find)?;
+    let answer: Labels<'_> = labels(&moment, length.as_deref(), last);
     Ok(Json(answer).into_response())
 }
 

@@ -36,7 +36,7 @@ pub(in crate::admin) fn page(
         .collect();
     let last = over.last().and_then(|(_, report)| *report);
     let content = html! {
-        (head(visit, view, last, early::of_feature(moment, view)))
+        (head(visit, view, last, &early::of_feature(moment, view)))
         (distribution(view))
         (examples(visit, &over))
         (over_windows(visit, view, &over, &lengths, length.as_deref(), moment))
@@ -45,7 +45,7 @@ pub(in crate::admin) fn page(
     Ok(Some(Page::live(Place::Health, view.feature.to_string(), content)))
 }
 
-fn head(visit: &Visit, view: &FeatureView, last: Option<&FeatureReport>, early: Markup) -> Markup {
+fn head(visit: &Visit, view: &FeatureView, last: Option<&FeatureReport>, early: &Markup) -> Markup {
     let kind = match view.kind {
         Kind::Numeric => "numeric",
         Kind::Categorical => "categorical",

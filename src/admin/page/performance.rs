@@ -1,41 +1,103 @@
 //! Labels and performance: how right the model was, on the rows whose truth has come.
 
+mod charts;
+mod estimates;
+mod tables;
+
 use super::shell::{Page, Place};
-use super::{empty, scroll_long};
-use crate::admin::chart::{Axis, Fill, Lines, Series, lines};
+use super::{badge, empty, health, range};
 use crate::admin::figure;
 use crate::admin::moment::Moment;
+use crate::admin::query::BadParameter;
 use crate::admin::visit::Visit;
-use crate::labels::{LabelWindow, Performance, Report};
+use crate::labels::{
+    Concept, ConceptVerdict, LabelWindow, Performance, PerformanceReference, Report,
+};
 use maud::{Markup, html};
+use std::sync::Arc;
 
 const MAX_WINDOWS: usize = 60;
 
-pub(in crate::admin) fn page(_: &Visit, moment: &Moment<'_>) -> Page {
+pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Result<Page, BadParameter> {
     let labels = &moment.analysis.labels;
-    let skipped = labels.windows.len().saturating_sub(MAX_WINDOWS);
-    let windows = &labels.windows[skipped..];
+    let lengths = labels.lengths();
+    let length = health::chosen_length(visit, &lengths)?;
+    let windows: Vec<_> = match &length {
+        Some(length) => labels.of_length(length).map(Arc::clone).collect(),
+        None => Vec::new(),
+    };
+    let windows = &windows[windows.len().saturating_sub(MAX_WINDOWS)..];
     let content = html! {
         section #performance-head aria-label="Labels and performance" {
-            div.title { h1 { "Labels and performance" } }
+            div.title {
+                h1 { "Labels and performance" }
+                div.badges { (verdict(windows)) }
+            }
             p.lede {
                 b { (figure::count(labels.joined)) } " labels joined to "
                 b { (figure::count(labels.predictions)) } " predictions; coverage "
-                b { (figure::percent(labels.coverage())) } "."
+                b { (figure::percent(labels.coverage())) } ". " (tested_against(labels))
             }
         }
         @match &labels.overall {
             None => {
                 section.panel #performance aria-label="Performance" { (nothing_yet(labels)) }
+                (estimates::panel(&labels.estimates, length.as_deref()))
             }
             Some(overall) => {
-                (measures(windows, overall))
-                (arrival(labels, windows))
-                (table(windows, overall))
+                @if let Some(length) = length.as_deref() {
+                    (range::choices(visit, "Length of windows", "window", length,
+                        lengths.iter().map(|length| (&**length, &**length))))
+                }
+                (charts::measures(windows, overall, labels.reference.performance()))
+                (estimates::panel(&labels.estimates, length.as_deref()))
+                (tables::changes(windows))
+                (tables::classes(overall))
+                (charts::arrival(labels, windows))
+                (tables::windows(windows, overall))
             }
         }
     };
-    Page::live(Place::Performance, "Performance", content)
+    Ok(Page::live(Place::Performance, "Performance", content))
+}
+
+/// Of the newest window that was judged.
+fn verdict(windows: &[Arc<LabelWindow>]) -> Markup {
+    match judged(windows).map(|(_, concept)| concept.verdict) {
+        Some(ConceptVerdict::Drifting) => badge::badge(badge::Tone::Warning, "Concept drift"),
+        Some(_) => badge::badge(badge::Tone::Good, "As in the reference"),
+        None => badge::badge(badge::Tone::Neutral, "No verdict yet"),
+    }
+}
+
+/// The newest window that has a verdict on its labels.
+fn judged(windows: &[Arc<LabelWindow>]) -> Option<(&LabelWindow, &Concept)> {
+    windows.iter().rev().find_map(|window| {
+        let concept = window.concept.as_ref()?;
+        (concept.verdict != ConceptVerdict::InsufficientData).then_some((&**window, concept))
+    })
+}
+
+fn tested_against(labels: &Report) -> Markup {
+    let rows = |performance: &Performance| match performance {
+        Performance::Classification(of) => figure::count(of.rows),
+        Performance::Regression(of) => figure::count(of.rows),
+    };
+    html! {
+        @match &labels.reference {
+            PerformanceReference::None => {}
+            PerformanceReference::Learning { rows, needed } => {
+                "The reference is learned: " b { (figure::count(*rows)) } " of "
+                (figure::count(*needed)) " labelled rows."
+            }
+            PerformanceReference::Learned { performance } => {
+                "Tested against the first " b { (rows(performance)) } " labelled rows."
+            }
+            PerformanceReference::Given { performance } => {
+                "Tested against the " b { (rows(performance)) } " labelled rows of the baseline."
+            }
+        }
+    }
 }
 
 fn nothing_yet(labels: &Report) -> Markup {
@@ -58,188 +120,15 @@ fn value(performance: &Performance, measure: &str) -> Option<f64> {
     performance.measures().into_iter().find(|(name, _)| *name == measure).map(|(_, value)| value)
 }
 
-fn is_share(performance: &Performance) -> bool {
-    matches!(performance, Performance::Classification(_))
+/// How its values are written.
+fn format(measure: &str) -> fn(f64) -> String {
+    if is_share(measure) || measure == "mape" { figure::percent } else { figure::number }
 }
 
-fn measures(windows: &[LabelWindow], overall: &Performance) -> Markup {
-    html! {
-        section.panel #performance aria-labelledby="performance-title" {
-            div.head {
-                h2 #performance-title { "Performance" }
-                span.unit { "by window of prediction time" }
-                span.legend { span.key.expected { "since start" } }
-            }
-            @let measures = overall.measures();
-            div.row-of-charts.by-four[measures.len() == 4] {
-                @for (name, since_start) in measures {
-                    (over_time(windows, overall, name, since_start))
-                }
-            }
-        }
-    }
-}
-
-fn over_time(
-    windows: &[LabelWindow],
-    overall: &Performance,
-    measure: &'static str,
-    since_start: f64,
-) -> Markup {
-    let of = |window: &LabelWindow| {
-        window.performance.as_ref().and_then(|performance| value(performance, measure))
-    };
-    let values: Vec<_> = windows.iter().map(of).collect();
-    let shown = || values.iter().flatten().copied().chain([since_start]);
-    let (min, max) =
-        (shown().fold(f64::INFINITY, f64::min), shown().fold(f64::NEG_INFINITY, f64::max));
-    let (axis, format): (Axis, fn(f64) -> String) = match overall {
-        Performance::Classification(_) => {
-            (Axis::of_shares(min, max, figure::percent), figure::percent)
-        }
-        Performance::Regression(_) if min >= 0.0 => {
-            (Axis::from_zero(max, figure::number), figure::number)
-        }
-        Performance::Regression(_) => (Axis::around(min, max, figure::number), figure::number),
-    };
-    let slots = windows.len().max(12);
-    let tip = |window: &LabelWindow| {
-        let value = of(window).map_or_else(|| "no labels yet".into(), format);
-        format!(
-            "{}\n{} {value}\n{} of {} predictions labelled",
-            figure::date_and_second(window.start),
-            title(measure),
-            figure::count(window.joined),
-            figure::count(window.predictions),
-        )
-    };
-    let line = |class, values| Series { name: "", class, values, fill: Fill::Line };
-    let chart = Lines {
-        summary: format!("{} by window, {} since start", title(measure), format(since_start)),
-        axis,
-        slots,
-        tips: windows.iter().map(tip).collect(),
-        times: times(windows),
-        series: vec![line("expected", vec![Some(since_start); slots]), line("accent", values)],
-    };
-    html! {
-        figure.chart {
-            figcaption {
-                b { (title(measure)) } " " span.unit { (format(since_start)) " since start" }
-            }
-            (lines(&chart))
-        }
-    }
-}
-
-/// From the first to the last; the date once, where it is the same day.
-fn times(windows: &[LabelWindow]) -> Vec<String> {
-    let (Some(first), Some(last)) = (windows.first(), windows.last()) else { return Vec::new() };
-    let day = |at: jiff::Timestamp| at.strftime("%F").to_string();
-    let end = if day(first.start) == day(last.end) {
-        figure::clock(last.end)
-    } else {
-        figure::date_and_clock(last.end)
-    };
-    vec![figure::date_and_clock(first.start), end]
-}
-
-fn arrival(labels: &Report, windows: &[LabelWindow]) -> Markup {
-    let share = |window: &LabelWindow| {
-        (window.predictions > 0).then(|| window.joined as f64 / window.predictions as f64)
-    };
-    let tip = |window: &LabelWindow| {
-        format!(
-            "{}\n{} of {} predictions labelled",
-            figure::date_and_second(window.start),
-            figure::count(window.joined),
-            figure::count(window.predictions)
-        )
-    };
-    let chart = Lines {
-        summary: "Share of predictions whose label has come, by window of prediction time".into(),
-        axis: Axis::from_zero(1.0, figure::percent),
-        series: vec![Series {
-            name: "",
-            class: "calm",
-            values: windows.iter().map(share).collect(),
-            fill: Fill::Area,
-        }],
-        slots: windows.len().max(12),
-        tips: windows.iter().map(tip).collect(),
-        times: times(windows),
-    };
-    html! {
-        section.panel #labels aria-labelledby="labels-title" {
-            h2 #labels-title { "Labels" }
-            div.split {
-                figure.chart {
-                    figcaption { b { "Coverage" } " " span.unit { "predictions labelled" } }
-                    (lines(&chart))
-                }
-                (figures(labels))
-            }
-        }
-    }
-}
-
-fn figures(labels: &Report) -> Markup {
-    let delay = |quantile| labels.delay.quantile(quantile).map_or("–".into(), figure::seconds);
-    html! {
-        dl.list {
-            div { dt { "Label coverage" } dd { (figure::percent(labels.coverage())) } }
-            div { dt { "Labels joined" } dd { (figure::count(labels.joined)) } }
-            div { dt { "Predictions" } dd { (figure::count(labels.predictions)) } }
-            div { dt { "Label delay, median" } dd { (delay(0.5)) } }
-            div { dt { "Label delay, p95" } dd { (delay(0.95)) } }
-            @for (name, count) in [
-                ("Unknown ids", labels.unknown_ids),
-                ("Second labels", labels.duplicates),
-                ("Expired unlabelled", labels.expired),
-            ] {
-                div class=[(count > 0).then_some("loss")] {
-                    dt { (name) } dd { (figure::count(count)) }
-                }
-            }
-        }
-    }
-}
-
-fn table(windows: &[LabelWindow], overall: &Performance) -> Markup {
-    let names: Vec<_> = overall.measures().into_iter().map(|(name, _)| name).collect();
-    let word = |window: &LabelWindow, name: &str| {
-        let value = window.performance.as_ref().and_then(|performance| value(performance, name));
-        let format = if is_share(overall) { figure::percent } else { figure::number };
-        value.map_or_else(|| "–".into(), format)
-    };
-    let table = html! {
-        table {
-            caption { "Windows of prediction time, newest first" }
-            thead {
-                tr {
-                    th scope="col" { "From" }
-                    @for name in &names { th.n scope="col" { (title(name)) } }
-                    th.n scope="col" { "Labelled" }
-                    th.n scope="col" { "Predictions" }
-                }
-            }
-            tbody {
-                @for window in windows.iter().rev() {
-                    tr {
-                        th scope="row" { (figure::date_and_second(window.start)) }
-                        @for name in &names { td.n { (word(window, name)) } }
-                        td.n { (figure::count(window.joined)) }
-                        td.n { (figure::count(window.predictions)) }
-                    }
-                }
-            }
-        }
-    };
-    html! {
-        section.panel #label-windows aria-label="Windows" {
-            (scroll_long("label-windows-scroll", "Performance by window", &table))
-        }
-    }
+/// Whether it lies in [0, 1].
+fn is_share(measure: &str) -> bool {
+    let shares = ["accuracy", "precision", "recall", "f1", "auroc", "calibration_error"];
+    shares.contains(&measure)
 }
 
 fn title(measure: &str) -> &str {
@@ -248,9 +137,13 @@ fn title(measure: &str) -> &str {
         "precision" => "Precision (macro)",
         "recall" => "Recall (macro)",
         "f1" => "F1 (macro)",
+        "auroc" => "AUROC",
+        "log_loss" => "Log loss",
+        "calibration_error" => "Calibration error",
         "mae" => "MAE",
         "mse" => "MSE",
         "rmse" => "RMSE",
+        "mape" => "MAPE",
         "r2" => "R²",
         other => other,
     }

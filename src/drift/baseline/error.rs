@@ -23,6 +23,11 @@ pub enum BaselineError {
          they cannot be merged"
     )]
     Kinds { feature: String, role: crate::sketch::Role },
+    #[error(
+        "the labels of one baseline are classes and those of another numbers: their performance \
+         cannot be merged"
+    )]
+    Performance,
     #[error("baseline: `joint.{field}` {problem}")]
     Joint { field: &'static str, problem: String },
 }

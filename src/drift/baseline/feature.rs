@@ -1,12 +1,14 @@
 //! One feature of a baseline: its frozen bins or levels, and what the reference had in each.
 
 use super::{QUANTILES, bins};
+use crate::drift::dependence::Variation;
 use crate::drift::report::{Bin, Expected, Shape};
 use crate::drift::verdict::quality_of_reference;
 use crate::sketch::{
     CategoricalCounts, CategoricalSketch, FeatureCounts, FeatureKey, FeatureSketch, Kind,
-    NumericCounts, NumericSketch,
+    NumericCounts, NumericSketch, Repeats, ValueKey,
 };
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +17,8 @@ pub struct BaselineFeature {
     pub(crate) content: Content,
     /// What reports show, in order; the last is nulls.
     pub(crate) labels: Vec<Label>,
+    /// How the reference varies in blocks, where that is more than chance.
+    pub(crate) variation: Option<Arc<Variation>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +36,58 @@ pub(crate) struct NumericReference {
     pub(crate) groups: Vec<usize>,
     /// At the ranks of [`super::QUANTILES`]; empty without values.
     pub(crate) quantiles: Vec<f64>,
+    /// `None` where each value has a bin of its own, or nothing is known.
+    pub(crate) repeated: Option<Repeated>,
+}
+
+/// How often the reference had one value again: what the mass of a point is compared with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Repeated {
+    /// Most rows first; rows may be a few too many, never too few.
+    pub(crate) values: Vec<RepeatedValue>,
+    /// No other value had more rows than this.
+    pub(crate) beyond: u64,
+    /// Values that came five times or more, those that are not kept included.
+    pub(crate) distinct: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RepeatedValue {
+    pub(crate) value: f64,
+    pub(crate) rows: u64,
+}
+
+impl Repeated {
+    const MOST: usize = 256;
+    const OFTEN: u32 = 5;
+
+    pub(super) fn of(repeats: &Repeats) -> Self {
+        let often = repeats.frequent(Self::OFTEN, usize::MAX);
+        let rows = |count: u32| u64::from(count) + repeats.missed();
+        let next = often.get(Self::MOST).map_or(Self::OFTEN - 1, |(_, count)| *count);
+        let all = || repeats.frequent(1, 1).first().map_or(0, |(_, count)| *count);
+        let value = |(key, count): &(u64, u32)| RepeatedValue {
+            value: f64::from_bits(*key),
+            rows: rows(*count),
+        };
+        Self {
+            values: often.iter().take(Self::MOST).map(value).collect(),
+            beyond: rows(next.min(if often.is_empty() { all() } else { next })),
+            distinct: often.len() as u64,
+        }
+    }
+
+    /// At most so many rows of the reference had the value of that key.
+    pub(crate) fn rows(&self, key: ValueKey) -> u64 {
+        let known = self.values.iter().find(|known| Repeats::key(known.value) == key);
+        known.map_or(self.beyond, |known| known.rows)
+    }
+
+    pub(super) fn is_valid(&self) -> bool {
+        self.values.len() <= Self::MOST && self.values.iter().all(|known| known.value.is_finite())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +112,20 @@ pub(crate) struct Label {
 impl BaselineFeature {
     pub(crate) fn new(key: FeatureKey, content: Content) -> Self {
         let labels = content.labels();
-        Self { key, content, labels }
+        Self { key, content, labels, variation: None }
+    }
+
+    pub(crate) fn with_variation(self, variation: Variation) -> Self {
+        let variation = (!variation.is_empty()).then(|| Arc::new(variation));
+        Self { variation, ..self }
+    }
+
+    /// Of its stored bins or levels; of levels one more, for others.
+    pub(crate) fn cells(&self) -> usize {
+        match &self.content {
+            Content::Numeric(numeric) => numeric.counts.bins().len(),
+            Content::Categorical(levels) => levels.counts.levels().len() + 1,
+        }
     }
 
     pub fn key(&self) -> &FeatureKey {
@@ -71,10 +140,7 @@ impl BaselineFeature {
     }
 
     pub fn rows(&self) -> u64 {
-        match &self.content {
-            Content::Numeric(numeric) => numeric.counts.rows(),
-            Content::Categorical(categorical) => categorical.counts.rows(),
-        }
+        self.content.rows()
     }
 
     /// Counts, bounds and moments, if the feature is numeric.
@@ -153,6 +219,13 @@ impl Content {
         }
     }
 
+    pub(crate) fn rows(&self) -> u64 {
+        match self {
+            Self::Numeric(numeric) => numeric.counts.rows(),
+            Self::Categorical(categorical) => categorical.counts.rows(),
+        }
+    }
+
     /// The reference's rows in each reported bin, nulls last.
     pub(crate) fn reported(&self) -> Vec<u64> {
         match self {
@@ -170,6 +243,11 @@ impl Content {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether values share bins, so that one that comes again and again does not show in them.
+    pub(crate) fn hides_values(&self) -> bool {
+        matches!(self, Self::Numeric(numeric) if numeric.repeated.is_some())
     }
 
     /// An empty window on the reference's edges or levels.

@@ -1,10 +1,11 @@
 //! The baseline's file: JSON with a version and a hash of the content, every field checked on reading.
 
 use super::bins::MAX_REPORTED;
-use super::feature::{CategoricalReference, Content, NumericReference};
+use super::feature::{CategoricalReference, Content, NumericReference, Repeated};
 use super::observed::{MAX_LEVELS, MAX_SHOWN};
 use super::together::Together;
-use super::{Baseline, BaselineError, BaselineFeature, QUANTILES};
+use super::{Baseline, BaselineError, BaselineFeature, QUANTILES, ReferencePerformance};
+use crate::drift::dependence::Variation;
 use crate::drift::joint::Joint;
 use crate::sketch::{
     Bounds, CategoricalCounts, Edges, FeatureKey, Kind, Levels, NumericCounts, Role,
@@ -22,6 +23,8 @@ struct File {
     rows: u64,
     hash: String,
     features: Vec<Feature>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    performance: Option<ReferencePerformance>,
     #[serde(skip_serializing_if = "Option::is_none")]
     joint: Option<Together>,
 }
@@ -41,6 +44,9 @@ struct Feature {
     numeric: Option<Numeric>,
     #[serde(skip_serializing_if = "Option::is_none")]
     categorical: Option<Categorical>,
+    /// Where it is more than chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    variation: Option<Arc<Variation>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,6 +62,8 @@ struct Numeric {
     sigma: Option<f64>,
     quantiles: BTreeMap<String, f64>,
     bins: Vec<Bin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeated: Option<Repeated>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,20 +96,32 @@ struct Level {
     rows: u64,
 }
 
-pub(super) fn hash(rows: u64, features: &[BaselineFeature], joint: Option<&Joint>) -> String {
+pub(super) fn hash(
+    rows: u64,
+    features: &[BaselineFeature],
+    joint: Option<&Joint>,
+    performance: Option<&ReferencePerformance>,
+) -> String {
     let together = joint.map(|joint| Together::of(joint, features));
     let features: Vec<Feature> = features.iter().map(Feature::of).collect();
-    content_hash(rows, &features, together.as_ref())
+    content_hash(rows, &features, together.as_ref(), performance)
 }
 
-/// A section that is not there is no part of it, so that files from before it have their hash.
-fn content_hash(rows: u64, features: &[Feature], joint: Option<&Together>) -> String {
+/// What a baseline does not have is not hashed: files from before there was such a thing keep their hash.
+fn content_hash(
+    rows: u64,
+    features: &[Feature],
+    joint: Option<&Together>,
+    performance: Option<&ReferencePerformance>,
+) -> String {
     // These types have no map keys but texts, so writing them cannot fail.
-    let text = match joint {
-        Some(joint) => serde_json::to_string(&(VERSION, rows, features, joint)),
-        None => serde_json::to_string(&(VERSION, rows, features)),
-    };
-    let text = text.unwrap_or_default();
+    let mut text = serde_json::to_string(&(VERSION, rows, features)).unwrap_or_default();
+    if let Some(joint) = joint {
+        text.push_str(&serde_json::to_string(joint).unwrap_or_default());
+    }
+    if let Some(performance) = performance {
+        text.push_str(&serde_json::to_string(performance).unwrap_or_default());
+    }
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
@@ -111,6 +131,7 @@ pub(super) fn write(baseline: &Baseline) -> String {
         rows: baseline.rows,
         hash: baseline.hash.clone(),
         features: baseline.features.iter().map(Feature::of).collect(),
+        performance: baseline.performance.clone(),
         joint: baseline.joint.as_ref().map(|joint| Together::of(joint, &baseline.features)),
     };
     let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
@@ -128,7 +149,8 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
         return Err(BaselineError::Version { found: version, supported: VERSION });
     }
     let file: File = serde_json::from_slice(json).map_err(BaselineError::Json)?;
-    let hash = content_hash(file.rows, &file.features, file.joint.as_ref());
+    let (joint, performance) = (file.joint.as_ref(), file.performance.as_ref());
+    let hash = content_hash(file.rows, &file.features, joint, performance);
     let mut names = HashSet::new();
     let mut features = Vec::with_capacity(file.features.len());
     for feature in file.features {
@@ -146,7 +168,7 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
     if hash != file.hash && !cfg!(fuzzing) {
         return Err(BaselineError::Hash { found: file.hash, computed: hash });
     }
-    Ok(Baseline { rows: file.rows, hash, features, joint })
+    Ok(Baseline { rows: file.rows, hash, features, joint, performance: file.performance })
 }
 
 impl Feature {
@@ -169,12 +191,14 @@ impl Feature {
             type_error,
             numeric,
             categorical,
+            variation: feature.variation.clone(),
         }
     }
 
     fn check(self) -> Result<BaselineFeature, BaselineError> {
         let key = FeatureKey { role: self.role, name: self.name };
         let (null, type_error) = (self.null, self.type_error);
+        let variation = self.variation;
         let content = match (self.kind, self.numeric, self.categorical) {
             (Kind::Numeric, Some(numeric), None) => {
                 numeric.check(null, type_error).map(Content::Numeric)
@@ -185,6 +209,7 @@ impl Feature {
             _ => Err(Wrong { field: "kind", problem: "does not go with the fields given".into() }),
         };
         let feature = content.map(|content| BaselineFeature::new(key.clone(), content));
+        let feature = feature.and_then(|feature| varying(feature, variation));
         let feature = feature.and_then(|feature| match feature.rows() {
             rows if rows == self.rows => Ok(feature),
             rows => Err(Wrong {
@@ -199,6 +224,17 @@ impl Feature {
             problem,
         })
     }
+}
+
+fn varying(
+    feature: BaselineFeature,
+    variation: Option<Arc<Variation>>,
+) -> Result<BaselineFeature, Wrong> {
+    if let Some(variation) = &variation {
+        let checked = variation.check(feature.labels.len() - 1, feature.cells());
+        checked.map_err(|problem| Wrong { field: "variation", problem: problem.to_owned() })?;
+    }
+    Ok(BaselineFeature { variation, ..feature })
 }
 
 /// A field of some feature, and what is wrong with it.
@@ -236,6 +272,7 @@ impl Numeric {
                     reported: numeric.groups.contains(&bin),
                 })
                 .collect(),
+            repeated: numeric.repeated.clone(),
         }
     }
 
@@ -270,7 +307,13 @@ impl Numeric {
             "must be the ascending values at ranks 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95 and \
              0.99, or none where there is no number",
         )?;
-        Ok(NumericReference { counts, sigma, groups, quantiles })
+        Wrong::unless(
+            self.repeated.as_ref().is_none_or(Repeated::is_valid),
+            "repeated",
+            "must hold finite values, 256 at most",
+        )?;
+        let repeated = self.repeated;
+        Ok(NumericReference { counts, sigma, groups, quantiles, repeated })
     }
 
     fn values(&self) -> u64 {

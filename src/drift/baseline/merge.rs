@@ -2,7 +2,7 @@
 
 use super::feature::{CategoricalReference, Content, NumericReference};
 use super::observed::{MAX_LEVELS, MAX_SHOWN, quantiles};
-use super::{Baseline, BaselineError, BaselineFeature, bins};
+use super::{Baseline, BaselineError, BaselineFeature, ReferencePerformance, bins};
 use crate::sketch::{Bounds, CategoricalCounts, Cell, Edges, FeatureKey, Levels, NumericCounts};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ pub(super) fn merge(mut baselines: Vec<Baseline>) -> Result<Baseline, BaselineEr
         return Ok(only);
     }
     let rows = baselines.iter().map(|baseline| baseline.rows).sum();
+    let performance = performance(&baselines)?;
     let mut order: Vec<FeatureKey> = Vec::new();
     let mut parts: HashMap<FeatureKey, Vec<Content>> = HashMap::new();
     for feature in baselines.into_iter().flat_map(|baseline| baseline.features) {
@@ -30,10 +31,22 @@ pub(super) fn merge(mut baselines: Vec<Baseline>) -> Result<Baseline, BaselineEr
         features.push(BaselineFeature::new(key, content));
     }
     if features.is_empty() {
-        Err(BaselineError::Empty)
-    } else {
-        Ok(Baseline::new(rows, features, None))
+        return Err(BaselineError::Empty);
     }
+    let merged = Baseline::new(rows, features, None);
+    Ok(match performance {
+        Some(performance) => merged.with_performance(performance),
+        None => merged,
+    })
+}
+
+/// Of those that have one.
+fn performance(baselines: &[Baseline]) -> Result<Option<ReferencePerformance>, BaselineError> {
+    let parts: Vec<_> = baselines.iter().filter_map(Baseline::performance).cloned().collect();
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    ReferencePerformance::merge(&parts).map(Some).ok_or(BaselineError::Performance)
 }
 
 fn merge_feature(key: &FeatureKey, parts: Vec<Content>) -> Result<Content, BaselineError> {
@@ -78,7 +91,8 @@ fn numbers(
     let sigma = counts.sigma().unwrap_or_default();
     // As the file will give them back.
     counts.squares = sigma * sigma * values as f64;
-    Ok(NumericReference { counts, sigma, groups, quantiles })
+    // What a value had in each part is not known of all parts.
+    Ok(NumericReference { counts, sigma, groups, quantiles, repeated: None })
 }
 
 fn add(counts: &mut NumericCounts, part: &NumericCounts, centre: f64) {

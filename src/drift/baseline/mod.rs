@@ -12,6 +12,7 @@ mod feature;
 mod file;
 mod merge;
 mod observed;
+mod performance;
 mod together;
 
 #[cfg(test)]
@@ -20,11 +21,14 @@ mod tests;
 pub use builder::{BaselineBuilder, BaselineSettings};
 pub use error::BaselineError;
 pub use feature::BaselineFeature;
+pub use performance::{PerformanceBuilder, ReferencePerformance};
 
 use super::joint::{Joint, Reservoir};
 
 pub(crate) use builder::NameCount;
 pub(crate) use feature::{CategoricalReference, Content, NumericReference};
+
+use super::dependence::Variation;
 
 /// Ranks at which a baseline keeps the reference's value, under the names its file has.
 const QUANTILES: [(&str, f64); 9] = [
@@ -45,6 +49,7 @@ pub struct Baseline {
     rows: u64,
     hash: String,
     features: Vec<BaselineFeature>,
+    performance: Option<ReferencePerformance>,
     joint: Option<Joint>,
 }
 
@@ -57,8 +62,31 @@ impl Baseline {
     ) -> Self {
         features.sort_by_key(|feature| feature.key.role);
         let joint = rows_together.and_then(|rows| rows.finish(&features));
-        let hash = file::hash(rows, &features, joint.as_ref());
-        Self { rows, hash, features, joint }
+        Self { rows, hash: String::new(), features, joint, performance: None }.hashed()
+    }
+
+    fn hashed(self) -> Self {
+        let (joint, performance) = (self.joint.as_ref(), self.performance.as_ref());
+        let hash = file::hash(self.rows, &self.features, joint, performance);
+        Self { hash, ..self }
+    }
+
+    /// With what labels said of its rows.
+    #[must_use]
+    pub fn with_performance(self, performance: ReferencePerformance) -> Self {
+        Self { performance: Some(performance), ..self }.hashed()
+    }
+
+    /// What labels said of its rows, if they were known.
+    pub fn performance(&self) -> Option<&ReferencePerformance> {
+        self.performance.as_ref()
+    }
+
+    /// With how each feature varies, in their order.
+    pub(crate) fn with_variation(self, variation: Vec<Variation>) -> Self {
+        let features = self.features.into_iter().zip(variation);
+        let features = features.map(|(feature, variation)| feature.with_variation(variation));
+        Self { features: features.collect(), ..self }.hashed()
     }
 
     pub fn rows(&self) -> u64 {

@@ -4,10 +4,10 @@
 
 use super::QUANTILES;
 use super::bins;
-use super::feature::{CategoricalReference, Content, NumericReference};
+use super::feature::{CategoricalReference, Content, NumericReference, Repeated};
 use crate::decode::{Cell, Column};
 use crate::sketch::{
-    self, Bounds, CategoricalCounts, Cells, Edges, EdgesError, Kind, Levels, NumericCounts,
+    self, Bounds, CategoricalCounts, Cells, Edges, EdgesError, Kind, Levels, NumericCounts, Repeats,
 };
 use datasketches::hash::value::raw_bytes;
 use datasketches::hll::{HllSketch, HllType};
@@ -25,6 +25,7 @@ pub(super) const MAX_SHOWN: usize = 63;
 pub(super) struct Observed {
     cells: Cells,
     moments: Moments,
+    repeats: Option<Repeats>,
     nans: u64,
     infinities: u64,
     zeros: u64,
@@ -64,6 +65,8 @@ impl Observed {
     fn observe_number(&mut self, number: f64) {
         if number.is_finite() {
             self.cells.observe(number);
+            let repeats = self.repeats.get_or_insert_with(Repeats::of_reference);
+            repeats.observe(Repeats::key(number));
             self.moments.observe(number);
             self.zeros += u64::from(number == 0.0);
         } else if number.is_nan() {
@@ -137,7 +140,8 @@ impl Observed {
         let whole = cells.len() == edges.bins() && cells.iter().all(sketch::Cell::is_point);
         let groups = bins::groups(counts.bins(), whole);
         let quantiles = quantiles(&cells);
-        Ok(Content::Numeric(NumericReference { counts, sigma, groups, quantiles }))
+        let repeated = self.repeats.as_ref().filter(|_| !whole).map(Repeated::of);
+        Ok(Content::Numeric(NumericReference { counts, sigma, groups, quantiles, repeated }))
     }
 
     fn into_categorical(self, numbers: u64) -> Content {

@@ -64,7 +64,9 @@ fn rows(random: &mut Rng, law: Law, count: usize) -> Rows {
         }
     }
     let mut rows = Rows::new();
-    [x, level, rare].into_iter().for_each(|column| rows.push(column));
+    for column in [x, level, rare] {
+        rows.push(column);
+    }
     rows
 }
 
@@ -94,7 +96,7 @@ impl Stream {
 
     fn batch(&mut self, law: Law) -> Vec<WarningChange> {
         self.monitor.observe(&rows(&mut self.random, law, BATCH), &Rows::new());
-        self.at += SignedDuration::from_secs(BATCH as i64);
+        self.at += SignedDuration::from_secs(i64::try_from(BATCH).unwrap());
         self.batches += 1;
         let changes = self.monitor.warn(self.at);
         if self.batches.is_multiple_of(WINDOW_ROWS / BATCH) {
@@ -226,7 +228,7 @@ fn rows_that_go_together_need_their_design_effect() {
                 open.observe(&rows.columns()[0]);
                 let design_effects = (design_effect, design_effect);
                 let seen = Seen { place: 0, feature, open: &open, design_effects };
-                let now = Timestamp::from_second((batch * BATCH) as i64).unwrap();
+                let now = Timestamp::from_second(i64::try_from(batch * BATCH).unwrap()).unwrap();
                 if !watch.look(&settings, [seen].into_iter(), now).is_empty() {
                     warnings += 1;
                     break;

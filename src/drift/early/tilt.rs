@@ -71,7 +71,7 @@ pub(super) fn numeric(bins: &[u64], missing: u64, wrong: u64, belief: Belief) ->
 
 /// What a reference has of a categorical feature.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Levels<'a> {
+pub(super) struct Categories<'a> {
     /// Rows of each level that is tested by itself.
     pub(super) levels: &'a [u64],
     /// Rows of any level.
@@ -83,8 +83,8 @@ pub(super) struct Levels<'a> {
 }
 
 /// Cells are the levels, then all known ones beyond them, unseen ones, missing, and of a wrong type.
-pub(super) fn categorical(reference: Levels<'_>, belief: Belief) -> Vec<Tilt> {
-    let Levels { levels, values, unseen, missing, wrong } = reference;
+pub(super) fn categorical(reference: Categories<'_>, belief: Belief) -> Vec<Tilt> {
+    let Categories { levels, values, unseen, missing, wrong } = reference;
     let (rows, shown) = (values + missing + wrong, levels.len());
     let mut families = Families::new(shown + 4);
     let (of_values, all) = (0..shown + 2, 0..shown + 4);
@@ -184,7 +184,9 @@ impl Families {
             let prior = -(changes * sizes.len() as f64).ln();
             for sparse in sizes {
                 let mut of_cell = vec![0.0; self.cells].into_boxed_slice();
-                sparse.into_iter().for_each(|(cell, ratio)| of_cell[cell] += ratio);
+                for (cell, ratio) in sparse {
+                    of_cell[cell] += ratio;
+                }
                 tilts.push(Tilt { change, level, prior, of_cell });
             }
         }
@@ -270,8 +272,13 @@ mod tests {
 
     #[test]
     fn priors_add_up_to_one() {
-        let levels =
-            Levels { levels: &[500, 300, 150, 1], values: 960, unseen: 3, missing: 2, wrong: 0 };
+        let levels = Categories {
+            levels: &[500, 300, 150, 1],
+            values: 960,
+            unseen: 3,
+            missing: 2,
+            wrong: 0,
+        };
         for tilts in [numeric(&[9, 9, 9], 3, 0, BELIEF), categorical(levels, BELIEF)] {
             let sum: f64 = tilts.iter().map(|tilt| tilt.prior.exp()).sum();
             assert!((sum - 1.0).abs() < 1e-9, "{sum}");

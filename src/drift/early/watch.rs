@@ -1,7 +1,7 @@
 //! The detectors of all features, fed with what the finest window has counted since the last look.
 
 use super::detector::{Batch, Detector};
-use super::tilt::{self, Belief, Levels, Tilt};
+use super::tilt::{self, Belief, Categories, Tilt};
 use super::{EarlySettings, EarlyWarning, EarlyWarnings, WarningChange, WarningState};
 use crate::drift::baseline::{BaselineFeature, CategoricalReference, Content};
 use crate::sketch::{FeatureSketch, NumericCounts};
@@ -180,9 +180,9 @@ fn tilts(content: &Content, belief: Belief) -> Vec<Tilt> {
     }
 }
 
-fn levels(reference: &CategoricalReference) -> Levels<'_> {
+fn levels(reference: &CategoricalReference) -> Categories<'_> {
     let counts = &reference.counts;
-    Levels {
+    Categories {
         levels: &counts.level_rows()[..counts.level_rows().len().min(MAX_LEVELS)],
         values: counts.values(),
         // Good and Turing: a row is of a new level as often as one of the reference was alone in its.

@@ -150,7 +150,7 @@ impl Against {
         let reference = self.joint.correlations.iter().zip(&self.joint.spreads);
         let each = pairs(told.len()).zip(reference).zip(moments.correlations());
         let coordinates = &self.joint.coordinates;
-        let pair = |((place, (before, spread)), after): (((usize, usize), (&f64, &f64)), f64)| {
+        let pair = |place: (usize, usize), before: f64, spread: f64, after: f64| {
             let (second, first) = (told[place.0]?, told[place.1]?);
             if coordinates[place.0].feature == coordinates[place.1].feature {
                 return None;
@@ -162,7 +162,8 @@ impl Against {
                 normal((z(after) - z(before)) / (spread * error), first, second, fewest)?;
             Some(Pair { place, before, after, distance })
         };
-        each.filter_map(pair).collect()
+        each.filter_map(|((place, (before, spread)), after)| pair(place, *before, *spread, after))
+            .collect()
     }
 
     /// The share of the variance that is left, by the pairs that can be told: before, and now.

@@ -74,7 +74,9 @@ fn rows(random: &mut Rng, law: Law, count: usize) -> Rows {
         flags.push(Cell::Bool(flag));
     }
     let mut rows = Rows::new();
-    columns.into_iter().chain([levels, flags]).for_each(|column| rows.push(column));
+    for column in columns.into_iter().chain([levels, flags]) {
+        rows.push(column);
+    }
     rows
 }
 

@@ -29,7 +29,7 @@ impl Binned<'_> {
 
     /// A linear rank statistic with ties, two-sided: its mean and variance over all ways to deal the
     /// pooled values to both samples (Hájek and Šidák 1967), and the normal approximation.
-    pub(super) fn linear(&self, score: Score) -> f64 {
+    pub(super) fn linear(&self, score: Score, design_effect: f64) -> f64 {
         let (n, m) = self.sizes();
         let all = n + m;
         if n < 1.0 || m < 1.0 {
@@ -49,12 +49,12 @@ impl Binned<'_> {
         if variance <= 0.0 {
             return 1.0;
         }
-        erfc((in_window - n * mean).abs() / variance.sqrt() / SQRT_2)
+        erfc((in_window - n * mean).abs() / (variance * design_effect).sqrt() / SQRT_2)
     }
 
     /// Kolmogorov and Smirnov with Stephens' correction (1970) for small samples. Where values tie
     /// within bins it errs towards no difference.
-    pub(super) fn kolmogorov_smirnov(&self) -> f64 {
+    pub(super) fn kolmogorov_smirnov(&self, design_effect: f64) -> f64 {
         let (n, m) = self.sizes();
         if n < 1.0 || m < 1.0 {
             return 1.0;
@@ -64,7 +64,7 @@ impl Binned<'_> {
             (f, g) = (f + window / n, g + reference / m);
             furthest = furthest.max((f - g).abs());
         }
-        let size = (n * m / (n + m)).sqrt();
+        let size = (n * m / (n + m) / design_effect).sqrt();
         kolmogorov((size + 0.12 + 0.11 / size) * furthest)
     }
 }
@@ -98,16 +98,17 @@ mod tests {
         let reference = [100_u64; 10];
         let shifted =
             Binned { window: &[5, 5, 5, 5, 10, 10, 15, 15, 15, 15], reference: &reference };
-        assert!(shifted.linear(LOCATION) < 1e-4 && shifted.linear(SCALE) > 0.1);
+        assert!(shifted.linear(LOCATION, 1.0) < 1e-4 && shifted.linear(SCALE, 1.0) > 0.1);
         let spread =
             Binned { window: &[20, 15, 10, 3, 2, 2, 3, 10, 15, 20], reference: &reference };
-        assert!(spread.linear(SCALE) < 1e-6 && spread.linear(LOCATION) > 0.5);
+        assert!(spread.linear(SCALE, 1.0) < 1e-6 && spread.linear(LOCATION, 1.0) > 0.5);
     }
 
     #[test]
     fn equal_shares_are_no_evidence() {
         let same = Binned { window: &[10, 20, 30], reference: &[100, 200, 300] };
-        for p in [same.linear(LOCATION), same.linear(SCALE), same.kolmogorov_smirnov()] {
+        for p in [same.linear(LOCATION, 1.0), same.linear(SCALE, 1.0), same.kolmogorov_smirnov(1.0)]
+        {
             assert!(p > 0.99);
         }
     }

@@ -1,11 +1,12 @@
-//! Features, drift and performance, as analysis last published them.
+//! Features and drift, as analysis last published them; performance beside them.
+
+mod performance;
 
 use crate::drift::{
     FeatureReport, FeatureView, ReferenceState, Verdict, WarningState, WindowReport,
 };
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
-use crate::labels::Performance;
 use crate::pipeline::Snapshot;
 use crate::sketch::Role;
 use std::borrow::Cow;
@@ -19,8 +20,7 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     families.extend(drift(&latest_of_each_length(snapshot)));
     families.extend(joint(&latest_of_each_length(snapshot)));
     families.push(early(snapshot));
-    families.extend(performance(snapshot));
-    families.extend(labels(snapshot));
+    families.extend(performance::families(&snapshot.labels));
     families
 }
 
@@ -185,38 +185,6 @@ fn push_distances(
         attributes.push(window.clone());
         family.push(attributes, Value::Gauge(distance));
     }
-}
-
-fn performance(snapshot: &Snapshot) -> Vec<Family> {
-    let measures = snapshot.labels.overall.iter().flat_map(Performance::measures);
-    let families = measures.filter_map(|(name, value)| {
-        let mut family = Family::new(names::performance(name)?);
-        family.push(vec![(key::SEGMENT, Cow::Borrowed("all"))], Value::Gauge(value));
-        Some(family)
-    });
-    families.collect()
-}
-
-fn labels(snapshot: &Snapshot) -> Vec<Family> {
-    let labels = &snapshot.labels;
-    let mut received = Family::new(&names::LABELS_RECEIVED);
-    let outcomes = [
-        ("joined", labels.joined),
-        ("unknown_id", labels.unknown_ids),
-        ("duplicate", labels.duplicates),
-    ];
-    for (outcome, count) in outcomes {
-        received.push(vec![(key::OUTCOME, Cow::Borrowed(outcome))], Value::Counter(count));
-    }
-    let mut families = vec![Family::gauge(&names::LABELS_COVERAGE, labels.coverage())];
-    if labels.delay.count() > 0 {
-        let delay = Value::Histogram(Box::new(labels.delay.clone()));
-        families.push(Family::single(&names::LABELS_DELAY, delay));
-    }
-    families.push(Family::count(&names::LABELS_PREDICTIONS, labels.predictions));
-    families.push(received);
-    families.push(Family::count(&names::LABELS_EXPIRED, labels.expired));
-    families
 }
 
 fn flag(on: bool) -> Value {

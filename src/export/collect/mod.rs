@@ -3,6 +3,7 @@
 //! counters are there from the start, at 0, so that a rate over them is right from the first one.
 
 mod analysis;
+mod estimates;
 mod operation;
 mod traffic;
 
@@ -50,6 +51,7 @@ impl From<&capture::Queue> for QueueState {
 pub fn collect(sources: &Sources<'_>) -> Vec<Family> {
     let mut families = traffic::families(sources);
     families.extend(analysis::families(sources.snapshot));
+    families.extend(estimates::families(&sources.snapshot.labels.estimates));
     families.extend(operation::families(sources));
     families.retain(|family| !family.points.is_empty());
     families

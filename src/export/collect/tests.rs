@@ -10,7 +10,10 @@ use crate::drift::{
 };
 use crate::export::family::{Point, Value};
 use crate::export::names::{self, Metric};
-use crate::labels::{Classification, Performance, Report};
+use crate::labels::{
+    ClassPerformance, Classification, Concept, ConceptVerdict, LabelWindow, Measure, Performance,
+    PerformanceReference, Report,
+};
 use crate::latency::{Course, Operation, Outcome, Phase, PhaseTimes, RequestSeries, Signal};
 use crate::pipeline::{Problem, Snapshot};
 use crate::sketch::{Kind, Role};
@@ -164,7 +167,25 @@ fn snapshot() -> Snapshot {
         quality: Quality { null_ratio: 0.1, ..Quality::default() },
         baseline: None,
     };
-    let scores = Classification { rows: 4, accuracy: 0.75, precision: 0.7, recall: 0.6, f1: 0.65 };
+    let scores = Classification {
+        rows: 4,
+        accuracy: 0.75,
+        precision: 0.7,
+        recall: 0.6,
+        f1: 0.65,
+        intervals: [("accuracy", [0.3, 0.95])].into(),
+        classes: vec![ClassPerformance {
+            class: "rain".into(),
+            support: 3,
+            predicted: 2,
+            precision: 1.0,
+            recall: 0.5,
+            f1: 0.625,
+            intervals: [("precision", [0.3, 1.0])].into(),
+        }],
+        ..Classification::default()
+    };
+    let scores = Performance::Classification(scores);
     Snapshot {
         model_name: "weather".into(),
         model_version: "1".into(),
@@ -200,14 +221,39 @@ fn snapshot() -> Snapshot {
             duplicates: 0,
             expired: 2,
             delay: distribution_ms(&[2000, 90_000]),
-            overall: Some(Performance::Classification(scores)),
-            windows: Vec::new(),
+            overall: Some(scores.clone()),
+            windows: vec![Arc::new(label_window(&scores))],
+            reference: PerformanceReference::Learned { performance: Arc::new(scores) },
+            ..Report::default()
         },
         decoded_exchanges: 8,
         input_rows: 9,
         output_rows: 9,
         problems: vec![Problem { reason: "invalid_json", count: 3 }],
         archive: Some(ArchiveState { exchanges: 7, lost_exchanges: 1, ..ArchiveState::default() }),
+    }
+}
+
+fn label_window(scores: &Performance) -> LabelWindow {
+    let change = crate::labels::Change {
+        measure: Measure::Accuracy,
+        value: 0.75,
+        reference: 0.875,
+        p_value: 0.001,
+        significant: true,
+        detected: true,
+        worse: true,
+    };
+    let verdict = ConceptVerdict::Drifting;
+    let (rows, reference_rows) = (4, 100);
+    LabelWindow {
+        window: "1h".into(),
+        revision: 2,
+        joined: 4,
+        predictions: 8,
+        performance: Some(scores.clone()),
+        concept: Some(Concept { verdict, rows, reference_rows, looks: 2, changes: vec![change] }),
+        ..LabelWindow::default()
     }
 }
 

@@ -1,4 +1,8 @@
-use super::super::report::{Classification, Performance, Regression};
+use super::super::compare::ConceptVerdict;
+use super::super::report::{
+    Classification, Performance, PerformanceReference, Regression, Standing,
+};
+use super::super::summary::Measure;
 use super::*;
 use proptest::prelude::*;
 
@@ -18,15 +22,21 @@ fn text(value: &str) -> Truth {
     Truth::Text(value.to_owned())
 }
 
+fn windows_of(seconds: u64) -> Settings {
+    let length = Duration::from_secs(seconds);
+    let windows = vec![WindowLength { name: format!("{seconds}s").into(), length }];
+    Settings { windows, ..Settings::default() }
+}
+
 fn joiner() -> Joiner {
-    Joiner::new(Settings { window: Duration::from_secs(10), ..Settings::default() })
+    Joiner::new(windows_of(10))
 }
 
 /// One prediction and one label a row, as request `r<n>` of one row.
 fn joined<'a>(pairs: impl IntoIterator<Item = (Cell<'a>, Truth)>) -> Joiner {
     let mut joiner = joiner();
     for (n, (prediction, truth)) in pairs.into_iter().enumerate() {
-        joiner.predicted(&format!("r{n}"), 0, 1, prediction, at(0));
+        joiner.predicted(&format!("r{n}"), (0, 1), prediction, Scores::None, at(0));
         assert_eq!(joiner.labelled(label(&format!("r{n}"), truth), at(5)).joined, 1);
     }
     joiner
@@ -102,7 +112,7 @@ fn values_are_compared_however_they_are_spelt() {
 #[test]
 fn a_configured_task_overrules_what_the_values_look_like() {
     let mut joiner = Joiner::new(Settings { task: Task::Regression, ..Settings::default() });
-    joiner.predicted("a", 0, 1, Cell::Number(3.0), at(0));
+    joiner.predicted("a", (0, 1), Cell::Number(3.0), Scores::None, at(0));
     assert_eq!(joiner.labelled(label("a", number(5.0)), at(1)).joined, 1);
     assert_close(regression(&joiner.report()).mae, 2.0);
 }
@@ -118,14 +128,14 @@ fn a_far_origin_does_not_drown_the_spread() {
     let near = [(2.5, 3.0), (0.0, -0.5), (2.0, 2.0), (8.0, 7.0)];
     let far = near.map(|(p, y)| (Cell::Number(p + 1e9), number(y + 1e9)));
     let near = near.map(|(p, y)| (Cell::Number(p), number(y)));
-    let r2 = |joiner: Joiner| regression(&joiner.report()).r2.unwrap();
+    let r2 = |mut joiner: Joiner| regression(&joiner.report()).r2.unwrap();
     assert!((r2(joined(near)) - r2(joined(far))).abs() < 1e-6);
 }
 
 #[test]
 fn an_array_labels_every_row_and_an_index_labels_one() {
     let mut joiner = joiner();
-    (0..3).for_each(|row| joiner.predicted("a", row, 3, Cell::Number(1.0), at(0)));
+    (0..3).for_each(|row| joiner.predicted("a", (row, 3), Cell::Number(1.0), Scores::None, at(0)));
     let rows = vec![Some(number(1.0)), None, Some(number(0.0))];
     let array = Label { id: "a".into(), label: LabelValue::Rows(rows), at: None };
     assert_eq!(joiner.labelled(array, at(1)), Joined { joined: 2, ..Joined::default() });
@@ -138,7 +148,7 @@ fn an_array_labels_every_row_and_an_index_labels_one() {
 #[test]
 fn labels_that_fit_no_row_are_refused_and_counted() {
     let mut joiner = joiner();
-    (0..2).for_each(|row| joiner.predicted("a", row, 2, Cell::Number(1.0), at(0)));
+    (0..2).for_each(|row| joiner.predicted("a", (row, 2), Cell::Number(1.0), Scores::None, at(0)));
     assert_eq!(joiner.labelled(label("a#2", number(1.0)), at(1)).refused, 1);
     assert_eq!(joiner.labelled(label("a", number(1.0)), at(1)).refused, 1);
     assert_eq!(joiner.report().unknown_ids, 2);
@@ -147,10 +157,10 @@ fn labels_that_fit_no_row_are_refused_and_counted() {
 #[test]
 fn a_request_id_may_end_like_a_row() {
     let mut joiner = joiner();
-    joiner.predicted("a#1", 0, 1, Cell::Number(1.0), at(0));
+    joiner.predicted("a#1", (0, 1), Cell::Number(1.0), Scores::None, at(0));
     assert_eq!(joiner.labelled(label("a#1", number(1.0)), at(1)).joined, 1);
     assert_eq!(joiner.labelled(label("b#1", number(1.0)), at(1)).held, 1);
-    joiner.predicted("b#1", 0, 1, Cell::Number(1.0), at(0));
+    joiner.predicted("b#1", (0, 1), Cell::Number(1.0), Scores::None, at(0));
     assert_eq!(joiner.report().joined, 2);
 }
 
@@ -159,7 +169,7 @@ fn a_label_before_its_prediction_is_held_and_joined() {
     let mut joiner = joiner();
     assert_eq!(joiner.labelled(label("a", number(1.0)), at(1)).held, 1);
     assert_eq!(joiner.report().joined, 0);
-    joiner.predicted("a", 0, 1, Cell::Number(1.0), at(2));
+    joiner.predicted("a", (0, 1), Cell::Number(1.0), Scores::None, at(2));
     assert_eq!((joiner.report().joined, joiner.held()), (1, 0));
 }
 
@@ -168,9 +178,9 @@ fn a_held_label_whose_prediction_never_comes_is_unknown() {
     let mut joiner =
         Joiner::new(Settings { max_early: Duration::from_secs(60), ..Settings::default() });
     assert_eq!(joiner.labelled(label("a", number(1.0)), at(0)).held, 1);
-    joiner.advance(at(60));
+    let _ = joiner.advance(at(60));
     assert_eq!(joiner.report().unknown_ids, 0);
-    joiner.advance(at(61));
+    let _ = joiner.advance(at(61));
     assert_eq!((joiner.report().unknown_ids, joiner.held()), (1, 0));
 }
 
@@ -181,15 +191,16 @@ fn the_last_label_counts_and_statistics_are_corrected() {
     assert_eq!(joiner.labelled(label("r0", text("x")), at(6)).duplicates, 1);
     let report = joiner.report();
     assert_eq!((report.joined, report.duplicates), (2, 1));
-    let expected = Classification { rows: 2, accuracy: 1.0, precision: 1.0, recall: 1.0, f1: 1.0 };
-    assert_eq!(classification(&report), expected);
+    // As if the first label had never come: nothing of it is left anywhere.
+    let mut never = joined([(Cell::Text("x"), text("x")), (Cell::Text("z"), text("z"))]);
+    assert_eq!(classification(&report), classification(&never.report()));
     assert_eq!(report.delay.count(), 2);
 }
 
 #[test]
 fn a_row_predicted_again_counts_once_as_last_said() {
     let mut joiner = joined([(Cell::Text("x"), text("y"))]);
-    joiner.predicted("r0", 0, 1, Cell::Text("y"), at(25));
+    joiner.predicted("r0", (0, 1), Cell::Text("y"), Scores::None, at(25));
     let report = joiner.report();
     assert_eq!((report.predictions, report.joined), (1, 1));
     assert_close(classification(&report).accuracy, 1.0);
@@ -201,10 +212,10 @@ fn a_row_predicted_again_counts_once_as_last_said() {
 fn predictions_without_label_expire_after_the_delay() {
     let mut joiner =
         Joiner::new(Settings { max_delay: Duration::from_secs(100), ..Settings::default() });
-    joiner.predicted("a", 0, 1, Cell::Number(1.0), at(0));
-    joiner.predicted("b", 0, 1, Cell::Number(1.0), at(50));
+    joiner.predicted("a", (0, 1), Cell::Number(1.0), Scores::None, at(0));
+    joiner.predicted("b", (0, 1), Cell::Number(1.0), Scores::None, at(50));
     assert_eq!(joiner.labelled(label("a", number(1.0)), at(1)).joined, 1);
-    joiner.advance(at(200));
+    let _ = joiner.advance(at(200));
     let report = joiner.report();
     assert_eq!((report.predictions, report.joined, report.expired), (2, 1, 1));
     assert_close(report.coverage(), 0.5);
@@ -215,29 +226,29 @@ fn the_oldest_prediction_is_forgotten_over_the_bound() {
     let max_pending = NonZeroUsize::new(2).unwrap();
     let mut joiner = Joiner::new(Settings { max_pending, ..Settings::default() });
     for (id, second) in [("new", 3), ("old", 1), ("mid", 2)] {
-        joiner.predicted(id, 0, 1, Cell::Number(1.0), at(second));
+        joiner.predicted(id, (0, 1), Cell::Number(1.0), Scores::None, at(second));
     }
     assert_eq!(joiner.report().expired, 1);
-    assert_eq!(joiner.labelled(label("old", number(1.0)), at(4)).held, 1);
+    assert_eq!(joiner.labelled(label("old", number(1.0)), at(4)).late, 1);
     assert_eq!(joiner.labelled(label("mid", number(1.0)), at(4)).joined, 1);
     assert_eq!(joiner.labelled(label("new", number(1.0)), at(4)).joined, 1);
     let held = |joiner: &mut Joiner, id: &str| joiner.labelled(label(id, number(1.0)), at(5)).held;
     (0..9).for_each(|n| assert_eq!(held(&mut joiner, &format!("stray{n}")), 1));
-    assert_eq!((joiner.held(), joiner.report().unknown_ids), (2, 8));
+    assert_eq!((joiner.held(), joiner.report().unknown_ids), (2, 7));
 }
 
 #[test]
 fn windows_are_of_prediction_time_and_bounded() {
     let mut joiner = Joiner::new(Settings {
-        window: Duration::from_secs(10),
         max_windows: NonZeroUsize::new(3).unwrap(),
-        ..Settings::default()
+        max_delay: Duration::from_secs(60),
+        ..windows_of(10)
     });
     for second in [0, 12, 13, 25, 31] {
         let id = format!("at{second}");
-        joiner.predicted(&id, 0, 1, Cell::Text("a"), at(second));
+        joiner.predicted(&id, (0, 1), Cell::Text("a"), Scores::None, at(second));
         let truth = text(if second == 13 { "b" } else { "a" });
-        assert_eq!(joiner.labelled(label(&id, truth), at(100)).joined, 1);
+        assert_eq!(joiner.labelled(label(&id, truth), at(32)).joined, 1);
     }
     let report = joiner.report();
     let starts: Vec<_> = report.windows.iter().map(|w| w.start.as_second()).collect();
@@ -245,16 +256,176 @@ fn windows_are_of_prediction_time_and_bounded() {
     assert_eq!(report.windows[0].end, at(20));
     let measures = report.windows[0].performance.as_ref().unwrap().measures();
     assert_eq!(measures[0], ("accuracy", 0.5));
-    // The forgotten window does not come back half-filled; overall still counts all five.
-    assert_eq!(joiner.labelled(label("at0", text("b")), at(101)).duplicates, 1);
-    assert_eq!(joiner.report().windows.len(), 3);
+    // What is shown no more still takes labels, for as long as they may come.
+    assert_eq!(joiner.labelled(label("at0", text("b")), at(33)).duplicates, 1);
     assert_close(classification(&joiner.report()).accuracy, 3.0 / 5.0);
+    let emitted = joiner.advance(at(65));
+    let before = |told: &Emitted| told.window.start == at(0) && told.window.joined == 1;
+    assert!(emitted.iter().any(before), "{emitted:?}");
+    assert!(joiner.advance(at(200)).iter().all(|told| told.window.start == at(30)));
+    assert_eq!(joiner.report().forgotten_windows, 0);
+}
+
+#[test]
+fn late_labels_open_a_window_again_until_the_delay_is_over() {
+    let mut joiner =
+        Joiner::new(Settings { max_delay: Duration::from_secs(600), ..windows_of(10) });
+    for n in 0..6 {
+        let id = format!("r{n}");
+        joiner.predicted(&id, (0, 1), Cell::Text("a"), Scores::None, at(5));
+    }
+    let told = |joiner: &mut Joiner, now: i64| {
+        let emitted = joiner.advance(at(now));
+        let told = emitted.iter().map(|told| {
+            let before = told.before.as_ref().map(|before| before.joined);
+            (told.window.revision, told.window.joined, before)
+        });
+        told.collect::<Vec<_>>()
+    };
+    // Open, and over without a label: nothing to tell.
+    assert_eq!(told(&mut joiner, 9), []);
+    assert_eq!(told(&mut joiner, 10), []);
+    let _ = joiner.labelled(label("r0", text("a")), at(11));
+    assert_eq!(told(&mut joiner, 12), [(1, 1, None)]);
+    // Not again at once, and not without a change.
+    let _ = joiner.labelled(label("r1", text("b")), at(13));
+    assert_eq!(told(&mut joiner, 14), []);
+    assert_eq!(told(&mut joiner, 72), [(2, 2, Some(1))]);
+    assert_eq!(told(&mut joiner, 200), []);
+    // It waits for as long again as it is old; the figures that are shown do not.
+    let _ = joiner.labelled(label("r2", text("b")), at(201));
+    assert_eq!(joiner.report().windows[0].joined, 3);
+    assert_eq!(told(&mut joiner, 202), [(3, 3, Some(2))]);
+    let _ = joiner.labelled(label("r3", text("b")), at(203));
+    assert_eq!(told(&mut joiner, 300), []);
+    assert_eq!(joiner.report().windows[0].standing, Standing::Waiting);
+    // The last word, however short a time after the one before.
+    assert_eq!(told(&mut joiner, 610), [(4, 4, Some(3))]);
+    let report = joiner.report();
+    assert_eq!(report.windows[0].standing, Standing::Final);
+    assert_eq!((report.windows[0].joined, report.revisions, report.expired), (4, 3, 2));
+    // Its predictions are forgotten with it: a label for one is late, and not unknown.
+    assert_eq!(joiner.labelled(label("r4", text("a")), at(611)).late, 1);
+    assert_eq!(told(&mut joiner, 5000), []);
+    let report = joiner.report();
+    assert_eq!((report.late, report.unknown_ids, report.windows[0].joined), (1, 0, 4));
+}
+
+#[test]
+fn a_window_of_every_length_counts_each_row_once() {
+    let lengths = [10, 60].map(|seconds| windows_of(seconds).windows.swap_remove(0));
+    let mut joiner = Joiner::new(Settings { windows: lengths.into(), ..Settings::default() });
+    for second in [5, 15, 25, 65] {
+        let id = format!("at{second}");
+        joiner.predicted(&id, (0, 1), Cell::Text("a"), Scores::None, at(second));
+        let _ = joiner.labelled(label(&id, text("a")), at(66));
+    }
+    let report = joiner.report();
+    let joined = |length: &str| report.of_length(length).map(|w| w.joined).collect::<Vec<_>>();
+    assert_eq!(report.lengths(), ["10s".into(), "60s".into()]);
+    assert_eq!((joined("10s"), joined("60s")), (vec![1, 1, 1, 1], vec![3, 1]));
+}
+
+#[test]
+fn windows_over_the_bound_of_memory_are_given_up_and_counted() {
+    let max_windows = NonZeroUsize::new(100).unwrap();
+    let mut joiner = Joiner::new(Settings { max_cells: 40, max_windows, ..windows_of(10) });
+    for n in 0..40u32 {
+        let (id, second) = (format!("r{n}"), i64::from(n) * 5);
+        let score = f64::from(n) / 40.0 + 0.01;
+        joiner.predicted(&id, (0, 1), Cell::Number(score), Scores::None, at(second));
+        // Of two rows of a window one waits for its label.
+        if n % 2 == 0 {
+            let _ = joiner.labelled(label(&id, number(f64::from(n / 2 % 2))), at(second));
+        }
+    }
+    let before = joiner.report();
+    let _ = joiner.advance(at(200));
+    let report = joiner.report();
+    let kept = report.windows.len() as u64;
+    assert_eq!(before.windows.len() as u64, kept + report.forgotten_windows);
+    assert!(report.forgotten_windows > 0 && kept > 1, "{kept} kept");
+    // Since start nothing is missing.
+    assert_eq!(report.overall, before.overall);
+}
+
+/// Half of the rows of the first window are right, of the second nine in ten, and so on.
+fn judged(shares: &[f64], reference_rows: u64) -> (Joiner, Vec<Emitted>) {
+    let reference_rows = NonZeroU64::new(reference_rows).unwrap();
+    let mut joiner = Joiner::new(Settings { reference_rows, ..windows_of(1000) });
+    let mut emitted = Vec::new();
+    for (window, share) in shares.iter().enumerate() {
+        for n in 0..400i64 {
+            let second = i64::try_from(window).unwrap() * 1000 + n;
+            let id = format!("w{window}r{n}");
+            joiner.predicted(&id, (0, 1), Cell::Text("a"), Scores::None, at(second));
+            // Mistakes are spread evenly: which rows are the first does not matter.
+            let step = |n: i64| (n as f64 * (1.0 - share)).floor();
+            let is_right = step(n) >= step(n + 1);
+            let truth = text(if is_right { "a" } else { "b" });
+            let _ = joiner.labelled(label(&id, truth), at(second));
+        }
+        emitted.extend(joiner.advance(at((i64::try_from(window).unwrap() + 1) * 1000)));
+    }
+    (joiner, emitted)
+}
+
+#[test]
+fn a_window_is_tested_against_the_first_labelled_rows() {
+    let (mut joiner, emitted) = judged(&[0.9, 0.9, 0.9, 0.7, 0.7, 0.9], 500);
+    let verdicts: Vec<_> =
+        emitted.iter().map(|e| e.window.concept.as_ref().map(|c| c.verdict)).collect();
+    // The first windows share rows with the reference, so they cannot be tested against it.
+    let (stable, drifting) = (Some(ConceptVerdict::Stable), Some(ConceptVerdict::Drifting));
+    assert_eq!(verdicts, [None, None, stable, drifting, drifting, stable]);
+    let changed: Vec<_> = emitted.iter().map(|e| e.verdict_before).collect();
+    let none = ConceptVerdict::InsufficientData;
+    let [was_stable, was_drifting] = [ConceptVerdict::Stable, ConceptVerdict::Drifting].map(Some);
+    assert_eq!(changed, [None, None, Some(none), was_stable, None, was_drifting]);
+    let concept = emitted[3].window.concept.as_ref().unwrap();
+    assert_eq!((concept.rows, concept.reference_rows), (400, 500));
+    let accuracy = concept.changes[0];
+    assert_eq!(accuracy.measure, Measure::Accuracy);
+    assert!(accuracy.detected && accuracy.worse && accuracy.p_value < 1e-9, "{accuracy:?}");
+    assert!(matches!(joiner.report().reference, PerformanceReference::Learned { .. }));
+}
+
+#[test]
+fn a_given_reference_judges_from_the_first_window() {
+    let (mut learned, _) = judged(&[0.9, 0.9], 500);
+    let names = &learned.scored.classes;
+    let given = learned.scored.reference.summary(Kind::Classes, names).unwrap();
+    let mut joiner = Joiner::new(Settings { reference: Some(given), ..windows_of(1000) });
+    for n in 0..60 {
+        let id = format!("r{n}");
+        joiner.predicted(&id, (0, 1), Cell::Text("a"), Scores::None, at(n));
+        let _ = joiner.labelled(label(&id, text("b")), at(n));
+    }
+    let emitted = joiner.advance(at(1000));
+    assert_eq!(emitted[0].window.concept.as_ref().unwrap().verdict, ConceptVerdict::Drifting);
+    assert!(matches!(joiner.report().reference, PerformanceReference::Given { .. }));
+}
+
+#[test]
+fn a_window_with_few_labelled_rows_is_not_judged() {
+    let rows = NonZeroU64::new(100).unwrap();
+    let mut joiner = Joiner::new(Settings { reference_rows: rows, ..windows_of(1000) });
+    for n in 0..149 {
+        let (id, second) = (format!("r{n}"), if n < 100 { n } else { n + 1000 });
+        joiner.predicted(&id, (0, 1), Cell::Text("a"), Scores::None, at(second));
+        let truth = if n < 100 { "a" } else { "b" };
+        let _ = joiner.labelled(label(&id, text(truth)), at(second));
+    }
+    let emitted = joiner.advance(at(2000));
+    let concept = emitted[1].window.concept.as_ref().unwrap();
+    assert_eq!((concept.verdict, concept.rows), (ConceptVerdict::InsufficientData, 49));
+    assert_eq!((concept.changes.len(), emitted[1].verdict_before), (0, None));
 }
 
 #[test]
 fn delay_is_from_prediction_to_when_the_truth_was_known() {
     let mut joiner = joiner();
-    joiner.predicted("a", 0, 1, Cell::Number(1.0), at(100));
+    joiner.predicted("a", (0, 1), Cell::Number(1.0), Scores::None, at(100));
     let known = Label { at: Some(at(130)), ..label("a", number(1.0)) };
     assert_eq!(joiner.labelled(known, at(500)).joined, 1);
     assert_close(joiner.report().delay.sum(), 30.0);
@@ -286,7 +457,13 @@ fn play(events: &[Event], numeric: bool) -> Report {
             Event::Predicted { request, row } => {
                 let value = (request * 3 + row) as f64 * if numeric { 0.37 } else { 1.0 };
                 let time = at(i64::try_from(request * 7).unwrap());
-                joiner.predicted(&format!("r{request}"), row, 2, Cell::Number(value), time);
+                joiner.predicted(
+                    &format!("r{request}"),
+                    (row, 2),
+                    Cell::Number(value),
+                    Scores::None,
+                    time,
+                );
             }
             Event::Labelled { request, row, version } => {
                 let value = number((request * 3 + row * usize::from(version)) as f64);
@@ -299,8 +476,15 @@ fn play(events: &[Event], numeric: bool) -> Report {
     joiner.report()
 }
 
+/// With the ends of their intervals.
 fn measures(performance: Option<&Performance>) -> Vec<(&'static str, f64)> {
-    performance.map(Performance::measures).unwrap_or_default()
+    let mut measures = performance.map(Performance::measures).unwrap_or_default();
+    let intervals = performance.iter().flat_map(|performance| performance.intervals());
+    let intervals = intervals.collect::<Vec<_>>();
+    measures.extend(intervals.iter().flat_map(|(name, ends)| ends.map(|end| (**name, end))));
+    let classes = performance.iter().flat_map(|performance| performance.classes());
+    measures.extend(classes.map(|class| ("support", class.support as f64)));
+    measures
 }
 
 proptest! {
@@ -331,14 +515,15 @@ proptest! {
 #[test]
 fn other_bounds_hold_from_the_next_call_on_and_scores_stay() {
     let mut joiner = joined([(Cell::Number(1.0), number(1.0)), (Cell::Number(2.0), number(2.0))]);
-    (0..5).for_each(|n| joiner.predicted(&format!("p{n}"), 0, 1, Cell::Number(1.0), at(6)));
-    let settings = Settings { window: Duration::from_secs(10), ..Settings::default() };
-    joiner.retune(Settings { max_pending: NonZeroUsize::MIN, ..settings.clone() });
-    joiner.advance(at(7));
+    (0..5).for_each(|n| {
+        joiner.predicted(&format!("p{n}"), (0, 1), Cell::Number(1.0), Scores::None, at(6))
+    });
+    joiner.retune(Settings { max_pending: NonZeroUsize::MIN, ..windows_of(10) });
+    let _ = joiner.advance(at(7));
     // Of seven one is left, and two of those that went had their label.
     assert_eq!((joiner.report().expired, joiner.report().joined), (4, 2));
     assert_eq!(joiner.report().windows.len(), 1);
-    joiner.retune(Settings { window: Duration::from_secs(3), ..settings });
+    joiner.retune(windows_of(3));
     assert_eq!((joiner.report().windows.len(), joiner.report().joined), (0, 2));
     assert_eq!(joiner.labelled(label("p4", number(1.0)), at(8)).joined, 1);
     assert_eq!(joiner.report().joined, 3);

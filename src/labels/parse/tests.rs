@@ -105,3 +105,46 @@ fn reports_of_bad_lines_are_bounded_and_their_count_is_not() {
     let parsed = parse(Some("application/x-ndjson"), "{}\n".repeat(500).as_bytes()).unwrap();
     assert_eq!((parsed.bad.len(), parsed.bad_total), (Parsed::MAX_REPORTED, 500));
 }
+
+/// The form that SageMaker's model monitor merges with captured data.
+#[test]
+fn ground_truth_of_sagemaker_is_read() {
+    let line = |data: &str, encoding: &str| {
+        format!(
+            r#"{{"groundTruthData":{{"data":{data:?},"encoding":"{encoding}"}},"eventMetadata":{{"eventId":"a"}},"eventVersion":"0"}}"#
+        )
+    };
+    let text = |text: &str| Truth::Text(text.to_owned());
+    assert_eq!(labels(None, &line("1", "CSV")), [one("a", text("1"))]);
+    assert_eq!(labels(None, &line("2.5", "JSON")), [one("a", Truth::Number(2.5))]);
+    assert_eq!(labels(None, &line("MQ==", "BASE64")), [one("a", text("1"))]);
+    let rows = LabelValue::Rows(vec![Some(text("1")), Some(text("0"))]);
+    let both = Label { id: "a".into(), label: rows, at: None };
+    assert_eq!(
+        labels(None, &[line("1,0", "CSV"), line("1\n0", "CSV")].join("\n")),
+        [both.clone(), both]
+    );
+    let told = faults(
+        "application/x-ndjson",
+        &[
+            line("1", "XML"),
+            line("", "CSV"),
+            r#"{"groundTruthData":{"data":"1"}}"#.to_owned(),
+            r#"{"groundTruthData":1,"eventMetadata":{"eventId":"a"}}"#.to_owned(),
+        ]
+        .join("\n"),
+    );
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[0].contains("\"XML\"; give CSV, JSON or BASE64"), "{}", told[0]);
+    assert!(told[2].contains("eventMetadata.eventId"), "{}", told[2]);
+    assert!(told[3].contains("groundTruthData.data"), "{}", told[3]);
+}
+
+#[test]
+fn lines_of_a_file_are_counted_from_its_beginning() {
+    let parsed = parse_lines(None, b"{\"id\":\"a\",\"label\":1}\nno\n", 10).unwrap();
+    assert_eq!((parsed.labels.len(), parsed.bad[0].number), (1, 12));
+    // The header is line 1 and one row was read before: these are lines 3 and 4.
+    let parsed = parse_lines(Some(b"id,label"), b"a,1\nb,\n", 2).unwrap();
+    assert_eq!((parsed.labels.len(), parsed.bad[0].number), (1, 4));
+}

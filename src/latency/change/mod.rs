@@ -220,7 +220,9 @@ impl Watched {
         if self.test.median().is_some_and(|usual| self.signal.is_news(usual, now)) {
             self.away = Some(Away { direction, since, numbers: changed, back: Sum::default() });
         } else {
-            changed.into_iter().for_each(|number| self.test.recall(number));
+            for number in changed {
+                self.test.recall(number);
+            }
         }
     }
 

@@ -106,9 +106,10 @@ impl PageHinkley {
     /// The normal score of the number's middle rank among those of the reference and itself.
     pub(super) fn score(&self, number: f64) -> f64 {
         let below = self.reference.iter().filter(|usual| **usual < number).count();
-        let equal = self.reference.iter().filter(|usual| **usual == number).count();
+        let is_equal = |usual: &&f64| usual.total_cmp(&number).is_eq();
+        let equal = self.reference.iter().filter(is_equal).count();
         // In the middle of its own place: of one number more than the reference has.
-        let rank = below as f64 + (equal as f64 + 1.0) / 2.0;
+        let rank = below as f64 + f64::midpoint(equal as f64, 1.0);
         -SQRT_2 * erfc_inv(2.0 * rank / (self.reference.len() as f64 + 1.0))
     }
 

@@ -1,6 +1,8 @@
 //! Every key that promises it is seen to take effect, by what the sidecar does.
 
-use super::{Sidecar, around, baseline, exchange, model, parsed, request, text, traffic, until};
+use super::{
+    Sidecar, around, baseline, exchange, labelled, model, parsed, request, text, traffic, until,
+};
 use crate::support::raw::Raw;
 use crate::support::sidecar::PATIENCE;
 use crate::support::wire::{Upstream, sized};
@@ -28,6 +30,9 @@ const CASES: &[Case] = &[
     (&["capture.headers"], headers),
     (&["labels.max_pending"], || labels("labels.max_pending", "1")),
     (&["labels.max_delay"], || labels("labels.max_delay", "1ms")),
+    (&["labels.reference_rows"], labelled::reference_rows),
+    (&["labels.response_header"], labelled::response_header),
+    (&["labels.files"], labelled::files),
     (&["archive.rotate_interval"], || rotation("archive.rotate_interval", "1ms")),
     (&["archive.rotate_bytes"], || rotation("archive.rotate_bytes", "64KiB")),
     (&["archive.max_bytes"], size_of_the_archive),

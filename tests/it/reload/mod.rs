@@ -3,6 +3,7 @@
 
 mod exports;
 mod keys;
+mod labelled;
 mod load;
 mod rejected;
 mod tally;

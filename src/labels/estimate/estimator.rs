@@ -1,0 +1,341 @@
+//! Windows of prediction time with their scores; what scores mean; what is estimated of each window.
+//!
+//! An estimate may be made anew while no label of its window has come, as more is learnt of what scores mean.
+//! With the first label, what the window is estimated by is fixed: labels of its own never tell on it.
+//! Memory is bounded: a window that can change no more, or is old, keeps its figures and lets go of its
+//! counts.
+
+use super::super::report::LabelWindow;
+use super::super::summary::Measure;
+use super::calibration::Calibration;
+use super::compare::{self, Known};
+use super::counts::{Histogram, LabelledCounts};
+use super::figures::{self, Figures};
+use super::matrix::{self, Had};
+use super::report::{Estimate, Estimates, LearntFrom, State};
+use super::scores::RowScores;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Windows of one length that keep their counts, and that are remembered.
+const COUNTED: usize = 32;
+const REMEMBERED: usize = 256;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Names and lengths of windows, shortest first; each begins at a multiple of its length since 1970.
+    pub windows: Vec<(Arc<str>, Duration)>,
+    /// Windows with fewer rows are not estimated.
+    pub min_rows: u64,
+    /// The baseline's labelled rows, if it has some.
+    pub reference: Option<Arc<LabelledCounts>>,
+}
+
+/// Scores and labels in, in any order; estimates out.
+#[derive(Debug)]
+pub struct Estimator {
+    settings: Settings,
+    reference: Option<Arc<Fitted>>,
+    seen: LabelledCounts,
+    learned: Option<Arc<Fitted>>,
+    /// Rows that the last fit was made of.
+    fitted_rows: u64,
+    levels: Vec<Level>,
+    as_of: Timestamp,
+}
+
+/// What scores mean.
+#[derive(Debug)]
+struct Fitted {
+    learnt: Learnt,
+    calibration: Calibration,
+}
+
+/// Where that is from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Learnt {
+    source: LearntFrom,
+    /// Rows with labels, and what figures they had.
+    rows: u64,
+    had: Option<Had>,
+}
+
+#[derive(Debug)]
+struct Level {
+    name: Arc<str>,
+    length: Duration,
+    windows: BTreeMap<Timestamp, Window>,
+    /// Windows that start before it were forgotten, and do not come back half-filled.
+    forgotten_before: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    rows: u64,
+    /// `None` once it can change no more.
+    scores: Option<Histogram>,
+    basis: Basis,
+    figures: Option<Figures>,
+    /// What `figures` was made by.
+    by: Option<Learnt>,
+    changed: bool,
+}
+
+/// What a window is estimated by.
+#[derive(Debug, Default)]
+enum Basis {
+    /// Whatever is newest: none of its labels has come.
+    #[default]
+    Newest,
+    /// What there was when its first label came.
+    Fixed(Option<Arc<Fitted>>),
+}
+
+impl Fitted {
+    fn of(source: LearntFrom, counts: &LabelledCounts) -> Option<Arc<Self>> {
+        if !counts.is_enough() {
+            return None;
+        }
+        let calibration = Calibration::fit(counts)?;
+        let learnt = Learnt { source, rows: counts.rows(), had: matrix::had(counts) };
+        Some(Arc::new(Self { learnt, calibration }))
+    }
+}
+
+impl Learnt {
+    /// The figure of the rows calibrated on.
+    pub(super) fn had(&self, measure: Measure) -> Option<f64> {
+        let had = self.had?;
+        match measure {
+            Measure::Accuracy => Some(had.accuracy),
+            Measure::Precision => Some(had.precision),
+            Measure::Recall => Some(had.recall),
+            Measure::F1 => Some(had.f1),
+            Measure::Auroc => had.auroc,
+            _ => None,
+        }
+    }
+}
+
+impl Estimator {
+    pub fn new(settings: Settings) -> Self {
+        let reference = settings.reference.as_deref();
+        Self {
+            reference: reference.and_then(|counts| Fitted::of(LearntFrom::Reference, counts)),
+            seen: LabelledCounts::default(),
+            learned: None,
+            fitted_rows: 0,
+            levels: levels(&settings),
+            as_of: Timestamp::MIN,
+            settings,
+        }
+    }
+
+    /// Goes on with other settings. Other windows begin anew, and with another reference all does.
+    pub fn retune(&mut self, settings: Settings) {
+        if settings.reference != self.settings.reference {
+            *self = Self::new(settings);
+            return;
+        }
+        if settings.windows != self.settings.windows {
+            self.levels = levels(&settings);
+        }
+        self.settings = settings;
+    }
+
+    /// Takes the scores of a row that was predicted at `at`.
+    pub fn predicted(&mut self, scores: &RowScores, at: Timestamp) {
+        self.each(at, |window| window.change(|histogram| histogram.add(scores)));
+    }
+
+    /// Undoes [`Self::predicted`].
+    pub fn unpredicted(&mut self, scores: &RowScores, at: Timestamp) {
+        self.each(at, |window| window.change(|histogram| histogram.remove(scores)));
+    }
+
+    /// Takes the label of a row that was predicted at `at`: the number of its class, or of none.
+    pub fn labelled(&mut self, scores: &RowScores, label: Option<usize>, at: Timestamp) {
+        let newest = self.newest().cloned();
+        self.each(at, |window| {
+            if matches!(window.basis, Basis::Newest) {
+                window.basis = Basis::Fixed(newest.clone());
+                window.changed = true;
+            }
+        });
+        self.seen.add(scores, label);
+    }
+
+    /// Undoes [`Self::labelled`].
+    pub fn unlabelled(&mut self, scores: &RowScores, label: Option<usize>) {
+        self.seen.remove(scores, label);
+    }
+
+    fn newest(&self) -> Option<&Arc<Fitted>> {
+        self.reference.as_ref().or(self.learned.as_ref())
+    }
+
+    fn each(&mut self, at: Timestamp, mut change: impl FnMut(&mut Window)) {
+        for level in &mut self.levels {
+            if let Some(window) = level.window(at) {
+                change(window);
+            }
+        }
+    }
+
+    /// Learns from the labels that came, and estimates what changed.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.as_of = now;
+        // A tenth more rows change little; so fits are few.
+        let rows = self.seen.rows();
+        let is_due = self.seen.is_enough() && rows >= self.fitted_rows + self.fitted_rows / 10;
+        if self.reference.is_none() && is_due && rows != self.fitted_rows {
+            self.learned = Fitted::of(LearntFrom::Labels, &self.seen);
+            self.fitted_rows = rows;
+        }
+        let newest = self.newest().cloned();
+        for level in &mut self.levels {
+            level.advance(newest.as_ref(), self.settings.min_rows, now);
+        }
+    }
+
+    /// As of the last [`Self::advance`]. `known` tells what labels say of the window of that length and
+    /// start.
+    pub fn report(&self, known: impl Fn(&str, Timestamp) -> Option<Known>) -> Estimates {
+        let newest = self.newest();
+        let mut windows = Vec::new();
+        for level in &self.levels {
+            for (start, window) in &level.windows {
+                let known = known(&level.name, *start).unwrap_or_default();
+                let estimate = self.estimate(level, *start, window, &known);
+                windows.push((estimate, window.by));
+            }
+        }
+        let (trust, records) = compare::judge(&windows);
+        Estimates {
+            source: newest.map(|fitted| fitted.learnt.source),
+            calibration_rows: newest.map_or(self.seen.rows(), |fitted| fitted.learnt.rows),
+            trust,
+            records,
+            windows: windows.into_iter().map(|(estimate, _)| estimate).collect(),
+        }
+    }
+
+    /// The report beside what labels say of each window.
+    pub(in crate::labels) fn beside(&self, windows: &[Arc<LabelWindow>]) -> Estimates {
+        let known = windows.iter().map(|window| ((&*window.window, window.start), window));
+        let known: HashMap<_, _> = known.collect();
+        self.report(|window, start| Some(Known::of(known.get(&(window, start))?)))
+    }
+
+    fn estimate(
+        &self,
+        level: &Level,
+        start: Timestamp,
+        window: &Window,
+        known: &Known,
+    ) -> Estimate {
+        let end = level.end(start);
+        let figures = window.figures.as_ref();
+        Estimate {
+            window: Arc::clone(&level.name),
+            start,
+            end,
+            closed: self.as_of >= end,
+            rows: window.rows,
+            state: match figures {
+                Some(_) => State::Estimated,
+                None if window.rows < self.settings.min_rows => State::InsufficientData,
+                None => State::NotCalibrated,
+            },
+            source: window.by.map(|learnt| learnt.source),
+            figures: figures.map_or_else(Vec::new, |f| compare::figures(f, window.rows, known)),
+        }
+    }
+}
+
+fn levels(settings: &Settings) -> Vec<Level> {
+    let level = |(name, length): &(Arc<str>, Duration)| Level {
+        name: Arc::clone(name),
+        length: *length,
+        windows: BTreeMap::new(),
+        forgotten_before: Timestamp::MIN,
+    };
+    settings.windows.iter().map(level).collect()
+}
+
+impl Level {
+    /// The window of a time; `None` if it was forgotten.
+    fn window(&mut self, at: Timestamp) -> Option<&mut Window> {
+        let start = self.start(at);
+        if start < self.forgotten_before {
+            return None;
+        }
+        let fresh = || Window { scores: Some(Histogram::default()), ..Window::default() };
+        self.windows.entry(start).or_insert_with(fresh);
+        while self.windows.len() > REMEMBERED {
+            let (oldest, _) = self.windows.pop_first()?;
+            self.forgotten_before = self.end(oldest);
+        }
+        self.windows.get_mut(&start)
+    }
+
+    fn advance(&mut self, newest: Option<&Arc<Fitted>>, min_rows: u64, now: Timestamp) {
+        let young = self.windows.len().saturating_sub(COUNTED);
+        let length = SignedDuration::try_from(self.length).unwrap_or(SignedDuration::MAX);
+        for (place, (start, window)) in self.windows.iter_mut().enumerate() {
+            if window.scores.is_none() {
+                continue;
+            }
+            window.estimate(newest, min_rows);
+            // A row may come late: its exchange began in the window and ended after it.
+            let over = start.checked_add(length).and_then(|end| end.checked_add(length));
+            let is_over = over.is_ok_and(|over| now >= over);
+            if place < young || is_over && matches!(window.basis, Basis::Fixed(_)) {
+                window.scores = None;
+                window.basis = Basis::Fixed(None);
+            }
+        }
+    }
+
+    fn start(&self, at: Timestamp) -> Timestamp {
+        let length = i128::try_from(self.length.as_nanos()).unwrap_or(i128::MAX).max(1);
+        let nanos = at.as_nanosecond().div_euclid(length) * length;
+        Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::MIN)
+    }
+
+    fn end(&self, start: Timestamp) -> Timestamp {
+        start.checked_add(self.length).unwrap_or(Timestamp::MAX)
+    }
+}
+
+impl Window {
+    fn change(&mut self, change: impl FnOnce(&mut Histogram) -> bool) {
+        if let Some(scores) = &mut self.scores
+            && change(scores)
+        {
+            self.rows = scores.rows;
+            self.changed = true;
+        }
+    }
+
+    fn estimate(&mut self, newest: Option<&Arc<Fitted>>, min_rows: u64) {
+        let Some(scores) = &self.scores else { return };
+        let by = match &self.basis {
+            Basis::Newest => newest,
+            Basis::Fixed(fixed) => fixed.as_ref(),
+        };
+        let learnt = by.map(|fitted| fitted.learnt);
+        if learnt == self.by && !self.changed {
+            return;
+        }
+        let fitted = by.filter(|_| scores.rows >= min_rows);
+        self.figures = fitted.and_then(|by| figures::figures(scores, &by.calibration));
+        self.by = learnt;
+        self.changed = false;
+    }
+}
+
+#[cfg(test)]
+mod tests;
