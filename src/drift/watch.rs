@@ -199,8 +199,9 @@ impl Watch {
             longer.for_each(|rows| *rows = [rows[0] + open[0], rows[1] + open[1]]);
         }
         let rows = open[0].max(open[1]);
-        let joint = self.close_joint(settings, span.level);
+        let counts = self.counts_together(span.level);
         let features = self.close_features(settings, span);
+        let joint = self.close_joint(settings, span, &counts, &features);
         let verdict = verdict(rows, settings.min_rows, &features);
         let is_drifting = joint.as_ref().is_some_and(|joint| joint.detected);
         if span.level == 0 {
@@ -220,12 +221,26 @@ impl Watch {
         })
     }
 
-    /// Before the open windows are closed.
-    fn close_joint(&mut self, settings: &Settings, level: usize) -> Option<JointReport> {
+    /// By place in the baseline, what the open window has counted; for the joint test.
+    fn counts_together(&self, level: usize) -> HashMap<usize, FeatureCounts> {
+        let Some(joint) = &self.joint else { return HashMap::new() };
+        let looked_at = self.watched.iter().filter(|watched| joint.looks_at(watched.feature));
+        looked_at.map(|watched| (watched.feature, watched.windows[level].open.counts())).collect()
+    }
+
+    /// `features` are judged already: what is known of their rows' dependence holds for them together.
+    fn close_joint(
+        &mut self,
+        settings: &Settings,
+        span: WindowSpan,
+        counts: &HashMap<usize, FeatureCounts>,
+        features: &[FeatureReport],
+    ) -> Option<JointReport> {
         let joint = self.joint.as_mut()?;
-        let counts = |watched: &Watched| (watched.feature, watched.windows[level].open.counts());
-        let counts: HashMap<_, _> = self.watched.iter().map(counts).collect();
-        joint.close(settings, &self.baseline, level, |place| counts.get(&place))
+        let looked_at = self.watched.iter().zip(features);
+        let looked_at = looked_at.filter(|(watched, _)| joint.looks_at(watched.feature));
+        let design_effect = looked_at.map(|(_, report)| report.design_effect).fold(1.0, f64::max);
+        joint.close(settings, &self.baseline, span, counts, design_effect)
     }
 
     fn close_features(&mut self, settings: &Settings, span: WindowSpan) -> Vec<FeatureReport> {
@@ -236,7 +251,8 @@ impl Watch {
             watched.case(&baseline.features()[watched.feature], span, live)
         };
         let cases: Vec<Case<'_>> = self.watched.iter().zip(live).map(case).collect();
-        let apart = if self.joint.is_some() { ERROR_SHARE } else { 0.0 };
+        let is_joint = self.joint.as_ref().is_some_and(|joint| joint.may_judge(settings, span));
+        let apart = if is_joint { ERROR_SHARE } else { 0.0 };
         let rate = settings.false_discovery_rate * (1.0 - apart);
         let judged = judge(&cases, settings.min_rows, rate);
         let closed = cases.into_iter().map(|case| {

@@ -44,8 +44,9 @@ fn legend(report: &Report, settings: &Settings) -> String {
         }
     };
     format!(
-        "A window drifts if one of its features, or how they go together, differs by more than chance\n\
-         (false discovery rate {}) and by enough to act on. With fewer than {} rows it has no verdict.\n\
+        "A window drifts if a feature, or how features go together,\n\
+         differs by more than chance (false discovery rate {}) and by enough to act on.\n\
+         With fewer than {} rows it has no verdict.\n\
          {figures}",
         settings.false_discovery_rate, settings.min_rows
     )

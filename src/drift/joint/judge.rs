@@ -3,7 +3,7 @@
 use super::eigen::Square;
 use super::moments::Moments;
 use super::scores::{Scores, Shape};
-use super::{Joint, JointReport, PairChange, pairs};
+use super::{Coordinate, Joint, JointReport, PairChange, pairs};
 use crate::drift::baseline::Baseline;
 use crate::sketch::FeatureCounts;
 use statrs::function::erf::erfc;
@@ -36,6 +36,8 @@ pub(super) struct Against {
     /// By coordinate: see [`Scores::along`].
     along: Vec<f64>,
     shapes: Vec<Shape>,
+    /// By coordinate, whether its feature has a daily cycle.
+    cyclic: Vec<bool>,
     components: usize,
     left: Square,
 }
@@ -47,6 +49,8 @@ pub(super) struct Rules {
     pub(super) min_rows: u64,
     /// Rows that count as one: of the baseline, and of the window.
     pub(super) design_effects: (f64, f64),
+    /// The window is of whole days, as far as is known.
+    pub(super) holds_days: bool,
 }
 
 /// One pair of a window: its correlation, what it would be without a change, and the distance in
@@ -81,7 +85,29 @@ impl Against {
         let square = Square::of_pairs(scores.len(), &joint.correlations);
         let components = square.components(joint.rows as f64);
         let left = square.left_over(components);
-        Some(Self { joint: joint.clone(), scores, along, shapes, components, left })
+        let is_cyclic = |coordinate: &Coordinate| {
+            let variation = features[coordinate.feature].variation.as_deref();
+            variation.is_some_and(|variation| variation.season().is_some())
+        };
+        let cyclic = joint.coordinates.iter().map(is_cyclic).collect();
+        Some(Self { joint: joint.clone(), scores, along, shapes, cyclic, components, left })
+    }
+
+    pub(super) fn has_enough(rows: f64, min_rows: u64) -> bool {
+        rows >= MIN_ROWS.max(min_rows as f64)
+    }
+
+    /// Whether there is a pair that a window, of whole days or not, can be told of.
+    pub(super) fn tells_of_pairs(&self, holds_days: bool) -> bool {
+        pairs(self.scores.len()).any(|place| self.is_told(place, holds_days))
+    }
+
+    /// Of two levels of one feature, each says what the other does. And two that follow the hours of the
+    /// day go together over days, which within an hour they need not.
+    fn is_told(&self, (second, first): (usize, usize), holds_days: bool) -> bool {
+        let coordinates = &self.joint.coordinates;
+        let follow_hours = self.cyclic[second] && self.cyclic[first] && !holds_days;
+        coordinates[second].feature != coordinates[first].feature && !follow_hours
     }
 
     /// `counts` are the window's, by coordinate. `None` with too few rows.
@@ -94,13 +120,13 @@ impl Against {
     ) -> Option<JointReport> {
         let rows = moments.rows as f64;
         let effective = rows / rules.design_effects.1.max(1.0);
-        if effective < MIN_ROWS.max(rules.min_rows as f64) {
+        if !Self::has_enough(effective, rules.min_rows) {
             return None;
         }
         let reference = self.joint.rows as f64 / rules.design_effects.0.max(1.0);
         let error = (1.0 / effective + 1.0 / reference).sqrt();
         let told: Vec<Option<Told>> = self.told(counts, rows);
-        let pairs = self.pairs(moments, &told, error, effective.min(reference));
+        let pairs = self.pairs(moments, &told, error, (effective.min(reference), rules.holds_days));
         if pairs.is_empty() {
             return None;
         }
@@ -139,20 +165,19 @@ impl Against {
         told.collect()
     }
 
-    /// Those of two features. Of two levels of one feature, each says what the other does.
+    /// Those that can be told.
     fn pairs(
         &self,
         moments: &Moments,
         told: &[Option<Told>],
         error: f64,
-        fewest: f64,
+        (fewest, holds_days): (f64, bool),
     ) -> Vec<Pair> {
         let reference = self.joint.correlations.iter().zip(&self.joint.spreads);
         let each = pairs(told.len()).zip(reference).zip(moments.correlations());
-        let coordinates = &self.joint.coordinates;
         let pair = |place: (usize, usize), before: f64, spread: f64, after: f64| {
             let (second, first) = (told[place.0]?, told[place.1]?);
-            if coordinates[place.0].feature == coordinates[place.1].feature {
+            if !self.is_told(place, holds_days) {
                 return None;
             }
             let before = before * second.along * first.along;

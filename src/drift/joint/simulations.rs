@@ -108,9 +108,10 @@ fn told(law: Law, baseline_rows: usize, window_rows: usize, windows: u64) -> (us
     for seed in 0..10 {
         let mut stream = Stream::new(seed, USUAL, baseline_rows);
         for _ in 0..windows / 10 {
-            let joint = stream.window(law, window_rows).joint.unwrap();
-            significant += usize::from(joint.significant);
-            detected += usize::from(joint.detected);
+            // None where by chance rows seem to go together, of which there are too few then.
+            let joint = stream.window(law, window_rows).joint;
+            significant += usize::from(joint.as_ref().is_some_and(|joint| joint.significant));
+            detected += usize::from(joint.is_some_and(|joint| joint.detected));
         }
     }
     (significant, detected)

@@ -4,9 +4,11 @@ use super::judge::{Against, Rules};
 use super::moments::Moments;
 use super::{ERROR_SHARE, JointReport};
 use crate::decode::Column;
-use crate::drift::Settings;
 use crate::drift::baseline::Baseline;
+use crate::drift::{Settings, WindowSpan};
 use crate::sketch::FeatureCounts;
+use jiff::SignedDuration;
+use std::collections::HashMap;
 
 #[derive(Debug)]
 pub(in crate::drift) struct JointWatch {
@@ -53,27 +55,50 @@ impl JointWatch {
         }
     }
 
+    /// Whether a feature is part of any coordinate.
+    pub(in crate::drift) fn looks_at(&self, place: usize) -> bool {
+        self.of_feature.get(place).is_some_and(|coordinates| !coordinates.is_empty())
+    }
+
+    /// Whether the open window may have a verdict: else features need not share their error rate.
+    pub(in crate::drift) fn may_judge(&self, settings: &Settings, span: WindowSpan) -> bool {
+        let open = self.open.get(span.level);
+        let rows =
+            open.is_some_and(|open| Against::has_enough(open.rows as f64, settings.min_rows));
+        rows && self.against.tells_of_pairs(holds_days(span))
+    }
+
     /// Judges the open window of a level and opens the next. The finest is merged into all longer ones.
-    pub(in crate::drift) fn close<'a>(
+    /// Rows count as one `design_effect` at a time, here as in the baseline: the largest of the features
+    /// that are looked at.
+    pub(in crate::drift) fn close(
         &mut self,
         settings: &Settings,
         baseline: &Baseline,
-        level: usize,
-        counts: impl Fn(usize) -> Option<&'a FeatureCounts>,
+        span: WindowSpan,
+        counts: &HashMap<usize, FeatureCounts>,
+        design_effect: f64,
     ) -> Option<JointReport> {
         let coordinates = &self.against.joint.coordinates;
         let empty = Moments::new(coordinates.len());
-        let closed = std::mem::replace(self.open.get_mut(level)?, empty);
-        if level == 0 {
+        let closed = std::mem::replace(self.open.get_mut(span.level)?, empty);
+        if span.level == 0 {
             self.open.iter_mut().skip(1).for_each(|longer| longer.merge(&closed));
         }
         let counts: Vec<_> =
-            coordinates.iter().map(|coordinate| counts(coordinate.feature)).collect();
+            coordinates.iter().map(|coordinate| counts.get(&coordinate.feature)).collect();
         let rules = Rules {
             level: ERROR_SHARE * settings.false_discovery_rate,
             min_rows: settings.min_rows,
-            design_effects: (1.0, 1.0),
+            design_effects: (design_effect, design_effect),
+            holds_days: holds_days(span),
         };
         self.against.judge(baseline, &closed, &counts, rules)
     }
+}
+
+/// Whether a window is of whole days, or of rows without a time, which may be of any hours.
+fn holds_days(span: WindowSpan) -> bool {
+    let (Some(start), Some(end)) = (span.start, span.end) else { return true };
+    end.duration_since(start) >= SignedDuration::from_hours(24)
 }
