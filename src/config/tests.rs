@@ -63,7 +63,6 @@ fn sample(key: &Key, existing_file: &str, identity: &Made) -> String {
         ("windows", _) => "1m,2m".into(),
         ("routes", _) => "/a/{b}".into(),
         ("drift.references", _) => "previous,same_hour_last_week".into(),
-        ("drift.persistence", _) => "2 of 3".into(),
         ("model.protocol", _) => "csv".into(),
         ("model.pointers.inputs" | "model.pointers.outputs", _) => "/rows".into(),
         ("capture.cpu_budget", _) => "0.1".into(),
