@@ -100,10 +100,3 @@ fn buckets_name_an_exchange_that_fell_in_them_in_open_metrics_only() {
     assert!(long.contains("span_id=\"0202020202020202\"} 0.03"), "128 characters are the most");
     assert!(!encode(&sample.families(), &resource(), Format::Text).contains(" # {"));
 }
-
-#[test]
-fn zz_write() {
-    std::fs::write("tests/fixtures/export/metrics.txt", page(Format::Text)).unwrap();
-    std::fs::write("tests/fixtures/export/metrics.openmetrics.txt", page(Format::OpenMetrics))
-        .unwrap();
-}
