@@ -28,7 +28,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Sketch training data or recorded traffic: what live traffic is compared with
-    Build(Build),
+    Build(Box<Build>),
     /// Show what a baseline knows of each feature
     Show(Show),
     /// Join baselines of parts of the data into one

@@ -51,7 +51,7 @@ enum Verb {
     Baseline(baseline::Args),
     /// Judge past data against a baseline, with the sidecar's own engine
     #[command(after_help = drift::AFTER_HELP)]
-    Drift(drift::Args),
+    Drift(Box<drift::Args>),
     /// Ask the sidecar of this host to send its clients elsewhere, and to serve on until it is ended
     #[command(after_help = drain::AFTER_HELP)]
     Drain(drain::Args),

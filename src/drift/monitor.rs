@@ -147,17 +147,12 @@ impl Monitor {
                 }
             }
             Phase::Watching { watch, .. } => {
+                let rate = if rate > 0.0 && rate <= 1.0 { rate } else { 1.0 };
+                watch.sampled(rate, inputs.len().max(outputs.len()) as u64);
                 watch.observe(&self.settings, Role::Input, inputs, (rate, self.grouping));
                 watch.observe(&self.settings, Role::Output, outputs, (rate, self.grouping));
                 self.attributions.observe(&self.settings, outputs, rate);
             }
-        }
-    }
-
-    /// Notes that so many rows of the open window stand for others too: of the share `rate` that is kept.
-    pub fn sampled(&mut self, rate: f64, rows: u64) {
-        if let Phase::Watching { watch, .. } = &mut self.phase {
-            watch.sampled(rate, rows);
         }
     }
 

@@ -50,6 +50,11 @@ pub(super) struct Sampled {
 }
 
 impl Sampled {
+    /// All rows were kept at one rate.
+    pub(super) fn is_even(&self) -> bool {
+        self.rates.is_none_or(|(least, most)| most - least < 1e-9)
+    }
+
     /// A rate that is none counts as 1.
     pub(super) fn add(&mut self, rate: f64, rows: u64) {
         if rows == 0 {
@@ -66,7 +71,9 @@ impl Sampled {
         let Self { rates, sum, squares } = self;
         packer.flag(rates.is_some());
         let (min, max) = rates.unwrap_or_default();
-        [min, max, *sum, *squares].into_iter().for_each(|float| packer.float(float));
+        for float in [min, max, *sum, *squares] {
+            packer.float(float);
+        }
     }
 
     pub(super) fn restored(saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
@@ -199,8 +206,7 @@ mod tests {
     fn provenance(settings: &Settings, rates: &[(f64, Rows)]) -> Provenance {
         let mut monitor = Monitor::new(settings.clone(), Reference::Baseline(baseline()));
         for (rate, rows) in rates {
-            monitor.sampled(*rate, rows.len() as u64);
-            monitor.observe(rows, &Rows::new());
+            monitor.observe_sampled(rows, &Rows::new(), *rate);
         }
         let span = WindowSpan { level: 0, start: None, end: None, coverage: 1.0 };
         *monitor.close(span).unwrap().provenance.unwrap()

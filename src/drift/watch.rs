@@ -274,6 +274,8 @@ impl Watch {
         let provenance = self.provenance(settings, span.level, open, &sampled);
         let (features, extra_features) = self.close_features(settings, span, open, &extras);
         let joint = self.close_joint(settings, span, &counts, &features);
+        // Its sums are of rows as they were kept.
+        let joint = joint.filter(|_| sampled.is_even());
         let verdict = verdict(rows, settings.min_rows, &features);
         let is_drifting = joint.as_ref().is_some_and(|joint| joint.detected);
         if span.level == 0 {
@@ -605,7 +607,9 @@ struct Closed {
 impl Windows {
     /// Bounded: over the bound the rarest go.
     fn take_repeated(&mut self, repeated: &[(ValueKey, u32)]) {
-        repeated.iter().for_each(|(key, count)| *self.repeated.entry(*key).or_default() += count);
+        for (key, count) in repeated {
+            *self.repeated.entry(*key).or_default() += count;
+        }
         if self.repeated.len() > 4 * MOST_REPEATED {
             self.repeated = most_frequent(self.repeated.drain()).into_iter().collect();
         }

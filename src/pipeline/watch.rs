@@ -191,12 +191,6 @@ impl Watch {
         self.tumbling.within_open(now)
     }
 
-    /// Notes at which rate the next exchange was sampled.
-    pub fn sampled(&mut self, rate: f64, decoded: &Decoded) {
-        let rows = decoded.inputs.len().max(decoded.outputs.len());
-        self.monitor.sampled(rate, rows as u64);
-    }
-
     pub fn observe(&mut self, id: &str, decoded: &Decoded, at: Timestamp) {
         self.observe_sampled(id, decoded, 1.0, at);
     }

@@ -127,7 +127,6 @@ impl Worker {
             let counts_at = watch.counts_at(Timestamp::now());
             for Analysed { exchange, decoded, counted_at } in &mut analysed {
                 *counted_at = Some(counts_at);
-                watch.sampled(exchange.sample_rate, decoded);
                 let at = Timestamp::try_from(exchange.started_at).unwrap_or(Timestamp::UNIX_EPOCH);
                 watch.segment(decoded, exchange.sample_rate, &exchange.request.headers);
                 watch.observe_sampled(&exchange.id.text(), decoded, exchange.sample_rate, at);

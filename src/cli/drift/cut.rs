@@ -135,9 +135,7 @@ impl Cutter {
             self.open.insert(key, Open { monitor, span: None });
         }
         if let Some(open) = self.open.get_mut(&key) {
-            let rows = inputs.len().max(outputs.len());
             open.monitor.segment((inputs, outputs), sample_rate, |_| None);
-            open.monitor.sampled(sample_rate, rows as u64);
             open.monitor.observe_sampled(inputs, outputs, sample_rate);
             open.span = union(open.span, span);
         }

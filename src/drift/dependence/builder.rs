@@ -125,7 +125,9 @@ impl Varying {
             rows.observe(&scored);
             if let Some(at) = times.and_then(|times| times.get(row)) {
                 let at = at.as_second();
-                spans.iter_mut().for_each(|span| span.observe(at, &scored, sums));
+                for span in spans.iter_mut() {
+                    span.observe(at, &scored, sums);
+                }
                 let hour = usize::try_from(at.div_euclid(HOUR).rem_euclid(24)).unwrap_or(0);
                 if let Some(hour) = hours.get_mut(hour) {
                     hour.missing += u64::from(scored.missing);

@@ -93,7 +93,9 @@ pub(in crate::drift) fn curve(blocks: &RowBlocks, shown: Shown) -> Vec<RowScale>
             let mut effects: Vec<f64> = scales.iter().map(effect).collect();
             never_falling(&mut effects, &weights);
             steady(&mut effects, &weights);
-            effects.iter_mut().for_each(|e| *e = if is_shown { e.max(1.0) } else { 1.0 });
+            for e in &mut effects {
+                *e = if is_shown { e.max(1.0) } else { 1.0 };
+            }
             effects
         })
         .collect();

@@ -69,7 +69,9 @@ impl Scores {
     ) {
         match (column.as_numbers(), content) {
             (Some(numbers), Content::Numeric(_)) => {
-                numbers.iter().for_each(|number| take(self.score(content, Cell::Number(*number))));
+                for number in numbers {
+                    take(self.score(content, Cell::Number(*number)));
+                }
             }
             _ => column.cells().for_each(|cell| take(self.score(content, cell))),
         }

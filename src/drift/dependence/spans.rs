@@ -1,6 +1,6 @@
 //! How much a reference varies from hour to hour and from day to day, and whether hours have a cycle.
 //!
-//! One-way analysis of variance with random effects (Searle, Casella and McCulloch, *Variance
+//! One-way analysis of variance with random effects (Searle, Casella and `McCulloch`, *Variance
 //! Components*, 1992): what the means of blocks of time vary by, less what rows within a block explain.
 
 use super::rows::{LOCATION, MISSING, ODD, SCALE, SHARES};

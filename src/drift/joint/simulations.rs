@@ -55,7 +55,9 @@ fn row(random: &mut Rng, law: Law) -> ([f64; NUMBERS], &'static str, bool) {
         "high"
     };
     let flag = x[7] + normal(random) > 1.2;
-    x.iter_mut().for_each(|x| *x = *x * law.scale + law.shift);
+    for x in &mut x {
+        *x = *x * law.scale + law.shift;
+    }
     x[2] = x[2].exp();
     x[8] = (2.0 * x[8]).round();
     (x, level, flag)

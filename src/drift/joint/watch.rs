@@ -6,7 +6,7 @@ use super::{ERROR_SHARE, JointReport};
 use crate::decode::Column;
 use crate::drift::baseline::Baseline;
 use crate::drift::{Settings, WindowSpan};
-use crate::sketch::FeatureCounts;
+use crate::sketch::{FeatureCounts, FrameError, Packer, Unpacker};
 use jiff::SignedDuration;
 use std::collections::HashMap;
 
@@ -33,6 +33,14 @@ impl JointWatch {
         }
         let open = vec![Moments::new(coordinates.len()); settings.windows.len()];
         Some(Self { against, of_feature, open, scores: Vec::new(), rows: 0 })
+    }
+
+    pub(in crate::drift) fn save(&self, packer: &mut Packer) {
+        self.open.iter().for_each(|open| open.save(packer));
+    }
+
+    pub(in crate::drift) fn restore(&mut self, saved: &mut Unpacker<'_>) -> Result<(), FrameError> {
+        self.open.iter_mut().try_for_each(|open| open.restore(saved))
     }
 
     /// A payload of so many rows begins: a column that it does not have is of missing values.

@@ -119,7 +119,9 @@ fn segments_change_nothing_in_what_is_said_of_the_whole() {
         let told = |report: &WindowReport| {
             let mut features = report.features.clone();
             // Quantiles in sentences are those of a sketch that tosses coins.
-            features.iter_mut().for_each(|feature| feature.explanation = None);
+            for feature in &mut features {
+                feature.explanation = None;
+            }
             serde_json::to_string(&features).unwrap()
         };
         assert_eq!(told(&with), told(&without));

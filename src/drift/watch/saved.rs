@@ -34,6 +34,7 @@ impl Watch {
             watched.save(&mut saved);
             packer.bytes(&saved.into_bytes());
         }
+        self.joint.iter().for_each(|joint| joint.save(packer));
     }
 
     /// Of as many levels as there are now; where it fails, `self` is not to be used.
@@ -62,7 +63,7 @@ impl Watch {
                 watched.restore(feature, Unpacker::new(content))?;
             }
         }
-        Ok(())
+        self.joint.iter_mut().try_for_each(|joint| joint.restore(saved))
     }
 
     pub(in crate::drift) fn save_history(&self, packer: &mut Packer) {
@@ -155,7 +156,9 @@ impl Kept {
         counts.pack(packer);
         save_repeated(repeated, packer);
         packer.flag(hours.is_some());
-        hours.iter().for_each(|hours| hours.save(packer));
+        if let Some(hours) = hours {
+            hours.save(packer);
+        }
     }
 
     fn restored(none: &FeatureCounts, saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
