@@ -66,7 +66,9 @@ impl Sampled {
         let Self { rates, sum, squares } = self;
         packer.flag(rates.is_some());
         let (min, max) = rates.unwrap_or_default();
-        [min, max, *sum, *squares].into_iter().for_each(|float| packer.float(float));
+        for float in [min, max, *sum, *squares] {
+            packer.float(float);
+        }
     }
 
     pub(super) fn restored(saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {

@@ -84,7 +84,9 @@ impl Extras {
             packer.word(*rows);
         }
         packer.size(beyond.len());
-        beyond.iter().for_each(|name| packer.hash(*name));
+        for name in beyond {
+            packer.hash(*name);
+        }
     }
 
     pub(in crate::drift) fn restored(saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {

@@ -155,7 +155,9 @@ impl Kept {
         counts.pack(packer);
         save_repeated(repeated, packer);
         packer.flag(hours.is_some());
-        hours.iter().for_each(|hours| hours.save(packer));
+        if let Some(hours) = hours {
+            hours.save(packer);
+        }
     }
 
     fn restored(none: &FeatureCounts, saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {

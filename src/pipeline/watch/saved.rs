@@ -169,7 +169,9 @@ impl Watch {
             let segments = self.drifting_segments.get(window).map(Vec::as_slice);
             let segments = segments.unwrap_or_default();
             packer.size(segments.len());
-            segments.iter().for_each(|segment| packer.text(segment));
+            for segment in segments {
+                packer.text(segment);
+            }
         }
         self.monitor.save(&mut packer);
         packer.into_bytes()
