@@ -9,7 +9,7 @@ use super::{Shared, settings};
 use crate::admin::{self, History, LabelsAccepted, LabelsRefused, RejectedLabel};
 use crate::config::{self, Cause, Config};
 use crate::labels;
-use crate::latency::Collector;
+use crate::latency::{Changes, Collector};
 use crate::pipeline::Hub;
 use crate::proxy;
 use crate::proxy::tls::{Connector, Reloader};
@@ -94,7 +94,8 @@ impl Control {
         let prober = Prober { serving, connector, readiness };
         let state = Arc::new(state(config, shared, page, &exports, &history, hub));
         let shared = shared.clone();
-        let ticker = Ticker { collector, shared, history, exports, reloader, pulse };
+        let changes = Changes::default();
+        let ticker = Ticker { collector, changes, shared, history, exports, reloader, pulse };
         Self { state, exporting: Exporting { launched }, ticker, prober }
     }
 
@@ -175,6 +176,7 @@ impl Exporting {
 /// Publishes latency, samples history, and looks for new certificates, once a second.
 struct Ticker {
     collector: Collector,
+    changes: Changes,
     shared: Shared,
     history: Arc<History>,
     exports: Arc<Exports>,
@@ -203,10 +205,16 @@ impl Ticker {
 
     fn tick(&mut self) {
         self.pulse.beat();
-        let latency = Arc::new(self.collector.snapshot());
+        let now = Timestamp::now();
+        let mut latency = self.collector.snapshot();
+        for change in self.changes.observe(now, &latency) {
+            self.exports.offer_operation(&change);
+        }
+        latency.operations = self.changes.operations();
+        let latency = Arc::new(latency);
         self.shared.latency.store(Arc::clone(&latency));
         let captured = self.shared.queue.counters().totals();
-        self.history.push(Timestamp::now(), &latency, captured);
+        self.history.push(now, &latency, captured);
         self.exports.offer_reference(&self.shared.analysis.load().reference);
         self.reloader.check();
     }

@@ -10,8 +10,7 @@ use super::{Shared, StartError};
 use crate::admin::{ExporterState, Recent};
 use crate::archive;
 use crate::config::{ApplicationInsights, Azure, Config, IngestionAuthorization, Outcome};
-use crate::drift::Failure;
-use crate::drift::ReferenceState;
+use crate::drift::{Change, Failure, ReferenceState, WarningChange};
 use crate::export::otlp::Ending;
 use crate::export::prometheus::{self, Format};
 use crate::export::{
@@ -19,6 +18,7 @@ use crate::export::{
     Signal, Sources, Spans, application_insights, otlp,
 };
 use crate::labels;
+use crate::latency::OperationChange;
 use crate::pipeline::{Outlets, QualityChange, VerdictChange};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -248,6 +248,11 @@ impl Exports {
         self.ends(|ends| ends.events.offer_reference(reference));
     }
 
+    pub(super) fn offer_operation(&self, change: &OperationChange) {
+        log_operation(change);
+        self.ends(|ends| ends.events.offer_operation(change));
+    }
+
     pub(super) fn offer_reload(&self, outcome: &Outcome) {
         self.ends(|ends| ends.events.offer_reload(outcome));
     }
@@ -274,6 +279,7 @@ impl Exports {
     ) -> Outlets {
         let (of_entries, of_performance) = (Arc::clone(self), Arc::clone(self));
         let (of_verdicts, of_quality) = (Arc::clone(self), Arc::clone(self));
+        let of_warnings = Arc::clone(self);
         Outlets {
             archive,
             on_entry: Box::new(move |entry| {
@@ -284,6 +290,10 @@ impl Exports {
             on_verdict: Box::new(move |change| {
                 log_change(change);
                 of_verdicts.ends(|ends| ends.events.offer(change));
+            }),
+            on_warning: Box::new(move |change| {
+                log_warning(change);
+                of_warnings.ends(|ends| ends.events.offer_warning(change));
             }),
             on_performance: Box::new(move |emitted| {
                 log_performance(emitted);
@@ -410,6 +420,32 @@ fn log_change(change: &VerdictChange) {
         coverage = report.coverage,
         features = drifting.join(","),
         "the verdict changed"
+    );
+}
+
+fn log_warning(change: &WarningChange) {
+    let warning = &change.warning;
+    let about = warning.change.or(change.ended.map(|(change, _)| change));
+    tracing::info!(
+        feature = %warning.feature,
+        role = warning.role.as_str(),
+        state = warning.state.as_str(),
+        about = about.map_or("", Change::in_words),
+        since = warning.since.or(change.ended.map(|(_, since)| since)).map(tracing::field::display),
+        "early warning"
+    );
+}
+
+fn log_operation(change: &OperationChange) {
+    let OperationChange { before, operation } = change;
+    tracing::info!(
+        signal = operation.signal.as_str(),
+        before = before.as_str(),
+        course = operation.course.as_str(),
+        since = operation.since.map(tracing::field::display),
+        usual = operation.usual,
+        now = operation.now,
+        "operation changed"
     );
 }
 

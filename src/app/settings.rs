@@ -144,6 +144,7 @@ pub(crate) fn drift(config: &Config) -> drift::Settings {
         reference_bytes: config.memory.bounds.reference_bytes,
         segments: segments(config),
         attribution: attribution(features),
+        early: early(config),
     }
 }
 
@@ -169,6 +170,12 @@ fn attribution(features: &Features) -> drift::AttributionSettings {
             .map(|prefix| prefix.as_str().into())
             .collect(),
     }
+}
+
+fn early(config: &Config) -> Option<drift::EarlySettings> {
+    let average_run_length = config.drift.average_run_length;
+    let window = config.windows.first().copied()?;
+    config.drift.early_warning.then_some(drift::EarlySettings { average_run_length, window })
 }
 
 /// What was checked cannot ask for more windows than there are.

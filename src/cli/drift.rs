@@ -164,6 +164,8 @@ impl Args {
             }
         };
         let window = self.window.unwrap_or(Window::All);
+        // Rows of a file have come all at once.
+        settings.early = None;
         settings.windows = vec![window.to_string().into()];
         settings.min_rows = self.min_rows.unwrap_or(settings.min_rows);
         let rate = self.false_discovery_rate;

@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use http::HeaderName;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -340,11 +341,15 @@ fn drift(reader: &mut Reader<'_>) -> Option<Drift> {
     let rate = reader.number("drift.false_discovery_rate", "between 0 and 1", within);
     let references = references(reader);
     let persistence = persistence(reader);
+    let early_warning = reader.switch("drift.early_warning");
+    let average_run_length = reader.count("drift.average_run_length", 1);
     Some(Drift {
         min_rows: min_rows?,
         false_discovery_rate: rate?,
         persistence: persistence?,
         references: references?,
+        early_warning: early_warning?,
+        average_run_length: average_run_length.and_then(NonZeroU64::new)?,
     })
 }
 

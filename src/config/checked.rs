@@ -265,6 +265,9 @@ pub struct Drift {
     /// In (0, 1).
     pub false_discovery_rate: f64,
     pub persistence: Persistence,
+    pub early_warning: bool,
+    /// In windows of the shortest length.
+    pub average_run_length: NonZeroU64,
     /// Earlier windows to compare with, beside the baseline.
     pub references: Vec<EarlierWindow>,
 }

@@ -279,6 +279,8 @@ pub static KEYS: &[Key] = &[
     Key::new("drift.false_discovery_rate", Form::Number, "0.01", "Share of false alarms among alarms that is put up with, between 0 and 1").usual(),
     Key::new("drift.persistence", Form::Text, "1 of 1", "In how many of how many windows in a row a feature must be found to drift before it is called drifting: 2 of 3"),
     Key::new("drift.references", Form::List, "", "Earlier windows to compare with beside the baseline: previous, same_hour_yesterday, same_hour_last_week"),
+    Key::new("drift.early_warning", Form::Switch, "on", "Whether a feature that changes fast is warned of before its window ends"),
+    Key::new("drift.average_run_length", Form::Count, "10000", "False early warnings come at least so many of the shortest windows of traffic apart, on average, over all features"),
     Key::new("labels.max_delay", Form::Duration, "7d", "How long a prediction waits for its label"),
     Key::new("labels.max_pending", Form::AutoCount, "auto", "Predictions waiting for their label, at most; auto is 100000, or a share of the memory limit"),
     Key::new("labels.reference_rows", Form::Count, "1000", "First labelled rows, whose performance later windows are tested against where the baseline has none"),

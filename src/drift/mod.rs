@@ -8,10 +8,12 @@ mod attribution;
 mod baseline;
 mod dependence;
 pub mod distance;
+mod early;
 mod effect;
 mod examples;
 mod explain;
 mod history;
+mod joint;
 mod monitor;
 mod provenance;
 mod quality;
@@ -36,7 +38,9 @@ pub use baseline::{
     PerformanceBuilder, ReferencePerformance,
 };
 pub use dependence::VariationBuilder;
+pub use early::{Change, EarlySettings, EarlyWarning, EarlyWarnings, WarningChange, WarningState};
 pub use explain::{Explanation, Finding, Moved, Side};
+pub use joint::{JointReport, PairChange};
 pub use monitor::{Monitor, Referred};
 pub use provenance::{Provenance, Weights};
 pub use quality::{Check, Checked, Checks, ExtraFeature, ExtraFeatures, Failure, UnitChange};

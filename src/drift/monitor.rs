@@ -5,12 +5,13 @@ use super::quality::Grouping;
 use super::segments::{Baselined, Segments};
 use super::watch::Watch;
 use super::{
-    Assigned, Baseline, BaselineBuilder, BaselineSettings, FeatureView, HeldReferences, Reference,
-    ReferenceState, SegmentReport, SegmentSettings, SegmentWindow, Settings, WindowReport,
-    WindowSpan,
+    Assigned, Baseline, BaselineBuilder, BaselineSettings, EarlyWarnings, FeatureView,
+    HeldReferences, Reference, ReferenceState, SegmentReport, SegmentSettings, SegmentWindow,
+    Settings, WarningChange, WindowReport, WindowSpan,
 };
 use crate::decode::Rows;
 use crate::sketch::Role;
+use jiff::Timestamp;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -194,6 +195,16 @@ impl Monitor {
         }
     }
 
+    /// Rows come on from those that `before` has by now: the first of a window are next to its last, which
+    /// tells how rows that follow each other hang together.
+    pub fn resume(&mut self, before: &Self) {
+        if let (Phase::Watching { watch, .. }, Phase::Watching { watch: before, .. }) =
+            (&mut self.phase, &before.phase)
+        {
+            watch.resume(before);
+        }
+    }
+
     /// Ends a window. `None` while the baseline is being learnt, or for a level that does not exist.
     ///
     /// Where windows of several lengths end together, the finest is closed first.
@@ -211,6 +222,20 @@ impl Monitor {
             report.segments = self.close_segments(span);
             report
         })
+    }
+
+    /// What early warning says anew, by the rows since it was last asked; nothing while the baseline is
+    /// being learnt. To be asked before windows that end by `now` are closed.
+    pub fn warn(&mut self, now: Timestamp) -> Vec<WarningChange> {
+        match &mut self.phase {
+            Phase::Learning { .. } => Vec::new(),
+            Phase::Watching { watch, .. } => watch.warn(&self.settings, now),
+        }
+    }
+
+    /// `None` where there is no early warning, or no baseline yet.
+    pub fn warnings(&self) -> Option<EarlyWarnings> {
+        self.watch().and_then(|watch| watch.warnings(&self.settings))
     }
 
     /// Every watched feature, inputs first; without bins while the baseline is being learnt.

@@ -1,5 +1,6 @@
 //! The words of a verdict, in the shape that `taffrail drift --format json` and `/api/v1/drift` print.
 
+use super::JointReport;
 use super::explain::Explanation;
 use super::provenance::Provenance;
 use super::quality::{Checks, ExtraFeatures};
@@ -27,6 +28,14 @@ impl Verdict {
             Self::Stable => "stable",
             Self::Drifting => "drifting",
             Self::InsufficientData => "insufficient_data",
+        }
+    }
+
+    /// Where drift was found beside: it takes enough rows to say so.
+    pub(super) const fn or_drifting(self) -> Self {
+        match self {
+            Self::Stable | Self::Drifting => Self::Drifting,
+            Self::InsufficientData => self,
         }
     }
 }
@@ -58,6 +67,16 @@ pub struct WindowReport {
     /// was saved. Its coverage is less by that share of the window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unwatched_seconds: Option<f64>,
+    /// How inputs go together; null where the baseline does not say, or there were too few rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joint: Option<Box<JointReport>>,
+}
+
+impl WindowReport {
+    /// Of how features go together: what changed, if it is worth acting on.
+    pub fn joint_in_words(&self) -> Option<String> {
+        self.joint.as_ref()?.in_words()
+    }
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]

@@ -1,7 +1,7 @@
 //! What a monitor is told, and what it is told to compare with.
 
 use super::history::Wanted;
-use super::{AttributionSettings, Baseline, Earlier, SegmentSettings};
+use super::{AttributionSettings, Baseline, Earlier, EarlySettings, SegmentSettings};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -26,6 +26,8 @@ pub struct Settings {
     /// Parts of the traffic that are judged by themselves.
     pub segments: SegmentSettings,
     pub attribution: AttributionSettings,
+    /// Where there is to be early warning, which needs the time.
+    pub early: Option<EarlySettings>,
 }
 
 impl Settings {
@@ -47,6 +49,7 @@ impl Default for Settings {
             reference_bytes: 32 << 20,
             segments: SegmentSettings::default(),
             attribution: AttributionSettings::default(),
+            early: None,
         }
     }
 }

@@ -4,14 +4,16 @@ mod told;
 
 use super::baseline::{Baseline, BaselineFeature, NameCount};
 use super::dependence::{self, HoursOfDay, RowBlocks, RowScale, Scores};
+use super::early::{EarlyWatch, Seen};
 use super::examples::Examples;
 use super::history::History;
+use super::joint::{ERROR_SHARE, JointReport, JointWatch};
 use super::provenance::Sampled;
 use super::quality::{ExtraFeatures, Extras, Grouping, Runs};
 use super::references::HeldReferences;
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, WindowTime, judge, quality, verdict};
-use super::{Persistence, Settings, WindowSpan};
+use super::{EarlyWarnings, Persistence, Settings, WarningChange, WindowSpan};
 use crate::decode::{Column, Rows};
 use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Repeats, Role, ValueKey};
 use jiff::Timestamp;
@@ -46,6 +48,9 @@ pub(super) struct Watch {
     closed: u64,
     opened_at: Vec<u64>,
     history: History,
+    early: EarlyWatch,
+    /// `None` where the baseline does not say how features go together.
+    joint: Option<JointWatch>,
 }
 
 #[derive(Debug)]
@@ -107,6 +112,7 @@ impl Watch {
         }
         let levels = settings.windows.len();
         let (open_rows, opened_at) = (vec![[0; 2]; levels], vec![0; levels]);
+        let joint = JointWatch::new(settings, &baseline);
         Self {
             reference_rows: told::reference_rows(&baseline),
             baseline,
@@ -120,6 +126,8 @@ impl Watch {
             closed: 0,
             opened_at,
             history: History::new(levels),
+            early: EarlyWatch::default(),
+            joint,
         }
     }
 
@@ -133,7 +141,7 @@ impl Watch {
             match before.remove(&watched.feature) {
                 Some(before) if windows_stay => *watched = before,
                 Some(before) => watched.total = before.rows_so_far(),
-                None => {}
+                None => self.early.forget(watched.feature),
             }
         }
         if windows_stay {
@@ -141,6 +149,8 @@ impl Watch {
             next.history = std::mem::take(&mut self.history);
             next.extras = std::mem::take(&mut self.extras);
             next.sampled = std::mem::take(&mut self.sampled);
+            next.early = std::mem::take(&mut self.early);
+            next.joint = self.joint.take();
         }
         *self = next;
     }
@@ -176,18 +186,28 @@ impl Watch {
     ) {
         let Some(open) = self.open_rows.first_mut() else { return };
         open[role as usize] += rows.len() as u64;
+        let mut joint = self.joint.as_mut().filter(|_| role == Role::Input);
+        if let Some(joint) = &mut joint {
+            joint.begin(rows.len());
+        }
         for column in rows.columns() {
             match self.index[role as usize].get(column.name()) {
                 Some(watched) => {
                     let watched = &mut self.watched[*watched];
                     watched.observe(&self.baseline, column, rate);
                     watched.windows[0].runs.observe(column, grouping);
+                    if let Some(joint) = &mut joint {
+                        joint.score(watched.feature, column);
+                    }
                 }
                 None if settings.filter.admits(column.name()) => {
                     self.extra.count(role, column.name());
                 }
                 None => {}
             }
+        }
+        if let Some(joint) = joint {
+            joint.end();
         }
         let known = &self.index[role as usize];
         let is_extra =
@@ -221,7 +241,14 @@ impl Watch {
                 windows.since = before.since.take();
                 windows.found = std::mem::take(&mut before.found);
             }
-            watched.blocks.follow(&mut before.blocks);
+        }
+    }
+
+    /// Rows go on where those of `before` are for now.
+    pub(super) fn resume(&mut self, before: &Self) {
+        for (watched, before) in self.watched.iter_mut().zip(&before.watched) {
+            watched.blocks = before.blocks.clone();
+            watched.blocks.settle();
         }
     }
 
@@ -243,10 +270,15 @@ impl Watch {
             self.extras.iter_mut().skip(1).for_each(|longer| longer.append(&extras));
             self.sampled.iter_mut().skip(1).for_each(|longer| longer.append(&sampled));
         }
+        let counts = self.counts_together(span.level);
         let provenance = self.provenance(settings, span.level, open, &sampled);
         let (features, extra_features) = self.close_features(settings, span, open, &extras);
+        let joint = self.close_joint(settings, span, &counts, &features);
+        let verdict = verdict(rows, settings.min_rows, &features);
+        let is_drifting = joint.as_ref().is_some_and(|joint| joint.detected);
         if span.level == 0 {
             self.closed += 1;
+            self.early.window_closed();
         }
         self.opened_at[span.level] = self.closed;
         Some(WindowReport {
@@ -255,12 +287,35 @@ impl Watch {
             end: span.end,
             rows,
             coverage: span.coverage,
-            verdict: verdict(rows, settings.min_rows, &features),
+            verdict: if is_drifting { verdict.or_drifting() } else { verdict },
             features,
             extra_features,
             provenance: Some(Box::new(provenance)),
+            joint: joint.map(Box::new),
             ..WindowReport::default()
         })
+    }
+
+    /// By place in the baseline, what the open window has counted; for the joint test.
+    fn counts_together(&self, level: usize) -> HashMap<usize, FeatureCounts> {
+        let Some(joint) = &self.joint else { return HashMap::new() };
+        let looked_at = self.watched.iter().filter(|watched| joint.looks_at(watched.feature));
+        looked_at.map(|watched| (watched.feature, watched.windows[level].open.counts())).collect()
+    }
+
+    /// `features` are judged already: what is known of their rows' dependence holds for them together.
+    fn close_joint(
+        &mut self,
+        settings: &Settings,
+        span: WindowSpan,
+        counts: &HashMap<usize, FeatureCounts>,
+        features: &[FeatureReport],
+    ) -> Option<JointReport> {
+        let joint = self.joint.as_mut()?;
+        let looked_at = self.watched.iter().zip(features);
+        let looked_at = looked_at.filter(|(watched, _)| joint.looks_at(watched.feature));
+        let design_effect = looked_at.map(|(_, report)| report.design_effect).fold(1.0, f64::max);
+        joint.close(settings, &self.baseline, span, counts, design_effect)
     }
 
     fn close_features(
@@ -277,7 +332,10 @@ impl Watch {
             watched.case(&baseline.features()[watched.feature], span, live)
         };
         let cases: Vec<Case<'_>> = self.watched.iter().zip(live).map(case).collect();
-        let judged = judge(&cases, settings.min_rows, settings.false_discovery_rate);
+        let is_joint = self.joint.as_ref().is_some_and(|joint| joint.may_judge(settings, span));
+        let apart = if is_joint { ERROR_SHARE } else { 0.0 };
+        let rate = settings.false_discovery_rate * (1.0 - apart);
+        let judged = judge(&cases, settings.min_rows, rate);
         let mut beside = self.against_earlier(settings, span, &cases).into_iter();
         if rows != [0; 2] {
             let counts = self.watched.iter().zip(&cases);
@@ -311,6 +369,22 @@ impl Watch {
             reports.push(judged.report);
         }
         (reports, checked.extra)
+    }
+
+    /// What early warning says anew, by the rows since it was last asked.
+    pub(super) fn warn(&mut self, settings: &Settings, now: Timestamp) -> Vec<WarningChange> {
+        let Some(early) = settings.early.as_ref().filter(|_| !settings.windows.is_empty()) else {
+            self.early = EarlyWatch::default();
+            return Vec::new();
+        };
+        let features = self.baseline.features();
+        self.early.look(early, self.watched.iter().map(|w| w.seen(features)), now)
+    }
+
+    pub(super) fn warnings(&self, settings: &Settings) -> Option<EarlyWarnings> {
+        let features = self.baseline.features();
+        let early = settings.early.as_ref().filter(|_| !settings.windows.is_empty())?;
+        Some(self.early.warnings(early, self.watched.iter().map(|w| w.seen(features))))
     }
 
     /// What live rows show of their dependence, by feature: where they show none, nothing.
@@ -485,6 +559,11 @@ impl Watched {
             let significant_alone = judged.significant_alone;
             kept.push_back(Kept { counts, repeated, significant_alone, hours });
         }
+    }
+
+    fn seen<'a>(&'a self, features: &'a [BaselineFeature]) -> Seen<'a> {
+        let (place, open) = (self.feature, &self.windows[0].open);
+        Seen { place, feature: &features[place], open, design_effects: (1.0, 1.0) }
     }
 
     /// Of closed windows and the open one.

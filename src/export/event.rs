@@ -3,9 +3,13 @@
 mod performance;
 
 use super::batch::{Entry, Outbox};
-use super::names::event;
+use super::names::{event, key};
 use crate::config::{Outcome, Rejected, Reloaded};
-use crate::drift::{Explanation, Failure, ReferenceState, SegmentReport, Verdict, WindowReport};
+use crate::drift::{
+    Explanation, Failure, ReferenceState, SegmentReport, Verdict, WarningChange, WarningState,
+    WindowReport,
+};
+use crate::latency::{Course, OperationChange};
 use crate::pipeline::{QualityChange, VerdictChange};
 use opentelemetry::logs::{AnyValue, Severity};
 use std::cmp::Reverse;
@@ -67,6 +71,20 @@ impl Events {
     pub fn offer_quality(&self, change: &QualityChange) {
         if !self.outboxes.is_empty() {
             self.queue(&Event::quality_changed(change));
+        }
+    }
+
+    /// Queues `taffrail.drift.early_warning`.
+    pub fn offer_warning(&self, change: &WarningChange) {
+        if !self.outboxes.is_empty() {
+            self.queue(&Event::early_warning(change));
+        }
+    }
+
+    /// Queues `taffrail.operation.changed`.
+    pub fn offer_operation(&self, change: &OperationChange) {
+        if !self.outboxes.is_empty() {
+            self.queue(&Event::operation_changed(change));
         }
     }
 
@@ -204,6 +222,60 @@ impl Event {
         }
         let severity = if began.is_empty() { Severity::Info } else { Severity::Warn };
         Self { name: event::QUALITY_CHANGED, at: SystemTime::now(), severity, body, attributes }
+    }
+
+    fn early_warning(change: &WarningChange) -> Self {
+        let WarningChange { warning, ended } = change;
+        let about = warning.change.zip(warning.since).or(*ended);
+        let mut attributes = vec![
+            (key::FEATURE, text(&warning.feature)),
+            (key::ROLE, text(warning.role.as_str())),
+            (event::STATE, text(warning.state.as_str())),
+        ];
+        if let Some((change, since)) = about {
+            attributes.push((event::CHANGE, text(change.as_str())));
+            attributes.push((event::SINCE, text(&since.to_string())));
+        }
+        attributes.extend(warning.level.as_ref().map(|level| (event::LEVEL, text(level))));
+        let (feature, words) =
+            (&warning.feature, about.map_or("", |(change, _)| change.in_words()));
+        let since = about.map(|(_, since)| format!(" since {since}")).unwrap_or_default();
+        let (severity, body) = match warning.state {
+            WarningState::Warned => {
+                (Severity::Warn, format!("Early warning: {feature}: {words}{since}"))
+            }
+            WarningState::Quiet => (
+                Severity::Info,
+                format!("{feature} is as in the baseline again; before: {words}{since}"),
+            ),
+        };
+        Self { name: event::EARLY_WARNING, at: SystemTime::now(), severity, body, attributes }
+    }
+
+    fn operation_changed(change: &OperationChange) -> Self {
+        let OperationChange { before, operation } = change;
+        let (signal, course) = (operation.signal.as_str(), operation.course);
+        let mut attributes = vec![
+            (key::SIGNAL, text(signal)),
+            (event::COURSE_BEFORE, text(before.as_str())),
+            (event::COURSE_AFTER, text(course.as_str())),
+        ];
+        attributes.extend(operation.since.map(|since| (event::SINCE, text(&since.to_string()))));
+        attributes.extend(operation.usual.map(|usual| (event::USUAL, AnyValue::Double(usual))));
+        attributes.extend(operation.now.map(|now| (event::NOW, AnyValue::Double(now))));
+        let number = |number: Option<f64>| number.map_or_else(|| "–".into(), |n| format!("{n:.4}"));
+        let (usual, now) = (number(operation.usual), number(operation.now));
+        let body = match course {
+            Course::Risen | Course::Fallen => {
+                format!("{signal} has {}: {now}, usually {usual}", course.as_str())
+            }
+            Course::Usual | Course::Learning => format!("{signal} is as usual: {usual}"),
+        };
+        let severity = match course {
+            Course::Risen => Severity::Warn,
+            _ => Severity::Info,
+        };
+        Self { name: event::OPERATION_CHANGED, at: SystemTime::now(), severity, body, attributes }
     }
 
     fn baseline_changed(reference: &ReferenceState) -> Self {
@@ -353,17 +425,22 @@ impl Event {
 
 fn sentence(report: &WindowReport, before: Verdict, names: &[&str], detected: usize) -> String {
     let (window, rows, of) = (&report.window, report.rows, report.features.len());
-    let was = spoken(before);
+    let (was, joint) = (spoken(before), report.joint_in_words());
     match report.verdict {
+        Verdict::Drifting if names.is_empty() && joint.is_some() => {
+            let joint = joint.unwrap_or_default();
+            format!("Drift in the {window} window of {rows} rows, before: {was}; {joint}")
+        }
         Verdict::Drifting if names.is_empty() => {
             format!("Drift in the {window} window of {rows} rows, before: {was}")
         }
         Verdict::Drifting => {
             let more = if detected > names.len() { ", …" } else { "" };
             let names = names.join(", ");
+            let joint = joint.map(|joint| format!("; {joint}")).unwrap_or_default();
             format!(
                 "Drift in the {window} window of {rows} rows, before: {was}; \
-                 {detected} of {of} features: {names}{more}"
+                 {detected} of {of} features: {names}{more}{joint}"
             )
         }
         after => format!("The {window} window of {rows} rows: {}, before: {was}", spoken(after)),

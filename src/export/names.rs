@@ -69,7 +69,9 @@ pub mod key {
 /// Log events and the attributes that only they carry.
 pub mod event {
     pub const DRIFT_CHANGED: &str = "taffrail.drift.changed";
+    pub const EARLY_WARNING: &str = "taffrail.drift.early_warning";
     pub const BASELINE_CHANGED: &str = "taffrail.baseline.changed";
+    pub const OPERATION_CHANGED: &str = "taffrail.operation.changed";
     pub const PERFORMANCE_CHANGED: &str = "taffrail.performance.changed";
     pub const PERFORMANCE_REVISED: &str = "taffrail.performance.revised";
     pub const QUALITY_CHANGED: &str = "taffrail.quality.changed";
@@ -86,6 +88,7 @@ pub mod event {
     pub const CONFIG_PROBLEMS: &str = "taffrail.config.problems";
     pub const CONFIG_PROBLEMS_COUNT: &str = "taffrail.config.problems_count";
     pub const CONFIG_RESTART_REQUIRED: &str = "taffrail.config.restart_required";
+    pub const CHANGE: &str = "taffrail.change";
     pub const COVERAGE: &str = "taffrail.window.coverage";
     pub const EXPLANATIONS: &str = "taffrail.features.explanations";
     pub const EXAMPLES: &str = "taffrail.window.examples";
@@ -109,7 +112,14 @@ pub mod event {
     pub const QUALITY_FAILED_COUNT: &str = "taffrail.quality.failed_count";
     pub const ROWS: &str = "taffrail.window.rows";
     pub const SKETCH_HASH: &str = "taffrail.verdict.sketch_hash";
+    pub const COURSE_AFTER: &str = "taffrail.course.after";
+    pub const COURSE_BEFORE: &str = "taffrail.course.before";
+    pub const LEVEL: &str = "taffrail.level";
+    pub const SINCE: &str = "taffrail.since";
     pub const START: &str = "taffrail.window.start";
+    pub const STATE: &str = "taffrail.state";
+    pub const USUAL: &str = "taffrail.usual";
+    pub const NOW: &str = "taffrail.now";
     pub const VERDICT_AFTER: &str = "taffrail.verdict.after";
     pub const VERDICT_CONFIG_HASH: &str = "taffrail.verdict.config_hash";
     pub const VERDICT_BEFORE: &str = "taffrail.verdict.before";
@@ -219,6 +229,8 @@ mod table {
         CONNECTIONS = level("taffrail.server.connections", "{connection}", &[], "Client connections open now.");
         REQUEST_LATENCY = gauge("taffrail.request.latency", "s", &[key::QUANTILE, key::PHASE, key::ROUTE], "Quantiles of recent requests by phase, within 1 %.");
 
+        OPERATION_CHANGE = gauge("taffrail.operation.change", "", &[key::SIGNAL], "1 from when a signal of the service (error_ratio, latency_p50, latency_p95) is seen to have risen, -1 to have fallen, 0 while it is as usual.");
+
         CAPTURE_EXCHANGES = counter("taffrail.capture.exchanges", "{exchange}", &[key::OUTCOME, key::REASON], "What became of each exchange; truncated and undecodable ones are among the kept.");
         CAPTURE_COVERAGE = gauge("taffrail.capture.coverage", "1", &[], "Share of exchanges since start that analysis received.");
         CAPTURE_QUEUE_LENGTH = gauge("taffrail.capture.queue.length", "{exchange}", &[], "Exchanges waiting for analysis.");
@@ -261,7 +273,10 @@ mod table {
         DRIFT_REFERENCE_SIZE = gauge("taffrail.drift.reference.size", "By", &[], "Bytes of earlier windows held for drift.references.");
         DRIFT_REFERENCE_SIZE_LIMIT = gauge("taffrail.drift.reference.size_limit", "By", &[], "Bytes of earlier windows that may be held.");
         DRIFT_REFERENCE_FORGOTTEN = counter("taffrail.drift.reference.forgotten", "{window}", &[], "Earlier windows let go before their time, to stay under the bound.");
+        DRIFT_EARLY_WARNING = gauge("taffrail.drift.early_warning", "", FEATURE, "1 from when a feature is seen to have changed, before its window ends, until it is seen to be as before.");
         DRIFT_VERDICT = gauge("taffrail.drift.verdict", "", &[key::WINDOW, key::VERDICT], "1 for the verdict on the last closed window.");
+        DRIFT_JOINT_P_VALUE = gauge("taffrail.drift.joint.p_value", "", &[key::WINDOW], "p-value of how inputs go together in the last closed window, against the baseline.");
+        DRIFT_JOINT_DETECTED = gauge("taffrail.drift.joint.detected", "", &[key::WINDOW], "1 if inputs go together in another way: significant, and of a size worth acting on.");
         DRIFT_ROWS = gauge("taffrail.drift.rows", "{row}", &[key::WINDOW], "Rows in the last closed window.");
         DRIFT_COVERAGE = gauge("taffrail.drift.coverage", "1", &[key::WINDOW], "Share of the last closed window's exchanges that its verdict saw.");
 

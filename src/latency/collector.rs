@@ -66,6 +66,7 @@ impl Collector {
                 .iter()
                 .map(|link| link.open_connections.load(Relaxed))
                 .sum(),
+            operations: Vec::new(),
         }
     }
 

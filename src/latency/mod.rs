@@ -4,12 +4,14 @@
 //! About once a second the thread hands its interval over. Out: a [`Snapshot`] of all threads since
 //! start. The promise: nothing recorded is lost, however slow the collector is.
 
+mod change;
 mod collector;
 mod interval;
 mod recorder;
 mod series;
 mod snapshot;
 
+pub use change::{Changes, Course, Operation, OperationChange, Signal};
 pub use collector::Collector;
 pub use recorder::{Observation, Recorder, recorders};
 pub use snapshot::{Outcome, Phase, PhaseTimes, RequestSeries, Snapshot};

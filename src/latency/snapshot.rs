@@ -1,5 +1,6 @@
 //! What the recorders of all serving threads held at one moment, since the process started.
 
+use super::change::Operation;
 use crate::capture::{Fault, RouteId};
 use crate::distribution::Distribution;
 use http::{Method, StatusCode};
@@ -13,6 +14,8 @@ pub struct Snapshot {
     pub active_requests: u64,
     /// Client connections open at this moment.
     pub open_connections: u64,
+    /// Whether errors and latency are as usual; empty before anybody looked.
+    pub operations: Vec<Operation>,
 }
 
 /// How an exchange ended, as the client saw it.

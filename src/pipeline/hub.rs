@@ -9,6 +9,7 @@ use super::state::StateReport;
 use super::watch::{Mark, Retune, Saved, VerdictChange, Watch};
 use crate::archive::{self, Entry};
 use crate::capture::{Counters, RouteTable};
+use crate::drift::WarningChange;
 use crate::labels;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
@@ -31,6 +32,7 @@ pub struct Outlets {
     pub archive: Option<archive::Writer>,
     pub on_entry: Outlet<Arc<Entry>>,
     pub on_verdict: Outlet<VerdictChange>,
+    pub on_warning: Outlet<WarningChange>,
     /// A window of labelled rows that was emitted, or emitted again.
     pub on_performance: Outlet<labels::Emitted>,
     pub on_quality: Outlet<QualityChange>,
@@ -122,12 +124,16 @@ impl Hub {
     /// Closes due windows, tells what changed, and publishes.
     pub(super) fn tick(&self, now: Timestamp) {
         let totals = self.counters.totals();
-        let (changes, emitted, snapshot) = {
+        let (warnings, changes, emitted, snapshot) = {
             let mut watch = self.watch();
+            let warnings = watch.warn(now);
             let emitted = watch.advance_labels(now);
-            (watch.advance(now, totals), emitted, watch.snapshot())
+            (warnings, watch.advance(now, totals), emitted, watch.snapshot())
         };
         self.publish(snapshot);
+        for change in &warnings {
+            (self.outlets.on_warning)(change);
+        }
         for window in &emitted {
             (self.outlets.on_performance)(window);
         }

@@ -2,7 +2,9 @@
 
 use super::state::StateReport;
 use crate::archive;
-use crate::drift::{FeatureView, HeldReferences, ReferenceState, SegmentWindow, WindowReport};
+use crate::drift::{
+    EarlyWarnings, FeatureView, HeldReferences, ReferenceState, SegmentWindow, WindowReport,
+};
 use crate::labels;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -28,6 +30,8 @@ pub struct Snapshot {
     pub windows: VecDeque<Arc<WindowReport>>,
     /// The last closed window of each length, part by part.
     pub segments: Vec<Arc<SegmentWindow>>,
+    /// `None` where it is off, and while the baseline is learned.
+    pub early: Option<Arc<EarlyWarnings>>,
     pub labels: labels::Report,
     /// Exchanges that were decoded, and the rows they held.
     pub decoded_exchanges: u64,

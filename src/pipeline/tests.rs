@@ -75,6 +75,7 @@ fn hub(queue: &Queue, handed_on: Arc<AtomicUsize>) -> (Arc<Hub>, Arc<ArcSwap<Sna
             handed_on.fetch_add(1, Ordering::Relaxed);
         }),
         on_verdict: Box::new(|_| {}),
+        on_warning: Box::new(|_| {}),
         on_performance: Box::new(|_| {}),
         on_quality: Box::new(|_| {}),
     };

@@ -9,8 +9,8 @@ use super::snapshot::{Problem, Snapshot};
 use crate::capture::{Headers, Totals};
 use crate::decode::{Decoded, Rows};
 use crate::drift::{
-    self, Assigned, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WindowReport,
-    WindowSpan,
+    self, Assigned, Monitor, Reference, ReferenceState, Referred, Tumbling, Verdict, WarningChange,
+    WindowReport, WindowSpan,
 };
 use crate::labels::{self, Joiner, LabelFault, Parsed, Source};
 use jiff::{SignedDuration, Timestamp};
@@ -247,6 +247,11 @@ impl Watch {
         *self.problems.entry(reason).or_default() += 1;
     }
 
+    /// What early warning says anew. To be asked before windows are closed.
+    pub fn warn(&mut self, now: Timestamp) -> Vec<WarningChange> {
+        self.monitor.warn(now)
+    }
+
     /// Closes the windows that are due and says what changed.
     pub fn advance(&mut self, now: Timestamp, totals: Totals) -> Changes {
         let mut changes = Changes::default();
@@ -328,6 +333,7 @@ impl Watch {
             extra_features: self.monitor.extra_features(),
             windows: self.windows.oldest_first(),
             segments: self.monitor.segment_windows(),
+            early: self.monitor.warnings().map(Arc::new),
             labels: self.joiner.report(),
             decoded_exchanges: self.decoded_exchanges,
             input_rows: self.input_rows,

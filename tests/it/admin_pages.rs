@@ -69,6 +69,28 @@ fn the_overview_shows_traffic_as_a_heat_map_and_the_health_of_the_model() {
 }
 
 #[test]
+fn what_has_changed_before_a_window_ends_is_told_at_the_top_and_with_its_feature() {
+    let served = Served::new(busy());
+    let page = served.get("/");
+    shows(
+        &page,
+        200,
+        &[
+            "Early warning",
+            "Latency p95 risen since",
+            "<b>84 ms</b>, usually 21 ms",
+            "values are lower since",
+            "more rows of a level <code>rain</code>",
+        ],
+    );
+    assert!(!page.body.contains("Errors usual"), "{}", page.body);
+    shows(&served.get("/features/temp_max"), 200, &["Early warning: </b>values are lower since"]);
+    let quiet = served.get("/features/wind");
+    assert!(!quiet.body.contains("Early warning"));
+    assert!(!Served::new(fresh()).get("/").body.contains("Early warning"));
+}
+
+#[test]
 fn a_range_of_time_is_chosen_by_a_link_and_a_wrong_one_is_refused() {
     let served = Served::new(busy());
     let hour = served.get("/?range=1h&refresh=off");

@@ -16,14 +16,15 @@ use taffrail::config::{Config, Secret, Standing};
 use taffrail::decode::{Cell, Column, Rows};
 use taffrail::distribution::Distribution;
 use taffrail::drift::{
-    Bin, Distances, Earlier, Example, Expected, FeatureReport, FeatureView, HeldReferences,
-    Quality, ReferenceReport, References, Shape, Verdict, WindowReport,
+    Bin, Change, Distances, Earlier, EarlyWarning, EarlyWarnings, Example, Expected, FeatureReport,
+    FeatureView, HeldReferences, Quality, ReferenceReport, References, Shape, Verdict,
+    WarningState, WindowReport,
 };
 use taffrail::labels::estimate::{
     Estimate, EstimatedFigure, Estimates, LearntFrom, Realised, State as Estimation, TrackRecord,
     Trust,
 };
-use taffrail::latency::{Outcome, Phase, PhaseTimes, RequestSeries};
+use taffrail::latency::{Course, Operation, Outcome, Phase, PhaseTimes, RequestSeries, Signal};
 use taffrail::sketch::{Kind, Role};
 use taffrail::{capture, labels, latency, pipeline};
 
@@ -45,6 +46,7 @@ pub(crate) fn fresh() -> State {
         extra_features: 0,
         windows: [].into(),
         segments: Vec::new(),
+        early: None,
         labels: labels::Report::default(),
         decoded_exchanges: 0,
         input_rows: 0,
@@ -101,6 +103,7 @@ pub(crate) fn busy() -> State {
         taffrail::drift::ReferenceState::Given { rows: 920, hash: "9f31c2a47be0d5518c".into() };
     snapshot.features = features();
     snapshot.windows = windows().into();
+    snapshot.early = Some(Arc::new(early()));
     snapshot.labels = performance();
     snapshot.decoded_exchanges = 48_211;
     snapshot.input_rows = 96_422;
@@ -119,6 +122,30 @@ pub(crate) fn busy() -> State {
     traffic(&state);
     (0..30).for_each(|n| state.recent.push(Arc::new(exchange(n))));
     state
+}
+
+fn early() -> EarlyWarnings {
+    let quiet = |(name, role): (&str, Role)| EarlyWarning {
+        feature: name.into(),
+        role,
+        state: WarningState::Quiet,
+        since: None,
+        warned_at: None,
+        change: None,
+        level: None,
+        statistic: Some(-2.5),
+    };
+    let names = ["temp_max", "temp_min", "wind", "precipitation"];
+    let names = names.into_iter().map(|name| (name, Role::Input));
+    let mut features: Vec<_> = names.chain([("weather", Role::Output)]).map(quiet).collect();
+    for (place, change, level) in [(0, Change::Lower, None), (4, Change::MoreOf, Some("rain"))] {
+        features[place].state = WarningState::Warned;
+        features[place].since = Some(minute(178));
+        features[place].warned_at = Some(minute(179));
+        features[place].change = Some(change);
+        features[place].level = level.map(Into::into);
+    }
+    EarlyWarnings { average_run_length: 10_000, threshold: 4.7, features }
 }
 
 pub(crate) fn token(text: &str) -> Arc<ArcSwapOption<Secret>> {
@@ -370,6 +397,19 @@ pub(crate) fn window(
 }
 
 /// Two minutes of requests, a second at a time, of which a few fail.
+fn operation(signal: Signal) -> Operation {
+    match signal {
+        Signal::LatencyP95 => Operation {
+            signal,
+            course: Course::Risen,
+            since: Some(minute(177)),
+            usual: Some(0.021),
+            now: Some(0.084),
+        },
+        _ => Operation { signal, course: Course::Usual, since: None, usual: Some(0.01), now: None },
+    }
+}
+
 fn traffic(state: &State) {
     let route = state.routes.classify("/v2/models/weather/infer");
     let series = |status: StatusCode| RequestSeries {
@@ -392,6 +432,7 @@ fn traffic(state: &State) {
         phases: Phase::ALL.iter().map(times).collect(),
         active_requests: 3,
         open_connections: 16,
+        operations: Signal::ALL.map(operation).to_vec(),
     };
     let mut totals = capture::Totals::default();
     let counters = state.queue.counters();

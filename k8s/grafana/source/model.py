@@ -107,6 +107,28 @@ FEATURES = [
         YES_NO,
         size=(24, 9),
     ),
+    states(
+        "Do features go together as they did?",
+        "yes where a pod's last closed window of the chosen length was found to have other correlations than the baseline, which no feature shows by itself.",
+        query(f"max by (pod) (taffrail_drift_joint_detected{{{POD}, {WINDOW}}})", "{{pod}}"),
+        YES_NO,
+        size=(12, 8),
+    ),
+    lines(
+        "p-value of how features go together",
+        "Of the last closed window by pod. A tenth of `drift.false_discovery_rate` is its limit.",
+        "sci",
+        query(f"min by (pod) (taffrail_drift_joint_p_value{{{POD}, {WINDOW}}})", "{{pod}}"),
+        log=True,
+        limits=steps((None, RED), (0.001, GREEN)),
+    ),
+    states(
+        "Early warning",
+        "yes from when a pod sees by its rows, before their window ends, that a feature has changed, until it is as before.",
+        query(f"max by (feature, role) (taffrail_drift_early_warning{{{POD}}})", "{{role}} {{feature}}"),
+        YES_NO,
+        size=(24, 9),
+    ),
     lines(
         "Farthest features",
         "Jensen-Shannon distance of the last closed window, the ten farthest, of the pod that is farthest.",

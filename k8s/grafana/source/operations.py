@@ -2,7 +2,7 @@
 
 from common import JOB, MODEL_NAME, NAMESPACE, NO_VERSION, POD, PODS, VERSION, verdict_changes
 from panels import (
-    GREEN, HEALTH, RED, YELLOW, dashboard, heat, lines, query, stat, states, steps, table, table_query, variable,
+    COURSES, GREEN, HEALTH, RED, YELLOW, dashboard, heat, lines, query, stat, states, steps, table, table_query, variable,
 )
 
 ROUTE = 'http_route=~"$route"'
@@ -69,6 +69,13 @@ TRAFFIC = [
         "reqps",
         query(f"sum by (http_route, http_response_status_code) (rate({COUNT}[$__rate_interval]))", "{{http_route}} {{http_response_status_code}}"),
         stacked=True,
+    ),
+    states(
+        "As usual?",
+        "Whether errors and latency of any pod have risen or fallen against the last hour of traffic.",
+        query(f"max by (signal) (taffrail_operation_change{{{POD}}}) > 0 or min by (signal) (taffrail_operation_change{{{POD}}})", "{{signal}}"),
+        COURSES,
+        size=(24, 6),
     ),
     lines(
         "Bytes",

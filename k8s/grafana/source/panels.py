@@ -163,6 +163,7 @@ def named_values(values):
 
 
 VERDICTS = named_values({0: ("stable", GREEN), 1: ("insufficient data", GREY), 2: ("drifting", RED)})
+COURSES = named_values({-1: ("fallen", YELLOW), 0: ("usual", GREEN), 1: ("risen", RED)})
 YES_NO = named_values({0: ("no", GREEN), 1: ("yes", RED)})
 HEALTH = named_values({0: ("failing", RED), 1: ("healthy", GREEN)})
 

@@ -5,7 +5,8 @@ use crate::admin::query::Parameters;
 use crate::admin::refusal::Refusal;
 use crate::admin::state::State;
 use crate::drift::{
-    FeatureReport, FeatureView, SegmentReport, Shape, Shift, Verdict, WindowReport, shifts,
+    EarlyWarnings, FeatureReport, FeatureView, SegmentReport, Shape, Shift, Verdict, WindowReport,
+    shifts,
 };
 use crate::sketch::Role;
 use axum::Json;
@@ -80,6 +81,9 @@ struct FeatureWindow<'a> {
 pub(super) struct Drift<'a> {
     baseline: Baseline,
     windows: Vec<&'a WindowReport>,
+    /// Of rows as they come, before their window ends; null where it is off, and while the baseline is
+    /// learned. `taffrail drift` has none: rows of a file have come all at once.
+    early_warning: Option<&'a EarlyWarnings>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -192,5 +196,6 @@ pub(super) async fn drift(
         .collect();
     windows.drain(..windows.len().saturating_sub(last));
     let baseline = Baseline { rows: moment.baseline_rows() };
-    Ok(Json(Drift { baseline, windows }).into_response())
+    let early_warning = moment.analysis.early.as_deref();
+    Ok(Json(Drift { baseline, windows, early_warning }).into_response())
 }

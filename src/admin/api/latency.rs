@@ -7,7 +7,7 @@ use crate::admin::query::Parameters;
 use crate::admin::refusal::Refusal;
 use crate::admin::state::State;
 use crate::capture::Fault;
-use crate::latency::Snapshot;
+use crate::latency::{Operation, Snapshot};
 use axum::Json;
 use axum::extract::State as Handle;
 use axum::http::Uri;
@@ -22,6 +22,8 @@ pub(super) struct Latency<'a> {
     phases: Vec<Line<'a>>,
     routes: Vec<Line<'a>>,
     requests: Vec<Requests<'a>>,
+    /// Whether errors and latency are as usual.
+    operations: &'a [Operation],
     range: Range,
     /// In slots of ten seconds (`10m`), a minute (`1h`) or a quarter of an hour (`24h`), oldest first.
     history: Vec<Slot>,
@@ -54,6 +56,7 @@ pub(super) async fn latency(
         phases: quantiles::by_phase(&snapshot),
         routes: quantiles::by_route(&snapshot, &state.routes),
         requests: requests(&snapshot, &state),
+        operations: &snapshot.operations,
         range,
         history: slots,
         heatmap: heat,

@@ -2,7 +2,7 @@
 
 use super::shell::{Page, Place};
 use super::trend::{self, Over};
-use super::{badge, beside, bins, exchanges, health, range, scroll, scroll_long};
+use super::{badge, beside, bins, early, exchanges, health, range, scroll, scroll_long};
 use crate::admin::chart::{Cell, strip};
 use crate::admin::figure;
 use crate::admin::moment::{Moment, feature_verdict, report_of};
@@ -36,7 +36,7 @@ pub(in crate::admin) fn page(
         .collect();
     let last = over.last().and_then(|(_, report)| *report);
     let content = html! {
-        (head(visit, view, last))
+        (head(visit, view, last, &early::of_feature(moment, view)))
         (distribution(view))
         (checks(last))
         (examples(visit, &over))
@@ -47,7 +47,7 @@ pub(in crate::admin) fn page(
     Ok(Some(Page::live(Place::Health, view.feature.to_string(), content)))
 }
 
-fn head(visit: &Visit, view: &FeatureView, last: Option<&FeatureReport>) -> Markup {
+fn head(visit: &Visit, view: &FeatureView, last: Option<&FeatureReport>, early: &Markup) -> Markup {
     let kind = match view.kind {
         Kind::Numeric => "numeric",
         Kind::Categorical => "categorical",
@@ -68,6 +68,7 @@ fn head(visit: &Visit, view: &FeatureView, last: Option<&FeatureReport>) -> Mark
             @if let Some(explanation) = last.and_then(|last| last.explanation.as_ref()) {
                 p.lede #explanation { (explanation.sentence) }
             }
+            (early)
             (figures(last))
         }
     }

@@ -238,6 +238,9 @@ fn verdicts(
             (strip(&cells, places,
                 &format!("Verdicts of the last {} windows of {length}", cells.len())))
             (super::trend::ends(windows, places))
+            @if let Some(joint) = windows.last().and_then(|window| window.joint_in_words()) {
+                p.note #joint { "In the last window " (joint) "." }
+            }
             (super::trend::windows_table(windows))
         }
     }

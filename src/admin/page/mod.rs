@@ -3,6 +3,7 @@
 mod badge;
 mod beside;
 mod bins;
+mod early;
 mod exchange;
 mod exchanges;
 mod feature;

@@ -57,7 +57,9 @@ fn verdict_in_words(moment: &Moment<'_>) -> Markup {
                 (report.window) ": " b { (badge::word(report.verdict)) }
                 @if report.verdict == Verdict::Drifting {
                     @let drifting = report.features.iter().filter(|f| f.detected).count();
-                    " (" (drifting) " of " (report.features.len()) " features)"
+                    " (" (drifting) " of " (report.features.len()) " features"
+                    @if report.joint_in_words().is_some() { ", and how they go together" }
+                    ")"
                 }
             }
             "."

@@ -2,7 +2,7 @@
 //! and which features drift.
 
 use super::shell::{Page, Place};
-use super::{empty, range, scroll, scroll_long, segments, summary, watched};
+use super::{early, empty, range, scroll, scroll_long, segments, summary, watched};
 use crate::admin::chart::{Axis, Fill, HeatMap, Lines, Series, heat_map, lines, scale};
 use crate::admin::figure;
 use crate::admin::history::{Range, Slot};
@@ -14,6 +14,7 @@ use maud::{Markup, html};
 pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Page {
     let content = html! {
         (summary::section(moment))
+        (early::section(visit, moment))
         (traffic(visit, moment))
         (watched::section(visit, moment))
         (segments::section(moment))

@@ -127,7 +127,11 @@ impl Cutter {
             if self.open.len() >= open_limit {
                 self.close_oldest();
             }
-            let monitor = self.spare.pop().unwrap_or_else(|| self.monitor());
+            let mut monitor = self.spare.pop().unwrap_or_else(|| self.monitor());
+            let earlier = self.open.range(..key).next_back().map(|(_, open)| &open.monitor);
+            if let Some(before) = earlier.or(self.last.as_ref()) {
+                monitor.resume(before);
+            }
             self.open.insert(key, Open { monitor, span: None });
         }
         if let Some(open) = self.open.get_mut(&key) {

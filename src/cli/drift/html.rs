@@ -112,6 +112,7 @@ fn details(window: &WindowReport, index: usize, open: bool) -> Markup {
             }
             (why(window))
             (quality(window))
+            @if let Some(joint) = window.joint_in_words() { p { (joint) "." } }
             div.scroll { (figures(window)) }
             @if !window.segments.is_empty() { div.scroll { (segments(window)) } }
         }

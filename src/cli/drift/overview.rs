@@ -125,8 +125,9 @@ fn legend(report: &Report, settings: &Settings) -> String {
         "\nUnder vs. stands how many features differ from an earlier window by the same rule."
     };
     format!(
-        "A window drifts if one of its features differs by more than chance (false discovery rate {})\n\
-         and by enough to act on. With fewer than {} rows it has no verdict.\n\
+        "A window drifts if a feature, or how features go together,\n\
+         differs by more than chance (false discovery rate {}) and by enough to act on.\n\
+         With fewer than {} rows it has no verdict.\n\
          {figures}{beside}",
         settings.false_discovery_rate, settings.min_rows
     )
@@ -213,7 +214,8 @@ fn drifting_features(window: &WindowReport, width: usize) -> String {
     let mut drifting: Vec<_> = window.features.iter().filter(|feature| feature.detected).collect();
     drifting.sort_by(|a, b| distance(b).total_cmp(&distance(a)));
     let named = |feature: &&FeatureReport| format!("{} {:.2}", feature.feature, distance(feature));
-    let named: Vec<_> = drifting.iter().map(named).collect();
+    let joint = window.joint_in_words().map(|_| "their correlations".to_owned());
+    let named: Vec<_> = drifting.iter().map(named).chain(joint).collect();
     let listed = |count: usize| match named.len() - count {
         0 => named.join(", "),
         more => format!("{} and {more} more", named[..count].join(", ")),
@@ -266,7 +268,8 @@ fn single(window: &WindowReport, palette: Palette) -> String {
         Some(_) => format!("window {} (UTC), {rows} rows", name(window, 0)),
         None => format!("{rows} rows"),
     };
-    format!("{head}\n\n{table}")
+    let joint = window.joint_in_words().map(|words| format!("\n\n{words}")).unwrap_or_default();
+    format!("{head}\n\n{table}{}", palette.paint(Colour::Red, joint))
 }
 
 /// What importances and attributions say of a window.

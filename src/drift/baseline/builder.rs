@@ -3,6 +3,7 @@
 use super::observed::Observed;
 use super::{Baseline, BaselineError, BaselineFeature};
 use crate::decode::Rows;
+use crate::drift::joint::Reservoir;
 use crate::drift::{FeatureFilter, FeatureView, Quality};
 use crate::sketch::{FeatureKey, Role};
 use std::collections::{HashMap, HashSet};
@@ -30,6 +31,7 @@ pub struct BaselineBuilder {
     index: [HashMap<Arc<str>, Slot>; 2],
     features: Vec<(FeatureKey, Observed)>,
     over_limit: NameCount,
+    together: Reservoir,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +48,15 @@ impl BaselineBuilder {
             index: [HashMap::new(), HashMap::new()],
             features: Vec::new(),
             over_limit: NameCount::default(),
+            together: Reservoir::default(),
         }
     }
 
     pub fn observe(&mut self, role: Role, rows: &Rows) {
         self.rows[role as usize] += rows.len() as u64;
+        if role == Role::Input {
+            self.together.observe(rows, |name| self.settings.filter.admits(name));
+        }
         for column in rows.columns() {
             if let Some(Slot::Kept(feature)) = self.slot(role, column.name()) {
                 self.features[feature].1.observe(column);
@@ -122,7 +128,8 @@ impl BaselineBuilder {
             Ok(BaselineFeature::new(key, content))
         };
         let features = self.features.into_iter().map(finish);
-        Ok(Baseline::new(rows, features.collect::<Result<_, BaselineError>>()?))
+        let features = features.collect::<Result<_, BaselineError>>()?;
+        Ok(Baseline::new(rows, features, Some(self.together)))
     }
 }
 

@@ -30,4 +30,6 @@ pub enum BaselineError {
          cannot be merged"
     )]
     Performance,
+    #[error("baseline: `joint.{field}` {problem}")]
+    Joint { field: &'static str, problem: String },
 }

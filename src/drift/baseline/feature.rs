@@ -235,6 +235,14 @@ impl BaselineFeature {
 }
 
 impl Content {
+    /// What the reference counted, as a window counts.
+    pub(crate) fn counts(&self) -> FeatureCounts {
+        match self {
+            Self::Numeric(numeric) => FeatureCounts::Numeric(numeric.counts.clone()),
+            Self::Categorical(levels) => FeatureCounts::Categorical(levels.counts.clone()),
+        }
+    }
+
     pub(crate) fn rows(&self) -> u64 {
         match self {
             Self::Numeric(numeric) => numeric.counts.rows(),

@@ -3,6 +3,7 @@
 use super::bins::MAX_REPORTED;
 use super::feature::{CategoricalReference, Content, NumericReference, Repeated};
 use super::observed::{MAX_LEVELS, MAX_SHOWN};
+use super::together::Together;
 use super::{Baseline, BaselineError, BaselineFeature, QUANTILES, ReferencePerformance};
 use crate::drift::dependence::Variation;
 use crate::drift::segments::Section;
@@ -26,6 +27,8 @@ struct File {
     performance: Option<ReferencePerformance>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     segments: Vec<Section>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    joint: Option<Together>,
 }
 
 /// One shape for both kinds; which fields must be there depends on `kind`.
@@ -98,18 +101,24 @@ struct Level {
 pub(super) fn hash(baseline: &Baseline) -> String {
     let features: Vec<Feature> = baseline.features.iter().map(Feature::of).collect();
     let segments: Vec<Section> = baseline.segments.iter().map(Section::of).collect();
-    content_hash(baseline.rows, &features, baseline.performance.as_ref(), &segments)
+    let joint = baseline.joint.as_ref().map(|joint| Together::of(joint, &baseline.features));
+    let performance = baseline.performance.as_ref();
+    content_hash(baseline.rows, &features, joint.as_ref(), performance, &segments)
 }
 
 /// What a baseline does not have is not hashed: files from before there was such a thing keep their hash.
 fn content_hash(
     rows: u64,
     features: &[Feature],
+    joint: Option<&Together>,
     performance: Option<&ReferencePerformance>,
     segments: &[Section],
 ) -> String {
     // These types have no map keys but texts, so writing them cannot fail.
     let mut text = serde_json::to_string(&(VERSION, rows, features)).unwrap_or_default();
+    if let Some(joint) = joint {
+        text.push_str(&serde_json::to_string(joint).unwrap_or_default());
+    }
     if let Some(performance) = performance {
         text.push_str(&serde_json::to_string(performance).unwrap_or_default());
     }
@@ -127,6 +136,7 @@ pub(super) fn write(baseline: &Baseline) -> String {
         features: baseline.features.iter().map(Feature::of).collect(),
         performance: baseline.performance.clone(),
         segments: baseline.segments.iter().map(Section::of).collect(),
+        joint: baseline.joint.as_ref().map(|joint| Together::of(joint, &baseline.features)),
     };
     let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
     text.push('\n');
@@ -143,8 +153,8 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
         return Err(BaselineError::Version { found: version, supported: VERSION });
     }
     let file: File = serde_json::from_slice(json).map_err(BaselineError::Json)?;
-    let performance = file.performance.as_ref();
-    let hash = content_hash(file.rows, &file.features, performance, &file.segments);
+    let (joint, performance) = (file.joint.as_ref(), file.performance.as_ref());
+    let hash = content_hash(file.rows, &file.features, joint, performance, &file.segments);
     let mut names = HashSet::new();
     let mut features = Vec::with_capacity(file.features.len());
     for feature in file.features {
@@ -159,11 +169,13 @@ pub(super) fn read(json: &[u8]) -> Result<Baseline, BaselineError> {
     }
     let segments = Section::check(file.segments, &features)
         .map_err(|(segment, problem)| BaselineError::Segment { segment, problem })?;
+    let joint = file.joint.map(|joint| joint.check(&features)).transpose()?;
     // No mutation of a fuzz target would ever hit it.
     if hash != file.hash && !cfg!(fuzzing) {
         return Err(BaselineError::Hash { found: file.hash, computed: hash });
     }
-    Ok(Baseline { rows: file.rows, hash, features, performance: file.performance, segments })
+    let performance = file.performance;
+    Ok(Baseline { rows: file.rows, hash, features, joint, performance, segments })
 }
 
 impl Feature {

@@ -7,7 +7,12 @@ use crate::sketch::{Bounds, CategoricalCounts, Cell, Edges, FeatureKey, Levels, 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(super) fn merge(baselines: Vec<Baseline>) -> Result<Baseline, BaselineError> {
+pub(super) fn merge(mut baselines: Vec<Baseline>) -> Result<Baseline, BaselineError> {
+    if baselines.len() == 1
+        && let Some(only) = baselines.pop()
+    {
+        return Ok(only);
+    }
     let rows = baselines.iter().map(|baseline| baseline.rows).sum();
     let performance = performance(&baselines)?;
     let mut order: Vec<FeatureKey> = Vec::new();
@@ -28,7 +33,7 @@ pub(super) fn merge(baselines: Vec<Baseline>) -> Result<Baseline, BaselineError>
     if features.is_empty() {
         return Err(BaselineError::Empty);
     }
-    let merged = Baseline::new(rows, features);
+    let merged = Baseline::new(rows, features, None);
     Ok(match performance {
         Some(performance) => merged.with_performance(performance),
         None => merged,

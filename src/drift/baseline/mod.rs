@@ -13,6 +13,7 @@ mod file;
 mod merge;
 mod observed;
 mod performance;
+mod together;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,8 @@ pub use builder::{BaselineBuilder, BaselineSettings};
 pub use error::BaselineError;
 pub use feature::BaselineFeature;
 pub use performance::{PerformanceBuilder, ReferencePerformance};
+
+use super::joint::{Joint, Reservoir};
 
 pub(crate) use builder::NameCount;
 pub(crate) use feature::{CategoricalReference, Content, NumericReference};
@@ -49,23 +52,31 @@ pub struct Baseline {
     features: Vec<BaselineFeature>,
     performance: Option<ReferencePerformance>,
     segments: Vec<RecordedSegment>,
+    joint: Option<Joint>,
 }
 
 impl Baseline {
-    fn new(rows: u64, mut features: Vec<BaselineFeature>) -> Self {
+    /// `rows_together` are rows of the inputs.
+    fn new(
+        rows: u64,
+        mut features: Vec<BaselineFeature>,
+        rows_together: Option<Reservoir>,
+    ) -> Self {
         features.sort_by_key(|feature| feature.key.role);
-        let mut baseline =
-            Self { rows, hash: String::new(), features, performance: None, segments: Vec::new() };
-        baseline.hash = file::hash(&baseline);
-        baseline
+        let joint = rows_together.and_then(|rows| rows.finish(&features));
+        let (performance, segments) = (None, Vec::new());
+        Self { rows, hash: String::new(), features, joint, performance, segments }.hashed()
+    }
+
+    fn hashed(mut self) -> Self {
+        self.hash = file::hash(&self);
+        self
     }
 
     /// With what labels said of its rows.
     #[must_use]
-    pub fn with_performance(mut self, performance: ReferencePerformance) -> Self {
-        self.performance = Some(performance);
-        self.hash = file::hash(&self);
-        self
+    pub fn with_performance(self, performance: ReferencePerformance) -> Self {
+        Self { performance: Some(performance), ..self }.hashed()
     }
 
     /// What labels said of its rows, if they were known.
@@ -77,7 +88,7 @@ impl Baseline {
     pub(crate) fn with_variation(self, variation: Vec<Variation>) -> Self {
         let features = self.features.into_iter().zip(variation);
         let features = features.map(|(feature, variation)| feature.with_variation(variation));
-        Self::new(self.rows, features.collect())
+        Self { features: features.collect(), ..self }.hashed()
     }
 
     pub fn rows(&self) -> u64 {
@@ -100,10 +111,13 @@ impl Baseline {
     }
 
     /// The same with the rows of parts of it, which its hash tells too.
-    pub(super) fn with_segments(mut self, segments: Vec<RecordedSegment>) -> Self {
-        self.segments = segments;
-        self.hash = file::hash(&self);
-        self
+    pub(super) fn with_segments(self, segments: Vec<RecordedSegment>) -> Self {
+        Self { segments, ..self }.hashed()
+    }
+
+    /// How inputs go together; `None` in a file that does not say, with too few rows, and after a merge.
+    pub(crate) fn joint(&self) -> Option<&Joint> {
+        self.joint.as_ref()
     }
 
     /// The file's text; the same baseline always gives the same.
@@ -123,7 +137,8 @@ impl Baseline {
     /// evenly filled: no share is off by more than the share of the bins that are cut (each is
     /// about 2 % of its baseline, so the error is far below that). Levels are united; a level that
     /// one baseline keeps and another has under `other` is undercounted by what is there. Segments, whose
-    /// edges may have moved, are left out.
+    /// edges may have moved, are left out; so is how features go together, which cannot be told from parts
+    /// whose bins differ.
     pub fn merge(baselines: Vec<Self>) -> Result<Self, BaselineError> {
         merge::merge(baselines)
     }

@@ -184,7 +184,16 @@ fn a_daily_cycle_is_called_seasonal_and_drift_beside_it_is_found() {
         // The hour as it should be six hours later: as far as the cycle goes, but not now.
         let (rows, _) = hours(&mut random, number + 6, 1, 1.0, 0.0);
         let report = judged(&mut monitor, &rows, hour(number));
-        assert_eq!(report.verdict, Verdict::Drifting, "hour {number}");
+        assert_eq!(
+            report.verdict,
+            Verdict::Drifting,
+            "hour {number} {:?}",
+            report
+                .features
+                .iter()
+                .map(|f| (f.p_value, f.design_effect, f.distances.ks, f.seasonal))
+                .collect::<Vec<_>>()
+        );
     }
 }
 

@@ -189,7 +189,7 @@ pub(in crate::drift) fn design_effects(
     let effect = |sum: usize| {
         let (of_reference, pairs) =
             known.map_or((1.0, f64::INFINITY), |known| effect_at(&known.rows, rows, sum));
-        let (of_window, window_pairs) = effect_at(live, question.rows, sum);
+        let (of_window, window_pairs) = effect_at(live, rows, sum);
         let (short, short_freedom) = if of_window > of_reference {
             (of_window, window_pairs)
         } else {

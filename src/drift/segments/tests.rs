@@ -116,7 +116,12 @@ fn segments_change_nothing_in_what_is_said_of_the_whole() {
         let live = rows(&mut random, 600, |_| shift);
         let (with, without) = (window(&mut with, &live), window(&mut without, &live));
         assert_eq!(with.verdict, without.verdict);
-        let told = |report: &WindowReport| serde_json::to_string(&report.features).unwrap();
+        let told = |report: &WindowReport| {
+            let mut features = report.features.clone();
+            // Quantiles in sentences are those of a sketch that tosses coins.
+            features.iter_mut().for_each(|feature| feature.explanation = None);
+            serde_json::to_string(&features).unwrap()
+        };
         assert_eq!(told(&with), told(&without));
         assert!(without.segments.is_empty() && !with.segments.is_empty());
     }

@@ -3,7 +3,8 @@
 mod performance;
 
 use crate::drift::{
-    Checked, FeatureReport, FeatureView, Quality, ReferenceState, Verdict, WindowReport,
+    Checked, FeatureReport, FeatureView, Quality, ReferenceState, Verdict, WarningState,
+    WindowReport,
 };
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, key};
@@ -20,6 +21,8 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     let latest = latest_of_each_length(snapshot);
     families.extend(checks(&latest));
     families.extend(drift(&latest));
+    families.extend(joint(&latest));
+    families.push(early(snapshot));
     families.extend(super::earlier::families(&latest, &snapshot.held_references));
     families.extend(super::segments::families(&latest));
     let mut performance = performance::families(&snapshot.labels);
@@ -204,6 +207,28 @@ fn drift(windows: &[Arc<WindowReport>]) -> Vec<Family> {
     let sizes = [effects, design_effects, seasonal];
     let judged = [distances, p_values, significant, detected].into_iter().chain(sizes);
     judged.chain([verdicts, rows, coverage]).collect()
+}
+
+fn joint(windows: &[Arc<WindowReport>]) -> [Family; 2] {
+    let mut p_values = Family::new(&names::DRIFT_JOINT_P_VALUE);
+    let mut detected = Family::new(&names::DRIFT_JOINT_DETECTED);
+    for report in windows {
+        if let Some(joint) = &report.joint {
+            let window = || vec![(key::WINDOW, text(&*report.window))];
+            p_values.push(window(), Value::Gauge(joint.p_value));
+            detected.push(window(), flag(joint.detected));
+        }
+    }
+    [p_values, detected]
+}
+
+fn early(snapshot: &Snapshot) -> Family {
+    let mut family = Family::new(&names::DRIFT_EARLY_WARNING);
+    for warning in snapshot.early.iter().flat_map(|early| &early.features) {
+        let warned = flag(warning.state == WarningState::Warned);
+        family.push(feature(&warning.feature, warning.role), warned);
+    }
+    family
 }
 
 fn push_distances(

@@ -5,19 +5,21 @@ use crate::config;
 use crate::distribution::Distribution;
 use crate::drift::ReferenceState;
 use crate::drift::{
-    Bin, Check, Checked, Checks, Distances, Earlier, Expected, ExtraFeatures, FeatureReport,
-    FeatureView, HeldReferences, Quality, ReferenceReport, References, Verdict, WindowReport,
+    Bin, Change, Check, Checked, Checks, Distances, Earlier, EarlyWarning, EarlyWarnings, Expected,
+    ExtraFeatures, FeatureReport, FeatureView, HeldReferences, Quality, ReferenceReport,
+    References, Verdict, WarningState, WindowReport,
 };
 use crate::export::family::{Point, Value};
 use crate::export::names::{self, Metric};
 use crate::labels::{
-    Change, ClassPerformance, Classification, Concept, ConceptVerdict, LabelWindow, Measure,
-    Performance, PerformanceReference, Report,
+    ClassPerformance, Classification, Concept, ConceptVerdict, LabelWindow, Measure, Performance,
+    PerformanceReference, Report,
 };
-use crate::latency::{Outcome, Phase, PhaseTimes, RequestSeries};
+use crate::latency::{Course, Operation, Outcome, Phase, PhaseTimes, RequestSeries, Signal};
 use crate::pipeline::{Problem, Snapshot, StateReport};
 use crate::sketch::{Kind, Role};
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +111,16 @@ fn latency_of(routes: &RouteTable) -> latency::Snapshot {
         }],
         active_requests: 1,
         open_connections: 4,
+        operations: vec![
+            operation(Signal::ErrorRatio, Course::Risen),
+            operation(Signal::LatencyP50, Course::Fallen),
+            operation(Signal::LatencyP95, Course::Learning),
+        ],
     }
+}
+
+fn operation(signal: Signal, course: Course) -> Operation {
+    Operation { signal, course, since: None, usual: None, now: None }
 }
 
 fn bin(label: &str, baseline_share: f64, total_rows: u64) -> Bin {
@@ -229,6 +240,20 @@ fn snapshot() -> Snapshot {
         ]
         .into(),
         segments: Vec::new(),
+        early: Some(Arc::new(EarlyWarnings {
+            average_run_length: 10_000,
+            threshold: 4.0,
+            features: vec![EarlyWarning {
+                feature: "temp\"max".into(),
+                role: Role::Input,
+                state: WarningState::Warned,
+                since: Some(Timestamp::UNIX_EPOCH),
+                warned_at: Some(Timestamp::UNIX_EPOCH),
+                change: Some(Change::Lower),
+                level: None,
+                statistic: Some(0.5),
+            }],
+        })),
         labels: Report {
             predictions: 8,
             joined: 4,
@@ -259,7 +284,7 @@ fn snapshot() -> Snapshot {
 }
 
 fn label_window(scores: &Performance) -> LabelWindow {
-    let change = Change {
+    let change = crate::labels::Change {
         measure: Measure::Accuracy,
         value: 0.75,
         reference: 0.875,
@@ -415,6 +440,15 @@ fn drift_is_that_of_the_last_closed_window_of_each_length() {
     assert_eq!(drift(&names::DRIFT_DETECTED, "5m"), "1");
     assert_eq!(drift(&names::DRIFT_ROWS, "1h"), "600");
     assert_eq!(drift(&names::DRIFT_DETECTED, "1h"), "0");
+}
+
+#[test]
+fn early_warnings_and_changes_of_operation_are_gauges() {
+    let families = Sample::new().families();
+    assert_eq!(value(&families, &names::DRIFT_EARLY_WARNING, &[("role", "input")]), "1");
+    for (signal, course) in [("error_ratio", "1"), ("latency_p50", "-1"), ("latency_p95", "0")] {
+        assert_eq!(value(&families, &names::OPERATION_CHANGE, &[("signal", signal)]), course);
+    }
 }
 
 #[test]

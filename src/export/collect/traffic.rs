@@ -6,7 +6,7 @@ use crate::distribution::Distribution;
 use crate::export::exemplars::Exemplar;
 use crate::export::family::{Attribute, Family, Value, text};
 use crate::export::names::{self, Metric, key};
-use crate::latency::{Outcome, RequestSeries};
+use crate::latency::{Course, Outcome, RequestSeries};
 use http::Method;
 use std::borrow::Cow;
 
@@ -29,7 +29,22 @@ pub(super) fn families(sources: &Sources<'_>) -> Vec<Family> {
         server(sources, &names::HTTP_SERVER_RESPONSE_BODY_SIZE, |series| &series.response_size),
         Family::gauge(&names::CONNECTIONS, sources.latency.open_connections as f64),
         latency(sources),
+        operations(sources),
     ]
+}
+
+fn operations(sources: &Sources<'_>) -> Family {
+    let mut family = Family::new(&names::OPERATION_CHANGE);
+    for operation in &sources.latency.operations {
+        let course = match operation.course {
+            Course::Risen => 1.0,
+            Course::Fallen => -1.0,
+            Course::Learning | Course::Usual => 0.0,
+        };
+        let signal = vec![(key::SIGNAL, Cow::Borrowed(operation.signal.as_str()))];
+        family.push(signal, Value::Gauge(course));
+    }
+    family
 }
 
 fn server_duration(sources: &Sources<'_>) -> Family {

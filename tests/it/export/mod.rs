@@ -18,8 +18,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use support::*;
 use taffrail::capture::{Exchange, Fault};
-use taffrail::drift::{Check, Failure, ReferenceState, Verdict};
+use taffrail::drift::{
+    Change, Check, EarlyWarning, Failure, ReferenceState, Verdict, WarningChange, WarningState,
+};
 use taffrail::export::{Loss, Signal};
+use taffrail::latency::{self, Course, Operation, OperationChange};
 use taffrail::pipeline::QualityChange;
 use taffrail::sketch::Role;
 
@@ -173,6 +176,59 @@ async fn checks_of_quality_that_begin_and_end_to_fail_are_an_event() {
         let listed = any_value::Value::StringValue(listed.into());
         assert_eq!(list.values, [AnyValue { value: Some(listed) }], "{key}");
     }
+}
+
+#[tokio::test]
+async fn early_warnings_and_changes_of_operation_are_events_when_they_come_and_go() {
+    let mut collector = Collector::answering(&[]).await;
+    let running = Running::start(&settings(collector.address), Vec::new);
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    let quiet = EarlyWarning {
+        feature: "wind".into(),
+        role: Role::Input,
+        state: WarningState::Quiet,
+        since: None,
+        warned_at: None,
+        change: None,
+        level: None,
+        statistic: None,
+    };
+    let warned = EarlyWarning {
+        state: WarningState::Warned,
+        since: Some(since),
+        change: Some(Change::Higher),
+        ..quiet.clone()
+    };
+    running.events.offer_warning(&WarningChange { warning: warned, ended: None });
+    let ended = Some((Change::Higher, since));
+    running.events.offer_warning(&WarningChange { warning: quiet, ended });
+    let operation = Operation {
+        signal: latency::Signal::ErrorRatio,
+        course: Course::Risen,
+        since: Some(since),
+        usual: Some(0.0),
+        now: Some(0.125),
+    };
+    running.events.offer_operation(&OperationChange { before: Course::Usual, operation });
+    let mut records = Vec::new();
+    while records.len() < 3 {
+        let request = collector.logs().await;
+        let scopes = request.resource_logs.into_iter().flat_map(|r| r.scope_logs);
+        records.extend(scopes.flat_map(|scope| scope.log_records));
+    }
+    running.stop().await;
+    let names: Vec<_> = records.iter().map(|record| &*record.event_name).collect();
+    let early = "taffrail.drift.early_warning";
+    assert_eq!(names, [early, early, "taffrail.operation.changed"]);
+    let severities: Vec<_> = records.iter().map(|record| &*record.severity_text).collect();
+    assert_eq!(severities, ["WARN", "INFO", "WARN"]);
+    let said = |record: usize, key| text(&records[record].attributes, key);
+    assert_eq!([said(0, "taffrail.state"), said(1, "taffrail.state")], ["warned", "quiet"]);
+    assert_eq!([said(0, "feature"), said(1, "taffrail.change")], ["wind", "higher"]);
+    assert_eq!(said(0, "taffrail.since"), "1970-01-01T00:00:00Z");
+    assert_eq!([said(2, "signal"), said(2, "taffrail.course.after")], ["error_ratio", "risen"]);
+    let now = get(&records[2].attributes, "taffrail.now");
+    assert_eq!(now, Some(any_value::Value::DoubleValue(0.125)));
 }
 
 #[tokio::test]

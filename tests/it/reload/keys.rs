@@ -22,6 +22,7 @@ const CASES: &[Case] = &[
     (&["drift.false_discovery_rate"], false_discovery_rate),
     (&["drift.persistence"], persistence),
     (&["drift.references"], references),
+    (&["drift.early_warning", "drift.average_run_length"], early_warning),
     (&["features.include", "features.exclude", "features.max"], features),
     (&["features.segments", "features.max_segments"], parts::segments),
     (&["features.importance", "features.importance_file"], parts::importance),
@@ -223,6 +224,39 @@ fn references() {
     assert!(metrics.contains("taffrail_drift_reference_detected{"), "{metrics}");
     sidecar.reload_with(&base);
     compared_with(None);
+    sidecar.end();
+}
+
+/// Before an hour is over, rows that are far from the baseline are warned of, and no more once that is
+/// off.
+fn early_warning() {
+    let upstream = model();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("baseline.json");
+    baseline(&file, 0.0);
+    let base = [QUIET, ("baseline", text(&file)), ("windows", "1h")];
+    let with = |key, value| [&base[..], &[(key, value)]].concat();
+    let sidecar = Sidecar::before(upstream.address, &with("drift.early_warning", "off"));
+    sidecar.predict("a", &around(500.0, 100));
+    sidecar.status_when(|status| status["traffic"]["requests"] == 1);
+    let told = |sidecar: &Sidecar| sidecar.json("/api/v1/drift")["early_warning"].clone();
+    assert_eq!(told(&sidecar), Value::Null);
+    sidecar.reload_with(&with("drift.average_run_length", "77"));
+    let early = until(
+        || {
+            sidecar.predict("a", &around(500.0, 100));
+            told(&sidecar)
+        },
+        |early| early["features"][0]["state"] == "warned",
+    );
+    assert_eq!(early["average_run_length"], 77);
+    assert_eq!(early["features"][0]["change"], "out_of_bounds");
+    let metrics = sidecar.get("/metrics").text();
+    let warned =
+        |line: &str| line.starts_with("taffrail_drift_early_warning{") && line.ends_with(" 1");
+    assert!(metrics.lines().any(warned), "{metrics}");
+    sidecar.reload_with(&with("drift.early_warning", "off"));
+    until(|| told(&sidecar), Value::is_null);
     sidecar.end();
 }
 
