@@ -6,7 +6,7 @@ use super::{ERROR_SHARE, JointReport};
 use crate::decode::Column;
 use crate::drift::baseline::Baseline;
 use crate::drift::{Settings, WindowSpan};
-use crate::sketch::FeatureCounts;
+use crate::sketch::{FeatureCounts, FrameError, Packer, Unpacker};
 use jiff::SignedDuration;
 use std::collections::HashMap;
 
@@ -53,6 +53,17 @@ impl JointWatch {
         if let Some(finest) = self.open.first_mut() {
             finest.add(&self.scores, self.rows);
         }
+    }
+
+    pub(in crate::drift) fn save(&self, packer: &mut Packer) {
+        for open in &self.open {
+            open.save(packer);
+        }
+    }
+
+    /// On the same baseline, with as many levels.
+    pub(in crate::drift) fn restore(&mut self, saved: &mut Unpacker<'_>) -> Result<(), FrameError> {
+        self.open.iter_mut().try_for_each(|open| open.restore(saved))
     }
 
     /// Whether a feature is part of any coordinate.
