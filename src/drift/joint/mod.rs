@@ -71,7 +71,7 @@ pub struct JointReport {
     /// The larger of the two tests' statistics, in standard errors.
     pub statistic: f64,
     /// The pairs that changed most, most first; none where nothing is significant.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pairs: Vec<PairChange>,
     /// The share of the variance that the first principal components of the baseline leave; and the share
     /// that they leave of the baseline's, had its features by themselves been as the window's are.

@@ -1,6 +1,7 @@
 //! Scores of rows in; their sums and sums of products out, which add up over windows.
 
 use super::{pairs, pairs_of};
+use crate::sketch::{FrameError, Packer, Unpacker};
 
 use crate::sketch::{FrameError, Packer, Unpacker};
 
@@ -61,6 +62,27 @@ impl Moments {
         ] {
             own.iter_mut().zip(others).for_each(|(own, other)| *own += other);
         }
+    }
+
+    pub(super) fn save(&self, packer: &mut Packer) {
+        let Self { rows, sums, squares, products } = self;
+        packer.word(*rows);
+        for float in sums.iter().chain(squares).chain(products) {
+            packer.float(*float);
+        }
+    }
+
+    /// Of as many coordinates.
+    pub(super) fn restore(&mut self, saved: &mut Unpacker<'_>) -> Result<(), FrameError> {
+        let Self { rows, sums, squares, products } = self;
+        *rows = saved.count()?;
+        for float in sums.iter_mut().chain(squares).chain(products) {
+            *float = saved.float()?;
+            if !float.is_finite() {
+                return Err(FrameError::Content);
+            }
+        }
+        Ok(())
     }
 
     /// Pair by pair; 0 with a coordinate that does not vary.

@@ -63,6 +63,17 @@ impl JointWatch {
         }
     }
 
+    pub(in crate::drift) fn save(&self, packer: &mut Packer) {
+        for open in &self.open {
+            open.save(packer);
+        }
+    }
+
+    /// On the same baseline, with as many levels.
+    pub(in crate::drift) fn restore(&mut self, saved: &mut Unpacker<'_>) -> Result<(), FrameError> {
+        self.open.iter_mut().try_for_each(|open| open.restore(saved))
+    }
+
     /// Whether a feature is part of any coordinate.
     pub(in crate::drift) fn looks_at(&self, place: usize) -> bool {
         self.of_feature.get(place).is_some_and(|coordinates| !coordinates.is_empty())

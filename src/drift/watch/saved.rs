@@ -25,6 +25,9 @@ impl Watch {
         }
         self.extras.iter().for_each(|extras| extras.save(packer));
         self.sampled.iter().for_each(|sampled| sampled.save(packer));
+        if let Some(joint) = &self.joint {
+            joint.save(packer);
+        }
         packer.size(self.watched.len());
         for watched in &self.watched {
             let feature = &self.baseline.features()[watched.feature];
@@ -52,6 +55,9 @@ impl Watch {
         }
         for sampled in &mut self.sampled {
             *sampled = Sampled::restored(saved)?;
+        }
+        if let Some(joint) = &mut self.joint {
+            joint.restore(saved)?;
         }
         for _ in 0..saved.size(usize::MAX)? {
             let role = usize::from(saved.flag()?);
