@@ -3,8 +3,6 @@
 use super::{pairs, pairs_of};
 use crate::sketch::{FrameError, Packer, Unpacker};
 
-use crate::sketch::{FrameError, Packer, Unpacker};
-
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Moments {
     pub(super) rows: u64,
@@ -19,22 +17,6 @@ impl Moments {
         let zeros = |count| vec![0.0; count];
         let products = zeros(pairs_of(coordinates));
         Self { rows: 0, sums: zeros(coordinates), squares: zeros(coordinates), products }
-    }
-
-    pub(super) fn save(&self, packer: &mut Packer) {
-        packer.word(self.rows);
-        let floats = self.sums.iter().chain(&self.squares).chain(&self.products);
-        floats.for_each(|float| packer.float(*float));
-    }
-
-    /// Of as many coordinates as it has.
-    pub(super) fn restore(&mut self, saved: &mut Unpacker<'_>) -> Result<(), FrameError> {
-        self.rows = saved.count()?;
-        let floats = self.sums.iter_mut().chain(&mut self.squares).chain(&mut self.products);
-        for float in floats {
-            *float = saved.float()?;
-        }
-        Ok(())
     }
 
     /// `scores` has so many rows of each coordinate, one after another.

@@ -35,14 +35,6 @@ impl JointWatch {
         Some(Self { against, of_feature, open, scores: Vec::new(), rows: 0 })
     }
 
-    pub(in crate::drift) fn save(&self, packer: &mut Packer) {
-        self.open.iter().for_each(|open| open.save(packer));
-    }
-
-    pub(in crate::drift) fn restore(&mut self, saved: &mut Unpacker<'_>) -> Result<(), FrameError> {
-        self.open.iter_mut().try_for_each(|open| open.restore(saved))
-    }
-
     /// A payload of so many rows begins: a column that it does not have is of missing values.
     pub(in crate::drift) fn begin(&mut self, rows: usize) {
         self.rows = rows;

@@ -37,7 +37,6 @@ impl Watch {
             watched.save(&mut saved);
             packer.bytes(&saved.into_bytes());
         }
-        self.joint.iter().for_each(|joint| joint.save(packer));
     }
 
     /// Of as many levels as there are now; where it fails, `self` is not to be used.
@@ -69,7 +68,7 @@ impl Watch {
                 watched.restore(feature, Unpacker::new(content))?;
             }
         }
-        self.joint.iter_mut().try_for_each(|joint| joint.restore(saved))
+        Ok(())
     }
 
     pub(in crate::drift) fn save_history(&self, packer: &mut Packer) {
