@@ -98,7 +98,11 @@ fn labelled_by_segment(sidecar: &Sidecar) {
     let answer = exchange(sidecar.running.admin, &sized(head, label.as_bytes()));
     assert_eq!(answer.status(), 200, "{}", answer.text());
     let performance = until(
-        || sidecar.json("/api/v1/performance"),
+        // A busy machine may shed a request from capture: a row that is predicted again counts once.
+        || {
+            sidecar.send("labelled", "\r\nx-tenant: acme", &instances(&[3.0]));
+            sidecar.json("/api/v1/performance")
+        },
         |performance| performance["segments"].as_array().is_some_and(|parts| !parts.is_empty()),
     );
     let parts = performance["segments"].as_array().unwrap();
