@@ -23,7 +23,7 @@ def counts_of(*names):
     for name in names:
         stream = PLANS[name].stream(SEED)
         flags = monitors.Taffrail(BINARY).watch(stream)
-        total += measures.count(stream, flags.alarms)
+        total += measures.count(stream, flags.alarms, joint=flags.joint)
     return total
 
 
@@ -109,3 +109,10 @@ def test_winter_is_not_summer_and_summer_is():
     summer = [verdict for month in (6, 7, 8, 9) for verdict in months[month]]
     assert winter == ["drifting"] * 8, months
     assert summer.count("stable") >= 7, months
+
+
+def test_features_that_no_longer_go_together_are_told():
+    counts = counts_of("uncoupled-1000")
+    assert counts.joint_windows == 12
+    assert counts.joint_found >= 0.7 * counts.joint_windows, counts
+    assert counts.alarmed_windows <= 1, counts
