@@ -502,24 +502,27 @@ impl Watched {
         let windows = &self.windows[span.level];
         let window = windows.open.counts();
         let time = time(span, window.rows());
-        let repeated = self.repeated(span.level);
-        let all_repeated = || {
+        // Each row counts once among those that came again: beside rows of other weights that says nothing.
+        let repeated = if window.is_weighted() { Vec::new() } else { self.repeated(span.level) };
+        let all_repeated = |counts: &FeatureCounts| {
             let kept = windows.kept.iter().flat_map(|kept| &kept.repeated).chain(&repeated);
             let mut sums: HashMap<ValueKey, u32> = HashMap::new();
-            kept.for_each(|(key, count)| *sums.entry(*key).or_default() += count);
+            if !counts.is_weighted() {
+                kept.for_each(|(key, count)| *sums.entry(*key).or_default() += count);
+            }
             most_frequent(sums.into_iter())
         };
         let all_hours = || windows.kept.iter().map(|kept| kept.hours).chain([time.hours]);
-        let merged = (!windows.kept.is_empty()).then(|| Merged {
-            counts: windows
-                .kept
-                .iter()
-                .fold(window.clone(), |sum, kept| add(sum, &kept.counts))
-                .effective(),
-            tainted: windows.kept.iter().any(|kept| kept.significant_alone),
-            hours: all_hours().collect::<Option<Vec<_>>>().unwrap_or_default(),
-            windows: windows.kept.len() + 1,
-            repeated: all_repeated(),
+        let merged = (!windows.kept.is_empty()).then(|| {
+            let kept = windows.kept.iter();
+            let counts = kept.fold(window.clone(), |sum, kept| add(sum, &kept.counts));
+            Merged {
+                repeated: all_repeated(&counts),
+                counts: counts.effective(),
+                tainted: windows.kept.iter().any(|kept| kept.significant_alone),
+                hours: all_hours().collect::<Option<Vec<_>>>().unwrap_or_default(),
+                windows: windows.kept.len() + 1,
+            }
         });
         let weighed = window.clone().effective();
         Case { feature, window, weighed, merged, repeated, live, time }

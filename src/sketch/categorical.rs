@@ -1,6 +1,6 @@
 //! Texts and booleans in; counts a known level out, and of unknown ones the frequent and the number.
 
-use super::weighting::{Weighting, whole};
+use super::weighting::{Weighed, Weighting, whole};
 use super::{EdgesDiffer, Levels, ValueKey};
 use crate::decode::{Cell, Column};
 use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
@@ -35,10 +35,8 @@ impl CategoricalCounts {
         (cells, cells)
     }
 
-    pub(super) fn weighable(&self) -> (Box<[f64]>, f64) {
-        let beside = [self.other, self.nulls, self.type_errors];
-        let cells = self.rows.iter().chain(&beside).map(|rows| *rows as f64).collect();
-        (cells, self.rows() as f64)
+    pub fn is_weighted(&self) -> bool {
+        matches!(self.weighting, Weighting::Varied(_))
     }
 
     /// What sampled rows are worth, where they were sampled at different rates; `None` where counts are
@@ -58,14 +56,50 @@ impl CategoricalCounts {
         if self.levels.hash() != other.levels.hash() {
             return Err(EdgesDiffer);
         }
-        let mut weighting = std::mem::take(&mut self.weighting);
-        weighting.merge(&other.weighting, || self.weighable(), || other.weighable());
-        self.weighting = weighting;
+        self.merge_weighting(other, &other.weighting);
         self.rows.iter_mut().zip(&other.rows).for_each(|(sum, rows)| *sum += rows);
         self.other += other.other;
         self.nulls += other.nulls;
         self.type_errors += other.type_errors;
         Ok(())
+    }
+
+    /// Rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
+    pub(super) fn observe_sampled(&mut self, column: &Column, rate: f64) {
+        self.observe_at(rate, |counts| counts.observe_each(column, |_| {}));
+    }
+
+    /// Hands on every level that is not known, bounded.
+    fn observe_each(&mut self, column: &Column, mut unknown: impl FnMut(&str)) {
+        for cell in column.cells() {
+            match cell {
+                Cell::Text(text) => self.observe_level(text, &mut unknown),
+                Cell::Bool(true) => self.observe_level("true", &mut unknown),
+                Cell::Bool(false) => self.observe_level("false", &mut unknown),
+                Cell::Null => self.nulls += 1,
+                Cell::Number(_) => self.type_errors += 1,
+            }
+        }
+    }
+
+    #[inline]
+    fn observe_level(&mut self, text: &str, unknown: &mut impl FnMut(&str)) {
+        match self.levels.index(text) {
+            Some(level) => self.rows[level] += 1,
+            None => self.observe_unfamiliar(text, unknown),
+        }
+    }
+
+    /// Long levels are known by their bounded form.
+    fn observe_unfamiliar(&mut self, text: &str, unknown: &mut impl FnMut(&str)) {
+        let level = Levels::bounded(text);
+        match self.levels.index(&level) {
+            Some(known) => self.rows[known] += 1,
+            None => {
+                self.other += 1;
+                unknown(&level);
+            }
+        }
     }
 
     pub fn levels(&self) -> &Arc<Levels> {
@@ -99,6 +133,18 @@ impl CategoricalCounts {
     }
 }
 
+impl Weighed for CategoricalCounts {
+    fn weighting(&mut self) -> &mut Weighting {
+        &mut self.weighting
+    }
+
+    fn weighable(&self) -> (Box<[f64]>, f64) {
+        let beside = [self.other, self.nulls, self.type_errors];
+        let cells = self.rows.iter().chain(&beside).map(|rows| *rows as f64).collect();
+        (cells, self.rows() as f64)
+    }
+}
+
 /// [`CategoricalCounts`], and Apache sketches of the levels they do not know.
 ///
 /// Known levels are counted exactly and enter the Apache sketches only when those are read: that
@@ -125,49 +171,24 @@ impl CategoricalSketch {
 
     /// Rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
     pub fn observe_sampled(&mut self, column: &Column, rate: f64) {
-        let weight = 1.0 / rate;
-        let mut weighting = std::mem::take(&mut self.counts.weighting);
-        if weighting.next(weight, || self.counts.weighable()) {
-            let (before, rows) = self.counts.weighable();
-            self.observe(column);
-            let (after, all) = self.counts.weighable();
-            let counted = after.iter().zip(&before).map(|(after, before)| after - before);
-            weighting.add(weight, counted, all - rows);
-        } else {
-            self.observe(column);
-        }
-        self.counts.weighting = weighting;
+        let Self { counts, frequent, distinct } = self;
+        counts.observe_at(rate, |counts| {
+            counts.observe_each(column, |level| Self::observe_unknown(frequent, distinct, level));
+        });
     }
 
     pub fn observe(&mut self, column: &Column) {
-        for cell in column.cells() {
-            match cell {
-                Cell::Text(text) => self.observe_level(text),
-                Cell::Bool(true) => self.observe_level("true"),
-                Cell::Bool(false) => self.observe_level("false"),
-                Cell::Null => self.counts.nulls += 1,
-                Cell::Number(_) => self.counts.type_errors += 1,
-            }
-        }
+        let Self { counts, frequent, distinct } = self;
+        counts.observe_each(column, |level| Self::observe_unknown(frequent, distinct, level));
     }
 
-    #[inline]
-    fn observe_level(&mut self, text: &str) {
-        match self.counts.levels.index(text) {
-            Some(level) => self.counts.rows[level] += 1,
-            None => self.observe_unknown(text),
-        }
-    }
-
-    fn observe_unknown(&mut self, text: &str) {
-        let level = Levels::bounded(text);
-        if let Some(known) = self.counts.levels.index(&level) {
-            self.counts.rows[known] += 1;
-            return;
-        }
-        self.counts.other += 1;
-        self.frequent.update_ref(&*level);
-        Self::count_distinct(&mut self.distinct, &level);
+    fn observe_unknown(
+        frequent: &mut FrequentItemsSketch<String>,
+        distinct: &mut HllSketch,
+        level: &str,
+    ) {
+        frequent.update_ref(level);
+        Self::count_distinct(distinct, level);
     }
 
     /// As Java and C++ do: the bytes alone are hashed, and an empty text is not.

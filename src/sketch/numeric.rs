@@ -1,6 +1,6 @@
 //! Numbers in; counts and sums a bin of frozen edges, their bounds, and a quantile sketch, out.
 
-use super::weighting::{Weighting, whole};
+use super::weighting::{Weighed, Weighting, whole};
 use super::{Bounds, Edges};
 use crate::decode::{Cell, Column};
 use datasketches::common::SearchCriteria;
@@ -72,8 +72,8 @@ impl NumericCounts {
         (rows + 4 + self.sums.len(), rows)
     }
 
-    pub(super) fn weighable(&self) -> (Box<[f64]>, f64) {
-        (self.cells(), self.rows() as f64)
+    pub fn is_weighted(&self) -> bool {
+        matches!(self.weighting, Weighting::Varied(_))
     }
 
     /// What sampled rows are worth, where they were sampled at different rates; `None` where counts are
@@ -94,9 +94,28 @@ impl NumericCounts {
         Some(counts)
     }
 
+    /// Rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
+    pub(super) fn observe_sampled(&mut self, column: &Column, rate: f64) {
+        self.observe_at(rate, |counts| counts.observe(column));
+    }
+
+    fn observe(&mut self, column: &Column) {
+        if let Some(numbers) = column.as_numbers() {
+            self.observe_numbers(numbers);
+            return;
+        }
+        for cell in column.cells() {
+            match cell {
+                Cell::Number(number) => self.observe_numbers(&[number]),
+                Cell::Null => self.nulls += 1,
+                Cell::Bool(_) | Cell::Text(_) => self.type_errors += 1,
+            }
+        }
+    }
+
     /// What is counted of all values is kept in locals: in one loop over a payload's numbers that is
     /// half the cost.
-    pub(super) fn observe_numbers(&mut self, numbers: &[f64]) {
+    fn observe_numbers(&mut self, numbers: &[f64]) {
         let Bounds { min: lowest, max: highest, centre } = self.edges.bounds();
         let (mut squares, mut min, mut max) = (0.0, self.min, self.max);
         let (mut zeros, mut below, mut above) = (0, 0, 0);
@@ -134,9 +153,7 @@ impl NumericCounts {
         if self.edges.hash() != other.edges.hash() {
             return Err(EdgesDiffer);
         }
-        let mut weighting = std::mem::take(&mut self.weighting);
-        weighting.merge(&other.weighting, || self.weighable(), || other.weighable());
-        self.weighting = weighting;
+        self.merge_weighting(other, &other.weighting);
         self.bins.iter_mut().zip(&other.bins).for_each(|(sum, bin)| *sum += bin);
         self.sums.iter_mut().zip(&other.sums).for_each(|(sum, part)| *sum += part);
         self.squares += other.squares;
@@ -214,6 +231,16 @@ impl NumericCounts {
     }
 }
 
+impl Weighed for NumericCounts {
+    fn weighting(&mut self) -> &mut Weighting {
+        &mut self.weighting
+    }
+
+    fn weighable(&self) -> (Box<[f64]>, f64) {
+        (self.cells(), self.rows() as f64)
+    }
+}
+
 /// [`NumericCounts`] and a KLL sketch beside, for quantiles that no edge knows.
 #[derive(Debug, Clone)]
 pub struct NumericSketch {
@@ -229,40 +256,30 @@ impl NumericSketch {
 
     /// Rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
     pub fn observe_sampled(&mut self, column: &Column, rate: f64) {
-        let weight = 1.0 / rate;
-        let mut weighting = std::mem::take(&mut self.counts.weighting);
-        if weighting.next(weight, || self.counts.weighable()) {
-            let (before, rows) = self.counts.weighable();
-            self.observe(column);
-            let (after, all) = self.counts.weighable();
-            let counted = after.iter().zip(&before).map(|(after, before)| after - before);
-            weighting.add(weight, counted, all - rows);
-        } else {
-            self.observe(column);
-        }
-        self.counts.weighting = weighting;
+        self.counts.observe_sampled(column, rate);
+        self.observe_quantiles(column);
     }
 
     pub fn observe(&mut self, column: &Column) {
-        if let Some(numbers) = column.as_numbers() {
-            self.observe_numbers(numbers);
-            return;
-        }
-        for cell in column.cells() {
-            match cell {
-                Cell::Number(number) => self.observe_numbers(&[number]),
-                Cell::Null => self.counts.nulls += 1,
-                Cell::Bool(_) | Cell::Text(_) => self.counts.type_errors += 1,
-            }
-        }
+        self.counts.observe(column);
+        self.observe_quantiles(column);
     }
 
-    fn observe_numbers(&mut self, numbers: &[f64]) {
-        self.counts.observe_numbers(numbers);
-        for number in numbers.iter().copied().filter(|number| number.is_finite()) {
-            if let Ok(value) = KllFloat::<f64>::new(number) {
+    fn observe_quantiles(&mut self, column: &Column) {
+        let mut update = |number: f64| {
+            if number.is_finite()
+                && let Ok(value) = KllFloat::<f64>::new(number)
+            {
                 self.quantiles.update(value);
             }
+        };
+        match column.as_numbers() {
+            Some(numbers) => numbers.iter().for_each(|number| update(*number)),
+            None => column.cells().for_each(|cell| {
+                if let Cell::Number(number) = cell {
+                    update(number);
+                }
+            }),
         }
     }
 

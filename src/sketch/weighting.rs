@@ -25,6 +25,37 @@ pub(super) struct Totals {
     squares: f64,
 }
 
+/// Counts that add up, and how their rows were sampled.
+pub(super) trait Weighed: Sized {
+    fn weighting(&mut self) -> &mut Weighting;
+
+    /// Every count in a fixed order, those that make up all rows first; and all rows.
+    fn weighable(&self) -> (Box<[f64]>, f64);
+
+    /// Counts rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
+    fn observe_at(&mut self, rate: f64, observe: impl FnOnce(&mut Self)) {
+        let weight = 1.0 / rate;
+        let mut weighting = std::mem::take(self.weighting());
+        if weighting.next(weight, || self.weighable()) {
+            let (before, rows) = self.weighable();
+            observe(self);
+            let (after, all) = self.weighable();
+            let counted = after.iter().zip(&before).map(|(after, before)| after - before);
+            weighting.add(weight, counted, all - rows);
+        } else {
+            observe(self);
+        }
+        *self.weighting() = weighting;
+    }
+
+    /// Of counts on the same edges or levels, before their rows are added up.
+    fn merge_weighting(&mut self, other: &Self, of_other: &Weighting) {
+        let mut weighting = std::mem::take(self.weighting());
+        weighting.merge(of_other, || self.weighable(), || other.weighable());
+        *self.weighting() = weighting;
+    }
+}
+
 impl Weighting {
     /// Rows of `weight` come next; `cells` are the counts until now. Whether weights must be added up.
     pub(super) fn next(&mut self, weight: f64, cells: impl FnOnce() -> (Box<[f64]>, f64)) -> bool {

@@ -1,9 +1,7 @@
 //! One feature's window, of either kind.
 
-use super::{
-    CategoricalCounts, CategoricalSketch, EdgesDiffer, Levels, NumericCounts, NumericSketch,
-};
-use crate::decode::{Cell, Column};
+use super::{CategoricalCounts, CategoricalSketch, EdgesDiffer, NumericCounts, NumericSketch};
+use crate::decode::Column;
 
 /// What one window holds of one feature.
 #[derive(Debug, Clone)]
@@ -80,6 +78,14 @@ impl FeatureCounts {
         }
     }
 
+    /// Whether rows were sampled at different rates, so that they are worth more or less than others.
+    pub fn is_weighted(&self) -> bool {
+        match self {
+            Self::Numeric(counts) => counts.is_weighted(),
+            Self::Categorical(counts) => counts.is_weighted(),
+        }
+    }
+
     /// What sampled rows are worth; as they are where all were sampled at one rate.
     #[must_use]
     pub fn effective(self) -> Self {
@@ -94,74 +100,6 @@ impl FeatureCounts {
         match self {
             Self::Numeric(counts) => counts.rows(),
             Self::Categorical(counts) => counts.rows(),
-        }
-    }
-}
-
-impl NumericCounts {
-    fn observe_sampled(&mut self, column: &Column, rate: f64) {
-        let weight = 1.0 / rate;
-        let mut weighting = std::mem::take(&mut self.weighting);
-        if weighting.next(weight, || self.weighable()) {
-            let (before, rows) = self.weighable();
-            self.observe(column);
-            let (after, all) = self.weighable();
-            let counted = after.iter().zip(&before).map(|(after, before)| after - before);
-            weighting.add(weight, counted, all - rows);
-        } else {
-            self.observe(column);
-        }
-        self.weighting = weighting;
-    }
-
-    fn observe(&mut self, column: &Column) {
-        if let Some(numbers) = column.as_numbers() {
-            self.observe_numbers(numbers);
-            return;
-        }
-        for cell in column.cells() {
-            match cell {
-                Cell::Number(number) => self.observe_numbers(&[number]),
-                Cell::Null => self.nulls += 1,
-                Cell::Bool(_) | Cell::Text(_) => self.type_errors += 1,
-            }
-        }
-    }
-}
-
-impl CategoricalCounts {
-    fn observe_sampled(&mut self, column: &Column, rate: f64) {
-        let weight = 1.0 / rate;
-        let mut weighting = std::mem::take(&mut self.weighting);
-        if weighting.next(weight, || self.weighable()) {
-            let (before, rows) = self.weighable();
-            self.observe(column);
-            let (after, all) = self.weighable();
-            let counted = after.iter().zip(&before).map(|(after, before)| after - before);
-            weighting.add(weight, counted, all - rows);
-        } else {
-            self.observe(column);
-        }
-        self.weighting = weighting;
-    }
-
-    fn observe(&mut self, column: &Column) {
-        for cell in column.cells() {
-            match cell {
-                Cell::Text(text) => self.observe_level(text),
-                Cell::Bool(true) => self.observe_level("true"),
-                Cell::Bool(false) => self.observe_level("false"),
-                Cell::Null => self.nulls += 1,
-                Cell::Number(_) => self.type_errors += 1,
-            }
-        }
-    }
-
-    fn observe_level(&mut self, text: &str) {
-        let known = self.levels.index(text);
-        match known.or_else(|| self.levels.index(&Levels::bounded(text))) {
-            Some(level) => self.rows[level] += 1,
-            None => self.other += 1,
         }
     }
 }

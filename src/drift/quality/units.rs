@@ -89,7 +89,7 @@ const KOLMOGOROV: (f64, f64) = (1.224, 1.073);
 /// Within this factor of 1 a change of scale is most often a drift.
 const NEAR: f64 = 3.0;
 /// By how much a factor near 1 may miss a known one: at least, and at most where rows are few. In
-/// between, by two standard errors of the median.
+/// between, by two standard errors of the median and what the sketch of quantiles may be off.
 const TOLERANCE: (f64, f64) = (0.02, 0.05);
 /// A larger spread is not far from 0.
 const MAX_SPREAD: f64 = 2.0 / 3.0;
@@ -128,7 +128,9 @@ pub(super) fn unit_change(
     };
     let tolerance = reference.spread().map(|spread| {
         let error = 1.2533 * spread * (1.0 / n + 1.0 / m).sqrt();
-        (2.0 * error).clamp(TOLERANCE.0, TOLERANCE.1)
+        // √(2π) is what a normal distribution's median moves by, in σ, for its rank.
+        let of_sketch = std::f64::consts::TAU.sqrt() * spread * window.rank_error();
+        (2.0 * error + of_sketch).clamp(TOLERANCE.0, TOLERANCE.1)
     });
     let told_apart = |factor: f64, offset: f64| {
         values >= MIN_VALUES || (is_far(factor, offset) && before >= DISJOINT)
