@@ -402,8 +402,9 @@ def infer_body(**columns):
     return json.dumps({"inputs": inputs}).encode()
 
 
-def ask(sidecar, body, request_id=None):
-    headers = {"Content-Type": "application/json"}
+def ask(sidecar, body, request_id=None, **more):
+    """`more` are headers, their names with underscores."""
+    headers = {"Content-Type": "application/json", **{name.replace("_", "-"): value for name, value in more.items()}}
     if request_id:
         headers["x-request-id"] = request_id
     return exchange(sidecar.address, "POST", INFER, body, headers)
