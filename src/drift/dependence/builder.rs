@@ -148,18 +148,18 @@ impl Varying {
     }
 
     fn between(&self, span: usize) -> Option<Components> {
-        let (squares, short) = (self.rows.squares(), self.short());
+        let short = self.short();
         let days_differ = span == 0 && self.between(1).is_none_or(|days| days.differ());
-        self.spans[span].between(&RowSums { squares, short: &short, days_differ })
+        self.spans[span].between(&RowSums { short: &short, days_differ })
     }
 
     fn season(self) -> Option<Season> {
         if self.hours.is_empty() {
             return None;
         }
-        let (squares, short) = (self.rows.squares(), self.short());
+        let short = self.short();
         let days_differ = self.between(1).is_none_or(|days| days.differ());
-        let sums = RowSums { squares, short: &short, days_differ };
+        let sums = RowSums { short: &short, days_differ };
         let beside = self.spans[0].beside_cycle(&sums)?;
         // The last cell is `other`, which numbers do not have.
         Some(Season { beside: beside.scale(HOUR), hours: self.hours })

@@ -191,11 +191,6 @@ impl RowBlocks {
         }
     }
 
-    /// Sums of squares, by sum, as long as nothing was settled.
-    pub(super) fn squares(&self) -> &[f64] {
-        &self.squares
-    }
-
     pub(super) fn has_shares(&self) -> bool {
         self.sums.len() > ODD
     }

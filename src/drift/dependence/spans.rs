@@ -29,6 +29,8 @@ pub(super) struct Spans {
     seconds: i64,
     index: HashMap<i64, usize>,
     blocks: Vec<Block>,
+    /// Of the rows that are in blocks, by sum.
+    squares: Vec<f64>,
     /// Neighbours mostly share a block.
     last: Option<(i64, usize)>,
 }
@@ -40,10 +42,9 @@ struct Block {
     sums: Box<[f64]>,
 }
 
-/// The variance of one row, within blocks and over all.
+/// What is known of rows beside the blocks of time that they are in.
 pub(super) struct Rows<'a> {
-    pub(super) squares: &'a [f64],
-    /// The design effect of neighbouring rows, by sum.
+    /// The design effect of neighbours, by sum.
     pub(super) short: &'a [f64],
     /// Hours of one day are alike, so that it is days that tell.
     pub(super) days_differ: bool,
@@ -51,7 +52,8 @@ pub(super) struct Rows<'a> {
 
 impl Spans {
     pub(super) fn new(seconds: i64) -> Self {
-        Self { seconds, index: HashMap::new(), blocks: Vec::new(), last: None }
+        let (blocks, squares) = (Vec::new(), Vec::new());
+        Self { seconds, index: HashMap::new(), blocks, squares, last: None }
     }
 
     pub(super) fn observe(&mut self, at: i64, scored: &Scored, sums: usize) {
@@ -59,15 +61,20 @@ impl Spans {
         let Some(place) = self.place(number, sums) else { return };
         let block = &mut self.blocks[place];
         block.rows += 1.0;
-        block.sums[LOCATION] += scored.scores[0];
-        block.sums[SCALE] += scored.scores[1];
+        self.squares.resize(sums, 0.0);
+        let mut add = |sum: usize, score: f64| {
+            block.sums[sum] += score;
+            self.squares[sum] += score * score;
+        };
+        add(LOCATION, scored.scores[0]);
+        add(SCALE, scored.scores[1]);
         if scored.missing {
-            block.sums[MISSING] += 1.0;
+            add(MISSING, 1.0);
         } else if scored.odd {
-            block.sums[ODD] += 1.0;
+            add(ODD, 1.0);
         }
         if let Some(group) = scored.group {
-            block.sums[SHARES + group] += 1.0;
+            add(SHARES + group, 1.0);
         }
     }
 
@@ -142,7 +149,7 @@ impl Spans {
         let length = (all - self.blocks.iter().map(of_parent).sum::<f64>()) / freedom;
         let component = |sum: usize| {
             let blocks = Block::between(&self.blocks, sum);
-            let within = (rows.squares[sum] - blocks) / (all - self.blocks.len() as f64);
+            let within = (self.squares[sum] - blocks) / (all - self.blocks.len() as f64);
             let between = (blocks - Block::between(parents, sum)) / freedom;
             let ratio = between / within;
             if within <= 0.0 || !ratio.is_finite() {
@@ -151,7 +158,7 @@ impl Spans {
             let p_value = fisher(ratio / rows.short[sum], freedom, all - self.blocks.len() as f64);
             ((ratio - rows.short[sum]).max(0.0) / length, p_value)
         };
-        let found: Vec<(f64, f64)> = (0..rows.squares.len()).map(component).collect();
+        let found: Vec<(f64, f64)> = (0..self.squares.len()).map(component).collect();
         let (variances, p_values) = found.into_iter().unzip();
         let most = if rows.days_differ { self.days_apart() } else { f64::INFINITY };
         Components { freedom: freedom.min(most), variances, p_values }

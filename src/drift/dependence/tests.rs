@@ -229,6 +229,101 @@ fn days_that_differ_as_those_of_the_reference_do_are_no_drift() {
 }
 
 #[test]
+fn short_windows_merged_are_no_more_than_the_hour_that_they_are_in() {
+    let mut random = Rng::with_seed(11);
+    let (rows, times) = hours(&mut random, 0, 24 * 40, 0.0, 0.25);
+    let mut monitor = monitor(baseline(&rows, Some(&times)));
+    let mut windows = Vec::new();
+    for day in 40..60 {
+        let level = 0.25 * normal(&mut random);
+        for part in 0..12 {
+            let rows = table(100, |_, _| level + normal(&mut random));
+            let start = hour(day * 24).start.unwrap() + SignedDuration::from_mins(5 * part);
+            let end = start + SignedDuration::from_mins(5);
+            let span = WindowSpan { start: Some(start), end: Some(end), ..SPAN };
+            windows.push(judged(&mut monitor, &rows, span));
+        }
+    }
+    assert!(drifting(&windows) <= 5, "{} of 240", drifting(&windows));
+}
+
+#[test]
+fn of_more_hours_than_are_kept_those_that_are_tell_as_much_as_fewer() {
+    let mut random = Rng::with_seed(12);
+    let mut found = |hours: i64| {
+        let mut levels = Vec::new();
+        let rows = usize::try_from(hours).unwrap() * 10;
+        let rows = table(rows, |feature, row| {
+            if feature == 0 && row % 10 == 0 {
+                levels.push(0.5 * normal(&mut random));
+            }
+            levels[row / 10] + normal(&mut random)
+        });
+        let times: Vec<Timestamp> = (0..rows.len() as i64)
+            .map(|row| hour(row / 10).start.unwrap() + SignedDuration::from_secs(row % 10))
+            .collect();
+        let baseline = baseline(&rows, Some(&times));
+        let mut monitor = monitor(baseline);
+        let live = table(500, |_, _| normal(&mut random));
+        judged(&mut monitor, &live, hour(hours)).features[1].design_effect
+    };
+    let (few, many) = (found(2000), found(4000));
+    assert!(few > 20.0 && (0.7..1.4).contains(&(many / few)), "{few} {many}");
+}
+
+#[test]
+fn runs_of_live_rows_widen_tests_of_values_though_the_reference_shows_runs_of_nulls_alone() {
+    let mut random = Rng::with_seed(13);
+    let mut reference = Rows::new();
+    for feature in 0..FEATURES {
+        let mut column = Column::new(format!("x{feature}").as_str());
+        for row in 0..10_000 {
+            let is_null = row / 20 % 7 == feature % 7;
+            column.push(if is_null { Cell::Null } else { Cell::Number(normal(&mut random)) });
+        }
+        reference.push(column);
+    }
+    let baseline = baseline(&reference, None);
+    assert!(baseline.to_json().contains("variation"), "runs of nulls are shown");
+    let mut monitor = monitor(baseline);
+    let mut effect = 0.0;
+    for _ in 0..6 {
+        let mut level = 0.0;
+        let mut live = Rows::new();
+        for feature in 0..FEATURES {
+            let mut column = Column::new(format!("x{feature}").as_str());
+            for row in 0..1000 {
+                if row % 10 == 0 {
+                    level = normal(&mut random);
+                }
+                let value = 0.9 * level + 0.44 * normal(&mut random);
+                column.push(if row / 20 % 7 == feature % 7 {
+                    Cell::Null
+                } else {
+                    Cell::Number(value)
+                });
+            }
+            live.push(column);
+        }
+        let mut effects: Vec<f64> =
+            judged(&mut monitor, &live, SPAN).features.iter().map(|f| f.design_effect).collect();
+        effects.sort_by(f64::total_cmp);
+        effect = effects[FEATURES / 2];
+    }
+    assert!(effect > 4.0, "{effect}");
+}
+
+#[test]
+fn a_file_with_effects_that_no_rows_have_is_refused() {
+    let mut random = Rng::with_seed(14);
+    let text = baseline(&runs(&mut random, 5000, 10, 1.0), None).to_json();
+    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    file["features"][1]["variation"]["rows"][0]["effects"]["location"] = 0.0.into();
+    let error = Baseline::from_json(file.to_string().as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("variation") && error.contains("none below 1"), "{error}");
+}
+
+#[test]
 fn a_feature_must_be_found_in_as_many_windows_as_persistence_asks() {
     use crate::drift::Persistence;
     let mut random = Rng::with_seed(10);

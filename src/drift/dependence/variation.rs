@@ -107,6 +107,11 @@ impl Effects {
         all.for_each(|effect| *effect = (f64::from(*effect) * factor) as f32);
     }
 
+    fn is_at_least_one(&self) -> bool {
+        let named = [self.location, self.scale, self.missing, self.odd];
+        named.iter().chain(&self.shares).all(|effect| *effect >= 1.0)
+    }
+
     fn is_valid(&self, groups: usize) -> bool {
         let named = [self.location, self.scale, self.missing, self.odd];
         let mut all = named.iter().chain(&self.shares);
@@ -182,25 +187,24 @@ pub(in crate::drift) fn design_effects(
     if known.is_none() && live.is_empty() {
         return DesignEffects::independent();
     }
-    // What the reference shows in order is surer than live rows, whose drift looks like dependence.
-    let live = if known.is_some_and(|known| !known.rows.is_empty()) { &[] } else { live };
-    let span = known.and_then(|known| known.span(question));
-    let reach = if span.is_some() { SHORT_ROWS } else { f64::INFINITY };
+    let of_reference = known.map_or(&[][..], |known| &known.rows);
+    let shown = [shows(of_reference, &[LOCATION, SCALE]), shows(of_reference, &[MISSING])];
+    let spans = known.map(|known| known.spans(question)).unwrap_or_default();
+    let reach = if spans.is_empty() { f64::INFINITY } else { SHORT_ROWS };
     let rows = question.rows.min(reach);
     let sampling = 1.0 / question.rows.max(1.0) + 1.0 / question.reference_rows.max(1.0);
     let effect = |sum: usize| {
-        let (of_reference, pairs) =
-            known.map_or((1.0, f64::INFINITY), |known| effect_at(&known.rows, rows, sum));
-        let (of_window, window_pairs) = effect_at(live, rows, sum);
-        let (short, short_freedom) = if of_window > of_reference {
-            (of_window, window_pairs)
-        } else {
-            (of_reference, pairs)
-        };
-        let (natural, freedom) = span.map_or((0.0, f64::INFINITY), |(span, windows)| {
-            let variance = f64::from(span.effects.of(sum)) / windows;
-            (variance * (1.0 + 1.0 / (span.freedom as f64 + 1.0)) / sampling, span.freedom as f64)
+        // What the reference shows in order is surer than live rows, whose drift looks like dependence.
+        let scales = if shown[usize::from(sum == MISSING)] { of_reference } else { live };
+        let (short, short_freedom) = effect_at(scales, rows, sum);
+        let varies = spans.iter().map(|(span, blocks)| {
+            let freedom = span.freedom as f64;
+            let variance = f64::from(span.effects.of(sum)) / blocks;
+            (variance * (1.0 + 1.0 / (freedom + 1.0)) / sampling, freedom)
         });
+        // Hours of one day share what days vary by, and many short windows make no more than their time.
+        let most = varies.max_by(|a, b| a.0.total_cmp(&b.0));
+        let (natural, freedom) = most.unwrap_or((0.0, f64::INFINITY));
         let freedom = satterthwaite(&[
             (short, if short > 1.0 { short_freedom } else { f64::INFINITY }),
             (natural, freedom),
@@ -210,6 +214,10 @@ pub(in crate::drift) fn design_effects(
     let found: Vec<(f64, f64)> = (0..SHARES + groups).map(effect).collect();
     let freedom = found[LOCATION].1.min(found[SCALE].1);
     DesignEffects { sums: found.into_iter().map(|(effect, _)| effect).collect(), freedom }
+}
+
+fn shows(scales: &[RowScale], sums: &[usize]) -> bool {
+    scales.iter().any(|scale| sums.iter().any(|sum| scale.effects.of(*sum) > 1.0))
 }
 
 /// The freedom of a sum of variances, each with its own (Satterthwaite 1946).
@@ -224,17 +232,16 @@ impl Variation {
         self.rows.is_empty() && self.spans.is_empty() && self.season.is_none()
     }
 
-    /// The blocks of time that are nearest to the window's length, and how many make up what is asked.
-    fn span(&self, question: Question) -> Option<(&SpanScale, f64)> {
-        let seconds = question.seconds?;
-        if question.same_hours
-            && let Some(season) = &self.season
-        {
-            return Some((&season.beside, question.windows));
-        }
-        let distance = |span: &&SpanScale| (seconds / span.seconds as f64).ln().abs();
-        let span = self.spans.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-        Some((span, question.windows * (seconds / span.seconds as f64).max(1.0)))
+    /// Blocks of time, and how many of each make up what is asked: a part of one varies as it does. Where
+    /// hours are compared with the same hours, they vary beside the cycle.
+    fn spans(&self, question: Question) -> Vec<(&SpanScale, f64)> {
+        let Some(seconds) = question.seconds else { return Vec::new() };
+        let beside = self.season.as_ref().filter(|_| question.same_hours).map(|s| &s.beside);
+        let is_replaced =
+            |span: &&SpanScale| beside.is_none_or(|beside| beside.seconds != span.seconds);
+        let spans = self.spans.iter().filter(is_replaced).chain(beside);
+        let blocks = |span: &SpanScale| question.windows * seconds / span.seconds as f64;
+        spans.map(|span| (span, blocks(span).max(1.0))).collect()
     }
 
     pub(in crate::drift) fn season(&self) -> Option<&Season> {
@@ -260,11 +267,15 @@ impl Variation {
     /// What a file may not say.
     pub(crate) fn check(&self, groups: usize, cells: usize) -> Result<(), &'static str> {
         let spans = self.spans.iter().chain(self.season.iter().map(|season| &season.beside));
-        let effects = self.rows.iter().map(|scale| &scale.effects);
-        if !effects.chain(spans.map(|span| &span.effects)).all(|e| e.is_valid(groups)) {
+        let effects = || self.rows.iter().map(|scale| &scale.effects);
+        if effects().any(|effects| !effects.is_at_least_one()) {
+            return Err("must hold design effects of rows, none below 1");
+        }
+        if !effects().chain(spans.map(|span| &span.effects)).all(|e| e.is_valid(groups)) {
             return Err("must hold finite numbers, none negative, and one for each reported bin");
         }
-        let lengths = self.rows.iter().map(|scale| scale.length).is_sorted();
+        let lengths = self.rows.iter().map(|scale| scale.length);
+        let lengths = std::iter::once(0).chain(lengths).is_sorted_by(|a, b| a < b);
         let seconds = self.spans.iter().map(|span| span.seconds);
         if !lengths || !seconds.clone().is_sorted() || seconds.clone().any(|s| s == 0) {
             return Err("must ascend in length");

@@ -67,11 +67,12 @@ fn sum_outwards(first: f64, start: f64, step: f64, ratio: impl Fn(f64) -> f64) -
     loop {
         // Below 0 where a part of a row is left.
         term *= ratio(k);
-        if term <= sum * 1e-12 {
+        if term > sum * 1e-12 {
+            sum += term;
+            k += step;
+        } else {
             return sum.min(1.0);
         }
-        sum += term;
-        k += step;
     }
 }
 
