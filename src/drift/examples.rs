@@ -211,6 +211,19 @@ mod tests {
     }
 
     #[test]
+    fn other_thresholds_leave_examples_in_the_windows_they_came_in() {
+        let mut monitor = monitor();
+        (0..200).for_each(|n| see(&mut monitor, &format!("first-{n}"), 500.0, "new"));
+        close(&mut monitor, 0);
+        close(&mut monitor, 1);
+        (0..200).for_each(|n| see(&mut monitor, &format!("second-{n}"), 500.0, "a"));
+        let windows = vec!["1m".into(), "2m".into()];
+        monitor.retune(Settings { min_rows: 11, windows, ..Settings::default() });
+        assert_eq!(ids(&close(&mut monitor, 0)[1]), ["second-199"]);
+        assert_eq!(ids(&close(&mut monitor, 1)[1]), ["second-199"], "the first is not of them");
+    }
+
+    #[test]
     fn of_many_rows_the_one_that_is_named_lies_in_the_bin() {
         let mut monitor = monitor();
         let numbers: Vec<f64> = (0..500).map(|n| if n < 250 { 100.0 } else { 5000.0 }).collect();

@@ -1,7 +1,10 @@
 //! What a verdict was made of, so that another run over the same rows can be held against it.
 //!
-//! Equal hashes of baseline, settings and counts, of a window and of those before it that it was
-//! merged with, give equal p-values: the tests read nothing else.
+//! Hashes of baseline, settings and counts, of a window and of those before it that it was merged with,
+//! are equal where a run sees the same rows under the same settings. The tests read two things more:
+//! how live rows before them depended on each other, and which values came again. A run that begins
+//! with the same rows and has the same windows knows both alike, and gives equal p-values; one that
+//! begins later, or has other windows, may differ a little at equal hashes.
 
 use super::Settings;
 use super::baseline::BaselineFeature;
@@ -18,7 +21,8 @@ pub struct Provenance {
     /// Of the settings that a verdict on windows of this length depends on, whatever file or flag they
     /// came from.
     pub config_hash: Arc<str>,
-    /// Of all counts of the window, in whatever order its rows came.
+    /// Of all counts of the window, in whatever order its rows came; of rows sampled at different rates
+    /// what they are worth.
     pub sketch_hash: Arc<str>,
     pub weights: Weights,
     /// The version that judged.
@@ -185,7 +189,8 @@ mod tests {
     use super::*;
     use crate::decode::{Column, Rows};
     use crate::drift::{
-        Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Reference, WindowSpan,
+        Baseline, BaselineBuilder, BaselineSettings, FeatureFilter, Monitor, Persistence,
+        Reference, WindowSpan,
     };
     use crate::sketch::Role;
 
@@ -225,6 +230,10 @@ mod tests {
         assert_eq!(*one.baseline_hash, *baseline().hash());
     }
 
+    fn persistence(least: usize, of: usize) -> Persistence {
+        Persistence::new(least.try_into().unwrap(), of.try_into().unwrap()).unwrap()
+    }
+
     #[test]
     fn each_setting_that_a_verdict_depends_on_is_in_the_hash() {
         let usual = Settings::default();
@@ -232,6 +241,8 @@ mod tests {
         for other in [
             Settings { min_rows: 51, ..usual.clone() },
             Settings { false_discovery_rate: 0.02, ..usual.clone() },
+            Settings { persistence: persistence(1, 2), ..usual.clone() },
+            Settings { persistence: persistence(2, 2), ..usual.clone() },
             Settings { filter: FeatureFilter::new(["a*", "b"], [""; 0]), ..usual.clone() },
             Settings { filter: FeatureFilter::new(["*"], ["b"]), ..usual.clone() },
         ] {

@@ -92,7 +92,8 @@ pub struct FeatureReport {
     /// Not chance, at `drift.false_discovery_rate` over all features of the window: of this window alone
     /// or of it merged with the few before it.
     pub significant: bool,
-    /// Significant, and of a size worth acting on.
+    /// Significant and of a size worth acting on, in as many of the last windows as `drift.persistence`
+    /// asks for.
     pub detected: bool,
     /// How large the difference is: PSI less what chance alone would give at this number of rows; not
     /// below 0.

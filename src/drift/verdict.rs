@@ -63,6 +63,8 @@ pub(super) struct Merged {
 /// A feature's report, and whether this window was significant by itself.
 pub(super) struct Judged {
     pub(super) report: FeatureReport,
+    /// Of this window alone.
+    pub(super) effects: DesignEffects,
     pub(super) significant_alone: bool,
     /// No lean of its own after windows that were significant: their evidence is spent.
     pub(super) recovered: bool,
@@ -95,16 +97,17 @@ pub(super) fn judge(cases: &[Case<'_>], min_rows: u64, rate: f64) -> Vec<Judged>
     let by_clock = cases.iter().zip(&alone).map(|(case, alone)| case.without_season(alone));
     let by_clock: Vec<Option<f64>> = by_clock.collect();
     let found = discoveries(&p_values, rate).into_iter().zip(discoveries(&merged_p, rate));
-    let found = found.zip(discoveries(&by_clock, rate)).enumerate();
+    let found = found.zip(discoveries(&by_clock, rate));
+    let found = alone.into_iter().zip(found).enumerate();
     found
-        .map(|(place, ((significant_alone, significant_merged), by_clock))| {
+        .map(|(place, (alone, ((significant_alone, significant_merged), by_clock)))| {
             let (case, p_value) = (&cases[place], p_values[place]);
             let merged = merged[place].as_ref().filter(|_| significant_merged);
-            let mut report = report(case, &alone[place], merged, significant_alone);
+            let mut report = report(case, &alone, merged, significant_alone);
             report.p_value = p_value;
             report.seasonal = by_clock && !report.significant && p_value.is_some();
             let recovered = !significant_alone && p_value.is_some_and(|p| p > LEANING);
-            Judged { report, significant_alone, recovered }
+            Judged { report, effects: alone.effects, significant_alone, recovered }
         })
         .collect()
 }
@@ -192,7 +195,7 @@ fn report(
         design_effect: alone.effects.values() * case.unequal_weights(),
         significant: significant_alone || merged.is_some(),
         detected,
-        quality: quality(&case.window),
+        quality: quality(&case.weighed),
         ..FeatureReport::default()
     }
 }

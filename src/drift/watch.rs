@@ -11,7 +11,7 @@ use super::joint::{ERROR_SHARE, JointReport, JointWatch};
 use super::provenance::Sampled;
 use super::quality::{ExtraFeatures, Extras, Grouping, Runs};
 use super::references::HeldReferences;
-use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
+use super::report::{Expected, FeatureReport, FeatureView, WindowReport};
 use super::verdict::{Case, Judged, Merged, WindowTime, judge, quality, verdict};
 use super::{EarlyWarnings, Persistence, Settings, WarningChange, WindowSpan};
 use crate::decode::{Column, Rows};
@@ -146,6 +146,8 @@ impl Watch {
         }
         if windows_stay {
             next.open_rows = std::mem::take(&mut self.open_rows);
+            next.opened_at = std::mem::take(&mut self.opened_at);
+            next.closed = self.closed;
             next.history = std::mem::take(&mut self.history);
             next.extras = std::mem::take(&mut self.extras);
             next.sampled = std::mem::take(&mut self.sampled);
@@ -190,6 +192,7 @@ impl Watch {
         if let Some(joint) = &mut joint {
             joint.begin(rows.len());
         }
+        let mut extra = Vec::new();
         for column in rows.columns() {
             match self.index[role as usize].get(column.name()) {
                 Some(watched) => {
@@ -202,6 +205,7 @@ impl Watch {
                 }
                 None if settings.filter.admits(column.name()) => {
                     self.extra.count(role, column.name());
+                    extra.push(column.name());
                 }
                 None => {}
             }
@@ -209,11 +213,7 @@ impl Watch {
         if let Some(joint) = joint {
             joint.end();
         }
-        let known = &self.index[role as usize];
-        let is_extra =
-            |name: &&Arc<str>| !known.contains_key(*name) && settings.filter.admits(name);
-        let names = rows.columns().iter().map(Column::name).filter(is_extra);
-        self.extras[0].observe(role, names, rows.len() as u64);
+        self.extras[0].observe(role, extra.into_iter(), rows.len() as u64);
     }
 
     pub(super) fn sampled(&mut self, rate: f64, rows: u64) {
@@ -345,28 +345,17 @@ impl Watch {
             self.history.push(settings.wanted(), &span, counts);
         }
         let checked = self.check(settings, level, (&cases, &judged), rows, extras);
-        let closed = cases.into_iter().map(|case| {
-            let (counts, repeated) = (case.window, case.repeated);
-            let closed = Closed { counts, repeated, hours: case.time.hours };
-            (case.feature, closed, case.merged)
-        });
+        let closed = cases.into_iter().map(|case| (case.feature, Closed::from(case)));
         let mut reports = Vec::with_capacity(judged.len());
         let judged = judged.into_iter().zip(checked.features);
-        for ((watched, (feature, closed, merged)), (mut judged, checks)) in
+        for ((watched, (feature, closed)), (mut judged, checks)) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
             let found = judged.report.detected;
             judged.report.detected = watched.persists(settings.persistence, level, found);
             judged.report.checks = checks;
-            if judged.report.detected {
-                let examples = watched.examples.of_grown(feature, &closed.counts, since);
-                judged.report.examples = examples.into();
-            }
-            judged.report.shape = watched.shape(level, feature, &closed.counts);
             judged.report.references = beside.next().flatten();
-            let merged = merged.filter(|_| !judged.significant_alone).map(|merged| merged.counts);
-            let told = merged.as_ref().unwrap_or(&closed.counts);
-            watched.explain(span, feature, told, &mut judged.report);
+            watched.tell((span, since), feature, &closed, &mut judged);
             watched.close(level, feature, closed, &judged);
             reports.push(judged.report);
         }
@@ -479,20 +468,6 @@ impl Watched {
         persistence.holds(windows.iter().copied())
     }
 
-    /// Of the open window, which ends.
-    fn shape(&self, level: usize, feature: &BaselineFeature, counts: &FeatureCounts) -> Shape {
-        let rows = feature.content.reported_of(counts);
-        let total: u64 = rows.iter().sum();
-        let share = |rows: u64| rows as f64 / total as f64;
-        #[expect(clippy::cast_possible_truncation, reason = "a share to seven digits is enough")]
-        let shares = rows.into_iter().map(|rows| share(rows) as f32);
-        let quantiles = match &self.windows[level].open {
-            FeatureSketch::Numeric(sketch) => all(Shape::RANKS.map(|rank| sketch.quantile(rank))),
-            FeatureSketch::Categorical(_) => None,
-        };
-        Shape { shares: if total == 0 { Box::default() } else { shares.collect() }, quantiles }
-    }
-
     fn case<'a>(
         &self,
         feature: &'a BaselineFeature,
@@ -532,7 +507,7 @@ impl Watched {
         &mut self,
         level: usize,
         feature: &BaselineFeature,
-        Closed { counts, repeated, hours }: Closed,
+        Closed { counts, repeated, hours, .. }: Closed,
         judged: &Judged,
     ) {
         let open = std::mem::replace(&mut self.windows[level].open, feature.content.window());
@@ -594,7 +569,7 @@ impl Watched {
             kind: feature.kind(),
             bins: feature.bins(&recent, &feature.content.reported_of(&total)),
             rows_total: total.rows(),
-            quality: quality(&total),
+            quality: quality(&total.clone().effective()),
             baseline: Some(Arc::clone(&self.expected)),
         }
     }
@@ -603,8 +578,19 @@ impl Watched {
 /// A window of one feature that ends.
 struct Closed {
     counts: FeatureCounts,
+    /// What its rows are worth, and those of it and the windows it was merged with.
+    weighed: FeatureCounts,
+    merged: Option<FeatureCounts>,
     repeated: Vec<(ValueKey, u32)>,
     hours: Option<HoursOfDay>,
+}
+
+impl From<Case<'_>> for Closed {
+    fn from(case: Case<'_>) -> Self {
+        let merged = case.merged.map(|merged| merged.counts);
+        let (counts, weighed, repeated) = (case.window, case.weighed, case.repeated);
+        Self { counts, weighed, merged, repeated, hours: case.time.hours }
+    }
 }
 
 impl Windows {
@@ -633,14 +619,6 @@ fn time(span: WindowSpan, rows: u64) -> WindowTime {
         seconds: (end > start).then(|| (end - start) as f64),
         hours: HoursOfDay::of(start, end, rows as f64),
     }
-}
-
-fn all(values: [Option<f64>; 5]) -> Option<[f64; 5]> {
-    let mut found = [0.0; 5];
-    for (place, value) in found.iter_mut().zip(values) {
-        *place = value?;
-    }
-    Some(found)
 }
 
 /// Both stand on the same edges: merging cannot be refused.

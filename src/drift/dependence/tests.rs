@@ -259,7 +259,8 @@ fn of_more_hours_than_are_kept_those_that_are_tell_as_much_as_fewer() {
             }
             levels[row / 10] + normal(&mut random)
         });
-        let times: Vec<Timestamp> = (0..rows.len() as i64)
+        let times: Vec<Timestamp> = (0_i64..)
+            .take(rows.len())
             .map(|row| hour(row / 10).start.unwrap() + SignedDuration::from_secs(row % 10))
             .collect();
         let baseline = baseline(&rows, Some(&times));

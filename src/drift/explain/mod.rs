@@ -28,8 +28,9 @@ const MAX_FINDINGS: usize = 4;
 /// Why a feature is said to drift, or its rows not to be in order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
-    /// Start of the first of the windows of this length that were detected one after the other;
-    /// `None` where rows carry no time, or this window is not detected.
+    /// Start of the first of the windows of this length that were found to drift or to fail, up to this
+    /// one, without more between them that were not than `drift.persistence` looks back on; `None` where
+    /// rows carry no time, or this window is not detected.
     pub since: Option<Timestamp>,
     /// In plain English.
     pub sentence: Box<str>,
@@ -97,7 +98,8 @@ pub(super) fn explain(case: &Case<'_>) -> Explanation {
     let moved = moved(case);
     let mut findings = failed_checks(case);
     let has_other_unit = findings.iter().any(|finding| finding.is_of(Check::UnitChange));
-    if (case.report.significant || case.report.seasonal) && !has_other_unit {
+    let differs = case.report.detected || case.report.significant || case.report.seasonal;
+    if differs && !has_other_unit {
         findings.extend(match (&case.feature.content, case.counts) {
             (Content::Numeric(reference), FeatureCounts::Numeric(counts)) => {
                 numeric::findings(reference, counts, case.shape, &moved)

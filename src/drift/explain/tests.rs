@@ -1,7 +1,8 @@
 use super::*;
 use crate::decode::{Cell, Column, Rows};
 use crate::drift::{
-    Baseline, BaselineBuilder, BaselineSettings, Monitor, Reference, Settings, WindowSpan,
+    Baseline, BaselineBuilder, BaselineSettings, Monitor, Persistence, Reference, Settings,
+    WindowSpan,
 };
 use crate::sketch::Role;
 
@@ -154,4 +155,29 @@ fn since_is_the_first_of_the_windows_that_drift_one_after_the_other() {
     assert_eq!(since(30.0, 1000, 20), minute(5), "which is no sign of an end");
     assert_eq!(since(0.0, 1000, 25), None);
     assert_eq!(since(30.0, 1000, 30), minute(30));
+}
+
+#[test]
+fn a_window_that_persistence_holds_on_to_is_explained_too() {
+    let two_of_three = Persistence::new(2.try_into().unwrap(), 3.try_into().unwrap()).unwrap();
+    let settings = Settings { persistence: two_of_three, ..Settings::default() };
+    let baseline = Reference::Baseline(baseline(&numbers(even(4000))));
+    let mut monitor = Monitor::new(settings, baseline).of_table();
+    // The middle alone, which is within bounds.
+    let mut report = |margin: f64, start: i64| {
+        let middle = even(1000).map(|x| margin + x * (100.0 - 2.0 * margin) / 100.0);
+        monitor.observe(&numbers(middle), &Rows::new());
+        let report = report(&mut monitor, 0, start);
+        let explanation = report.explanation;
+        (report.detected, report.significant, explanation.and_then(|it| it.since))
+    };
+    assert_eq!(report(30.0, 0), (false, true, None), "once may be chance");
+    assert_eq!(report(30.0, 5), (true, true, minute(0)), "the first was found already");
+    assert_eq!(report(0.0, 10), (true, false, minute(0)));
+    assert_eq!(report(30.0, 15), (true, true, minute(0)));
+    for start in [20, 25, 30] {
+        assert!(!report(0.0, start).0, "{start}");
+    }
+    assert_eq!(report(30.0, 35), (false, true, None));
+    assert_eq!(report(30.0, 40), (true, true, minute(35)), "what ended is not gone on with");
 }

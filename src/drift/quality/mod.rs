@@ -17,6 +17,7 @@ mod words;
 mod tests;
 
 use super::baseline::{BaselineFeature, Content};
+use super::dependence::DesignEffects;
 use super::effect::MIN_SHARE;
 use super::report::WindowReport;
 use super::significance::{Part, beyond, discoveries, more};
@@ -185,11 +186,14 @@ impl WindowReport {
 /// One feature of the window that ends.
 pub(super) struct Subject<'a> {
     pub(super) feature: &'a BaselineFeature,
+    /// Rows that have the feature.
+    pub(super) rows: u64,
+    /// What those rows are worth, where they were sampled at different rates.
     pub(super) counts: &'a FeatureCounts,
     pub(super) sketch: &'a FeatureSketch,
     pub(super) runs: &'a Runs,
     /// By so many the rows are more than independent ones that tell as much.
-    pub(super) design_effect: f64,
+    pub(super) effects: &'a DesignEffects,
     /// Whether the feature drifts, and by which p-value.
     pub(super) drifts: Option<f64>,
 }
@@ -303,37 +307,41 @@ impl Subject<'_> {
         };
         let (null, reference_null) = (missing(self.counts), self.feature.content.missing());
         let (window_rows, reference_rows) = (self.counts.rows(), self.feature.rows());
-        let absent = rows.window.saturating_sub(window_rows);
+        // Worth as much as those that are there.
+        let absent = rows.window.saturating_sub(self.rows);
+        let absent = (absent * window_rows).checked_div(self.rows).unwrap_or(absent);
         let reference_absent = rows.reference.saturating_sub(reference_rows);
         let all = (window_rows + absent, reference_rows + reference_absent);
-        let effect = self.design_effect;
+        let of_nulls = self.effects.missing().max(1.0);
+        // How requests without the feature follow each other is not learnt: at least as values do.
+        let of_absent = of_nulls.max(self.effects.values());
         let together = Shares::new(null + absent, all.0, reference_null + reference_absent, all.1)
-            .more(effect);
+            .more(of_nulls);
         let null = Shares::new(null, window_rows, reference_null, reference_rows);
         let absent = Shares::new(absent, all.0, reference_absent, all.1);
         vec![
-            null.finding(Check::Null, null.more(effect).max(together)),
-            absent.finding(Check::MissingFeature, absent.more(effect).max(together)),
+            null.finding(Check::Null, null.more(of_nulls).max(together)),
+            absent.finding(Check::MissingFeature, absent.more(of_absent).max(together)),
         ]
     }
 
     fn of_kind(&self) -> Vec<Finding> {
-        let effect = self.design_effect;
+        let [odd, values] = [self.effects.odd(), self.effects.values()].map(|it| it.max(1.0));
         match (&self.feature.content, self.counts) {
             (Content::Numeric(reference), FeatureCounts::Numeric(window)) => {
                 let reference = &reference.counts;
                 let rows = (window.rows(), reference.rows());
                 let types =
                     Shares::new(window.type_errors(), rows.0, reference.type_errors(), rows.1);
-                let values = (window.values(), reference.values());
+                let finite = (window.values(), reference.values());
                 let infinite = Shares::new(window.infinities, rows.0, reference.infinities, rows.1);
                 let sides = [window.below, window.above]
-                    .map(|beyond_it| beyond((beyond_it, values.0), (0, values.1), effect));
-                let least = sides.into_iter().fold(infinite.more(effect), f64::min);
+                    .map(|beyond_it| beyond((beyond_it, finite.0), (0, finite.1), values));
+                let least = sides.into_iter().fold(infinite.more(values), f64::min);
                 let bounds =
                     Shares::new(window.out_of_bounds(), rows.0, reference.infinities, rows.1);
                 vec![
-                    types.finding(Check::TypeError, types.more(effect)),
+                    types.finding(Check::TypeError, types.more(odd)),
                     bounds.finding(Check::OutOfBounds, (3.0 * least).min(1.0)),
                 ]
             }
@@ -346,8 +354,8 @@ impl Subject<'_> {
                 let alone = (counts.other() + reference.singletons).min(counts.values());
                 let new = Shares::new(window.other(), window.values(), alone, counts.values());
                 vec![
-                    types.finding(Check::TypeError, types.more(effect)),
-                    new.finding(Check::NewCategory, new.more(effect)),
+                    types.finding(Check::TypeError, types.more(odd)),
+                    new.finding(Check::NewCategory, new.more(values)),
                 ]
             }
             _ => Vec::new(),

@@ -1,14 +1,15 @@
-//! What is told of a window beside its verdict: checks of its rows, why, and what it was made of.
+//! What is told of a window beside its verdict: its shape, checks of its rows, why, and what it was made
+//! of.
 
-use super::{Watch, Watched};
+use super::{Closed, Watch, Watched};
 use crate::drift::baseline::{Baseline, BaselineFeature};
 use crate::drift::explain::{self, explain};
 use crate::drift::provenance::{self, Provenance, Sampled};
 use crate::drift::quality::{self, Around, Extras, Subject};
-use crate::drift::report::FeatureReport;
+use crate::drift::report::{FeatureReport, Shape};
 use crate::drift::verdict::{Case, Judged};
 use crate::drift::{Settings, WindowSpan};
-use crate::sketch::FeatureCounts;
+use crate::sketch::{FeatureCounts, FeatureSketch, NumericCounts};
 
 impl Watch {
     pub(super) fn provenance(
@@ -24,7 +25,7 @@ impl Watch {
         }
         for watched in &self.watched {
             let feature = &self.baseline.features()[watched.feature];
-            hash.feature(feature, &watched.windows[level].open.counts());
+            hash.feature(feature, &watched.windows[level].open.counts().effective());
         }
         Provenance {
             baseline_hash: self.baseline.hash().into(),
@@ -47,10 +48,11 @@ impl Watch {
         let subjects: Vec<_> = of_each
             .map(|((watched, case), judged)| Subject {
                 feature: case.feature,
-                counts: &case.window,
+                rows: case.window.rows(),
+                counts: &case.weighed,
                 sketch: &watched.windows[level].open,
                 runs: &watched.windows[level].runs,
-                design_effect: judged.report.design_effect.max(1.0),
+                effects: &judged.effects,
                 drifts: judged.report.p_value.filter(|_| judged.report.detected),
             })
             .collect();
@@ -63,8 +65,43 @@ impl Watch {
 }
 
 impl Watched {
-    /// Follows since when the feature drifts or its rows are not in order, and says why where it does.
-    pub(super) fn explain(
+    /// Of the open window, which ends: its shape, and where the feature drifts or its rows are not in
+    /// order why, with examples of exchanges since the window `opened_at`.
+    pub(super) fn tell(
+        &mut self,
+        (span, opened_at): (WindowSpan, u64),
+        feature: &BaselineFeature,
+        closed: &Closed,
+        judged: &mut Judged,
+    ) {
+        let report = &mut judged.report;
+        report.shape = self.shape(span.level, feature, closed);
+        if report.detected {
+            let examples = self.examples.of_grown(feature, &closed.weighed, opened_at);
+            report.examples = examples.into();
+        }
+        let merged = closed.merged.as_ref().filter(|_| !judged.significant_alone);
+        self.explain(span, feature, merged.unwrap_or(&closed.weighed), report);
+    }
+
+    fn shape(&self, level: usize, feature: &BaselineFeature, closed: &Closed) -> Shape {
+        let rows = feature.content.reported_of(&closed.weighed);
+        let total: u64 = rows.iter().sum();
+        let share = |rows: u64| rows as f64 / total as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "a share to seven digits is enough")]
+        let shares = rows.into_iter().map(|rows| share(rows) as f32);
+        let quantiles = match (&self.windows[level].open, &closed.weighed) {
+            (FeatureSketch::Numeric(sketch), FeatureCounts::Numeric(weighed)) => {
+                let seen = sketch.counts();
+                all(Shape::RANKS.map(|rank| sketch.quantile(rank_among_seen(seen, weighed, rank))))
+            }
+            _ => None,
+        };
+        Shape { shares: if total == 0 { Box::default() } else { shares.collect() }, quantiles }
+    }
+
+    /// Follows since when windows are found to drift, or not in order.
+    fn explain(
         &mut self,
         span: WindowSpan,
         feature: &BaselineFeature,
@@ -73,12 +110,14 @@ impl Watched {
     ) {
         let fails = report.checks.as_ref().is_some_and(|checks| checks.fail());
         let windows = &mut self.windows[span.level];
-        if report.detected || fails {
+        // One of those that persistence looks back on.
+        let drifts = windows.found.iter().any(|found| *found);
+        if drifts || fails {
             windows.since = windows.since.or(span.start);
         } else if report.p_value.is_some() {
             windows.since = None;
         }
-        if report.significant || report.seasonal || fails {
+        if report.detected || report.significant || report.seasonal || fails {
             let since = windows.since.filter(|_| report.detected || fails);
             let (shape, sketch) = (&report.shape, &windows.open);
             let case = explain::Case { feature, counts, sketch, shape, report, since };
@@ -86,6 +125,33 @@ impl Watched {
             report.explanation = Some(Box::new(explanation));
         }
     }
+}
+
+/// The rank that a value has among the rows as they came, by its rank among what they stand for: exact at
+/// each edge, and between two as if rows of one bin had one weight.
+fn rank_among_seen(seen: &NumericCounts, weighed: &NumericCounts, rank: f64) -> f64 {
+    if !seen.is_weighted() {
+        return rank;
+    }
+    let mut left = rank * weighed.values() as f64;
+    let mut below = 0.0;
+    for (seen, weighed) in seen.bins().iter().zip(weighed.bins()) {
+        let (seen, weighed) = (*seen as f64, *weighed as f64);
+        if left <= weighed && weighed > 0.0 {
+            below += seen * left / weighed;
+            break;
+        }
+        (left, below) = (left - weighed, below + seen);
+    }
+    (below / seen.values().max(1) as f64).min(1.0)
+}
+
+fn all(values: [Option<f64>; 5]) -> Option<[f64; 5]> {
+    let mut found = [0.0; 5];
+    for (place, value) in found.iter_mut().zip(values) {
+        *place = value?;
+    }
+    Some(found)
 }
 
 /// By role: the most that a feature has, for one may stay away from some.
