@@ -38,6 +38,22 @@ fn numeric(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Rows that come one by one after the budget lowered the rate: an edge for each of 256 bins.
+fn sampled(criterion: &mut Criterion) {
+    let bounds = Bounds { min: 0.0, max: 256.0, centre: 128.0 };
+    let edges = Edges::new((1..256).map(f64::from).collect(), bounds).expect("255 ascending cuts");
+    let mut sketch = NumericSketch::new(Arc::new(edges));
+    let column = numbers();
+    sketch.observe_sampled(&column, 1.0);
+    let mut one = Column::new("x");
+    one.push_number(31.5);
+    let mut group = criterion.benchmark_group("a value");
+    group.bench_function("number alone, at a second rate", |bencher| {
+        bencher.iter(|| sketch.observe_sampled(black_box(&one), 0.1));
+    });
+    group.finish();
+}
+
 fn categorical(criterion: &mut Criterion) {
     let names = (0..1000).map(|level| format!("level {level}").into()).collect();
     let levels = Arc::new(Levels::new(names));
@@ -51,5 +67,5 @@ fn categorical(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, numeric, categorical);
+criterion_group!(benches, numeric, sampled, categorical);
 criterion_main!(benches);

@@ -1,6 +1,6 @@
 //! Texts and booleans in; counts a known level out, and of unknown ones the frequent and the number.
 
-use super::weighting::{Weighed, Weighting, whole};
+use super::weighting::{Cells, Weighed, Weighting, whole};
 use super::{EdgesDiffer, Levels, ValueKey};
 use crate::decode::{Cell, Column};
 use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
@@ -29,12 +29,6 @@ impl CategoricalCounts {
         Self { levels, rows, other: 0, nulls: 0, type_errors: 0, weighting }
     }
 
-    /// Weighted totals that there are: all make up all rows.
-    pub(super) fn weighed_cells(&self) -> (usize, usize) {
-        let cells = self.rows.len() + 3;
-        (cells, cells)
-    }
-
     pub fn is_weighted(&self) -> bool {
         matches!(self.weighting, Weighting::Varied(_))
     }
@@ -43,7 +37,7 @@ impl CategoricalCounts {
     /// right as they are.
     pub fn effective(&self) -> Option<Self> {
         let levels = self.rows.len();
-        let scaled = self.weighting.scaled(levels + 3)?;
+        let scaled = self.weighting.scaled(|| self.cells())?;
         let rows: Vec<u64> = scaled.into_iter().map(whole).collect();
         let mut counts = Self::new(Arc::clone(&self.levels));
         counts.rows = rows[..levels].into();
@@ -66,7 +60,8 @@ impl CategoricalCounts {
 
     /// Rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
     pub(super) fn observe_sampled(&mut self, column: &Column, rate: f64) {
-        self.observe_at(rate, |counts| counts.observe_each(column, |_| {}));
+        self.sampled_at(rate);
+        self.observe_each(column, |_| {});
     }
 
     /// Hands on every level that is not known, bounded.
@@ -93,12 +88,11 @@ impl CategoricalCounts {
     /// Long levels are known by their bounded form.
     fn observe_unfamiliar(&mut self, text: &str, unknown: &mut impl FnMut(&str)) {
         let level = Levels::bounded(text);
-        match self.levels.index(&level) {
-            Some(known) => self.rows[known] += 1,
-            None => {
-                self.other += 1;
-                unknown(&level);
-            }
+        if let Some(known) = self.levels.index(&level) {
+            self.rows[known] += 1;
+        } else {
+            self.other += 1;
+            unknown(&level);
         }
     }
 
@@ -138,10 +132,10 @@ impl Weighed for CategoricalCounts {
         &mut self.weighting
     }
 
-    fn weighable(&self) -> (Box<[f64]>, f64) {
+    fn cells(&self) -> Cells {
         let beside = [self.other, self.nulls, self.type_errors];
-        let cells = self.rows.iter().chain(&beside).map(|rows| *rows as f64).collect();
-        (cells, self.rows() as f64)
+        let each: Box<[f64]> = self.rows.iter().chain(&beside).map(|rows| *rows as f64).collect();
+        Cells { of_rows: each.len(), each }
     }
 }
 
@@ -171,10 +165,8 @@ impl CategoricalSketch {
 
     /// Rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
     pub fn observe_sampled(&mut self, column: &Column, rate: f64) {
-        let Self { counts, frequent, distinct } = self;
-        counts.observe_at(rate, |counts| {
-            counts.observe_each(column, |level| Self::observe_unknown(frequent, distinct, level));
-        });
+        self.counts.sampled_at(rate);
+        self.observe(column);
     }
 
     pub fn observe(&mut self, column: &Column) {

@@ -1,6 +1,6 @@
 //! Numbers in; counts and sums a bin of frozen edges, their bounds, and a quantile sketch, out.
 
-use super::weighting::{Weighed, Weighting, whole};
+use super::weighting::{Cells, Weighed, Weighting, whole};
 use super::{Bounds, Edges};
 use crate::decode::{Cell, Column};
 use datasketches::common::SearchCriteria;
@@ -56,21 +56,7 @@ impl NumericCounts {
         }
     }
 
-    /// Everything that adds up, rows first: bins and [`Self::BESIDE_BINS`] counts are all rows.
-    fn cells(&self) -> Box<[f64]> {
-        let beside = [self.nulls, self.nans, self.infinities, self.type_errors];
-        let within = [self.below, self.above, self.zeros];
-        let rows = self.bins.iter().chain(&beside).chain(&within).map(|rows| *rows as f64);
-        rows.chain([self.squares]).chain(self.sums.iter().copied()).collect()
-    }
-
     const BESIDE_BINS: usize = 4;
-
-    /// How many there are of [`Self::cells`], and how many of them make up all rows.
-    pub(super) fn weighed_cells(&self) -> (usize, usize) {
-        let rows = self.bins.len() + Self::BESIDE_BINS;
-        (rows + 4 + self.sums.len(), rows)
-    }
 
     pub fn is_weighted(&self) -> bool {
         matches!(self.weighting, Weighting::Varied(_))
@@ -80,7 +66,7 @@ impl NumericCounts {
     /// right as they are.
     pub fn effective(&self) -> Option<Self> {
         let bins = self.bins.len();
-        let scaled = self.weighting.scaled(bins + Self::BESIDE_BINS)?;
+        let scaled = self.weighting.scaled(|| self.cells())?;
         let (counts, moments) = scaled.split_at(bins + Self::BESIDE_BINS + 3);
         let rows: Vec<u64> = counts.iter().map(|rows| whole(*rows)).collect();
         let mut counts = Self::new(Arc::clone(&self.edges));
@@ -96,7 +82,8 @@ impl NumericCounts {
 
     /// Rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
     pub(super) fn observe_sampled(&mut self, column: &Column, rate: f64) {
-        self.observe_at(rate, |counts| counts.observe(column));
+        self.sampled_at(rate);
+        self.observe(column);
     }
 
     fn observe(&mut self, column: &Column) {
@@ -236,8 +223,13 @@ impl Weighed for NumericCounts {
         &mut self.weighting
     }
 
-    fn weighable(&self) -> (Box<[f64]>, f64) {
-        (self.cells(), self.rows() as f64)
+    /// Bins and [`Self::BESIDE_BINS`] counts are all rows.
+    fn cells(&self) -> Cells {
+        let beside = [self.nulls, self.nans, self.infinities, self.type_errors];
+        let within = [self.below, self.above, self.zeros];
+        let rows = self.bins.iter().chain(&beside).chain(&within).map(|rows| *rows as f64);
+        let each = rows.chain([self.squares]).chain(self.sums.iter().copied()).collect();
+        Cells { each, of_rows: self.bins.len() + Self::BESIDE_BINS }
     }
 }
 

@@ -18,130 +18,153 @@ pub(super) enum Weighting {
     Varied(Box<Totals>),
 }
 
-/// Weighted totals, in an order that the counts know.
+/// Weighted totals of rows up to where the weight last changed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Totals {
-    pub(super) cells: Box<[f64]>,
+    weighted: Cells,
     squares: f64,
+    /// Counts there.
+    folded: Cells,
+    /// Of rows since.
+    weight: f64,
+}
+
+/// Every count in a fixed order; the first `of_rows` of them make up all rows.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cells {
+    pub(super) each: Box<[f64]>,
+    pub(super) of_rows: usize,
+}
+
+impl Cells {
+    fn none_like(other: &Self) -> Self {
+        Self { each: vec![0.0; other.each.len()].into(), of_rows: other.of_rows }
+    }
+
+    fn rows(&self) -> f64 {
+        self.each[..self.of_rows].iter().sum()
+    }
+
+    fn add(&mut self, part: &Self) {
+        self.each.iter_mut().zip(&part.each).for_each(|(sum, part)| *sum += part);
+    }
 }
 
 /// Counts that add up, and how their rows were sampled.
 pub(super) trait Weighed: Sized {
     fn weighting(&mut self) -> &mut Weighting;
 
-    /// Every count in a fixed order, those that make up all rows first; and all rows.
-    fn weighable(&self) -> (Box<[f64]>, f64);
+    fn cells(&self) -> Cells;
 
-    /// Counts rows that were kept at `rate`, in (0, 1]: each stands for 1 / rate.
-    fn observe_at(&mut self, rate: f64, observe: impl FnOnce(&mut Self)) {
-        let weight = 1.0 / rate;
+    /// The rows that are counted next were kept at `rate`, in (0, 1]: each stands for 1 / rate.
+    fn sampled_at(&mut self, rate: f64) {
         let mut weighting = std::mem::take(self.weighting());
-        if weighting.next(weight, || self.weighable()) {
-            let (before, rows) = self.weighable();
-            observe(self);
-            let (after, all) = self.weighable();
-            let counted = after.iter().zip(&before).map(|(after, before)| after - before);
-            weighting.add(weight, counted, all - rows);
-        } else {
-            observe(self);
-        }
+        weighting.next(1.0 / rate, || self.cells());
         *self.weighting() = weighting;
     }
 
     /// Of counts on the same edges or levels, before their rows are added up.
     fn merge_weighting(&mut self, other: &Self, of_other: &Weighting) {
         let mut weighting = std::mem::take(self.weighting());
-        weighting.merge(of_other, || self.weighable(), || other.weighable());
+        weighting.merge(of_other, || self.cells(), || other.cells());
         *self.weighting() = weighting;
     }
 }
 
+impl Totals {
+    /// Of rows that all have one weight.
+    fn new(weight: f64, counted: Cells) -> Self {
+        let none = Cells::none_like(&counted);
+        let mut totals = Self { weighted: none.clone(), squares: 0.0, folded: none, weight };
+        totals.fold(counted);
+        totals
+    }
+
+    fn fold(&mut self, counted: Cells) {
+        let since = counted.each.iter().zip(&self.folded.each).map(|(now, before)| now - before);
+        let weighted = self.weighted.each.iter_mut();
+        weighted.zip(since).for_each(|(sum, rows)| *sum += rows * self.weight);
+        self.squares += (counted.rows() - self.folded.rows()) * self.weight * self.weight;
+        self.folded = counted;
+    }
+
+    fn add(&mut self, part: &Self) {
+        self.weighted.add(&part.weighted);
+        self.folded.add(&part.folded);
+        self.squares += part.squares;
+    }
+}
+
+fn are_equal(one: f64, other: f64) -> bool {
+    (one / other - 1.0).abs() < 1e-9
+}
+
 impl Weighting {
-    /// Rows of `weight` come next; `cells` are the counts until now. Whether weights must be added up.
-    pub(super) fn next(&mut self, weight: f64, cells: impl FnOnce() -> (Box<[f64]>, f64)) -> bool {
+    /// Rows of `weight` come next; `counted` are the counts until now.
+    fn next(&mut self, weight: f64, counted: impl FnOnce() -> Cells) {
         match self {
             Self::None => *self = Self::Even(weight),
-            Self::Even(before) if (*before / weight - 1.0).abs() < 1e-9 => {}
+            Self::Even(before) if are_equal(*before, weight) => {}
             Self::Even(before) => {
-                let (cells, rows) = cells();
-                *self = Self::varied(*before, cells, rows);
+                let totals = Totals::new(*before, counted());
+                *self = Self::Varied(Box::new(Totals { weight, ..totals }));
             }
-            Self::Varied(_) => {}
-        }
-        matches!(self, Self::Varied(_))
-    }
-
-    fn varied(weight: f64, mut cells: Box<[f64]>, rows: f64) -> Self {
-        cells.iter_mut().for_each(|rows| *rows *= weight);
-        Self::Varied(Box::new(Totals { cells, squares: rows * weight * weight }))
-    }
-
-    /// What was counted since: the counts after less those before, all of one weight.
-    pub(super) fn add(&mut self, weight: f64, counted: impl Iterator<Item = f64>, rows: f64) {
-        if let Self::Varied(totals) = self {
-            totals.cells.iter_mut().zip(counted).for_each(|(sum, rows)| *sum += rows * weight);
-            totals.squares += rows * weight * weight;
+            Self::Varied(totals) if are_equal(totals.weight, weight) => {}
+            Self::Varied(totals) => {
+                totals.fold(counted());
+                totals.weight = weight;
+            }
         }
     }
 
-    /// `mine` and `its` are counts and rows until now.
-    pub(super) fn merge(
-        &mut self,
-        other: &Self,
-        mine: impl FnOnce() -> (Box<[f64]>, f64),
-        its: impl FnOnce() -> (Box<[f64]>, f64),
-    ) {
-        let mut theirs = other.clone();
-        match (&mut *self, &mut theirs) {
+    /// `mine` and `its` are counts until now.
+    fn merge(&mut self, other: &Self, mine: impl FnOnce() -> Cells, its: impl FnOnce() -> Cells) {
+        match (&*self, other) {
             (_, Self::None) => return,
             (Self::None, _) => {
-                *self = theirs;
+                *self = other.clone();
                 return;
             }
-            (Self::Even(a), Self::Even(b)) if (*a / *b - 1.0).abs() < 1e-9 => return,
+            (Self::Even(a), Self::Even(b)) if are_equal(*a, *b) => return,
             _ => {}
         }
-        let (before, after) = (std::mem::take(self).totals(mine), theirs.totals(its));
-        if let (Self::Varied(mut sum), Self::Varied(part)) = (before, after) {
-            sum.cells.iter_mut().zip(&part.cells).for_each(|(sum, part)| *sum += part);
-            sum.squares += part.squares;
-            *self = Self::Varied(sum);
+        if let (Some(mut sum), Some(part)) = (self.totals(mine), other.totals(its)) {
+            sum.add(&part);
+            *self = Self::Varied(Box::new(sum));
         }
     }
 
-    fn totals(self, cells: impl FnOnce() -> (Box<[f64]>, f64)) -> Self {
+    /// Up to now.
+    fn totals(&self, counted: impl FnOnce() -> Cells) -> Option<Totals> {
         match self {
-            Self::Even(weight) => {
-                let (cells, rows) = cells();
-                Self::varied(weight, cells, rows)
+            Self::None => None,
+            Self::Even(weight) => Some(Totals::new(*weight, counted())),
+            Self::Varied(totals) => {
+                let mut totals = Totals::clone(totals);
+                totals.fold(counted());
+                Some(totals)
             }
-            other => other,
         }
     }
 
-    pub(super) fn pack(&self, packer: &mut Packer) {
+    pub(super) fn pack(&self, packer: &mut Packer, counted: impl FnOnce() -> Cells) {
         match self {
             Self::None => packer.word(0),
             Self::Even(weight) => {
                 packer.word(1);
                 packer.float(*weight);
             }
-            Self::Varied(totals) => {
-                let Totals { cells, squares } = &**totals;
+            Self::Varied(_) => {
+                let Some(totals) = self.totals(counted) else { return };
                 packer.word(2);
-                cells.iter().for_each(|cell| packer.float(*cell));
-                packer.float(*squares);
+                totals.weighted.each.iter().for_each(|cell| packer.float(*cell));
+                packer.float(totals.squares);
             }
         }
     }
 
-    /// Of so many cells, of which the first `rows` make up all rows: as many as are `counted`.
-    pub(super) fn unpack(
-        reader: &mut Unpacker<'_>,
-        cells: usize,
-        rows: usize,
-        counted: u64,
-    ) -> Result<Self, FrameError> {
+    /// Of what is `counted` already.
+    pub(super) fn unpack(reader: &mut Unpacker<'_>, counted: Cells) -> Result<Self, FrameError> {
         let refused = Err(FrameError::Content);
         match reader.word()? {
             0 => Ok(Self::None),
@@ -150,18 +173,20 @@ impl Weighting {
                 _ => refused,
             },
             2 => {
-                let mut totals = vec![0.0; cells].into_boxed_slice();
-                for total in &mut totals {
+                let mut weighted = Cells::none_like(&counted);
+                for total in &mut weighted.each {
                     *total = reader.float()?;
                 }
                 let squares = reader.float()?;
                 let whole = |rows: &f64| rows.is_finite() && *rows >= 0.0;
-                let all: f64 = totals[..rows].iter().sum();
+                let all = weighted.rows();
                 // Rows of unequal weights are never worth more than as many of one.
-                let most = counted as f64 * (1.0 + 1e-6) + 1.0;
+                let most = counted.rows() * (1.0 + 1e-6) + 1.0;
                 let fits = squares == 0.0 || all * all / squares <= most;
-                if totals[..rows].iter().all(whole) && whole(&squares) && fits {
-                    Ok(Self::Varied(Box::new(Totals { cells: totals, squares })))
+                let are_counts = weighted.each[..weighted.of_rows].iter().all(whole);
+                if are_counts && whole(&squares) && fits {
+                    let totals = Totals { weighted, squares, folded: counted, weight: 1.0 };
+                    Ok(Self::Varied(Box::new(totals)))
                 } else {
                     refused
                 }
@@ -171,12 +196,12 @@ impl Weighting {
     }
 
     /// Weighted counts brought to the number of rows that they are worth; `None` where weights are even.
-    /// `rows` of the cells make up all rows.
-    pub(super) fn scaled(&self, rows: usize) -> Option<Vec<f64>> {
-        let Self::Varied(totals) = self else { return None };
-        let all: f64 = totals.cells[..rows].iter().sum();
+    pub(super) fn scaled(&self, counted: impl FnOnce() -> Cells) -> Option<Vec<f64>> {
+        let Self::Varied(_) = self else { return None };
+        let totals = self.totals(counted)?;
+        let all = totals.weighted.rows();
         let scale = if totals.squares > 0.0 { all / totals.squares } else { 0.0 };
-        Some(totals.cells.iter().map(|total| total * scale).collect())
+        Some(totals.weighted.each.iter().map(|total| total * scale).collect())
     }
 }
 

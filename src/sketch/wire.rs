@@ -5,7 +5,7 @@
 
 use super::frame::{self, Content, FrameError};
 use super::packed::{Packer, Unpacker};
-use super::weighting::Weighting;
+use super::weighting::{Weighed, Weighting};
 use super::{
     CategoricalCounts, CategoricalSketch, Edges, FeatureCounts, FeatureSketch, Levels,
     NumericCounts, NumericSketch,
@@ -67,7 +67,7 @@ impl NumericCounts {
             }
         }
         packer.counts(&[*zeros, *nulls, *nans, *infinities, *below, *above, *type_errors]);
-        weighting.pack(packer);
+        weighting.pack(packer, || self.cells());
     }
 
     fn unpack(reader: &mut Unpacker<'_>, edges: Arc<Edges>) -> Result<Self, FrameError> {
@@ -97,8 +97,7 @@ impl NumericCounts {
         if counts.below + counts.above > values || counts.zeros > values {
             return Err(FrameError::Content);
         }
-        let (cells, rows) = counts.weighed_cells();
-        counts.weighting = Weighting::unpack(reader, cells, rows, counts.rows())?;
+        counts.weighting = Weighting::unpack(reader, counts.cells())?;
         Ok(counts)
     }
 }
@@ -138,7 +137,7 @@ impl CategoricalCounts {
         let Self { levels: _, rows, other, nulls, type_errors, weighting } = self;
         packer.counts(rows);
         packer.counts(&[*other, *nulls, *type_errors]);
-        weighting.pack(packer);
+        weighting.pack(packer, || self.cells());
     }
 
     fn unpack(reader: &mut Unpacker<'_>, levels: Arc<Levels>) -> Result<Self, FrameError> {
@@ -147,8 +146,7 @@ impl CategoricalCounts {
         let mut others = [0; 3];
         reader.counts(&mut others)?;
         [counts.other, counts.nulls, counts.type_errors] = others;
-        let (cells, rows) = counts.weighed_cells();
-        counts.weighting = Weighting::unpack(reader, cells, rows, counts.rows())?;
+        counts.weighting = Weighting::unpack(reader, counts.cells())?;
         Ok(counts)
     }
 }
