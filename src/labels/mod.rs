@@ -38,7 +38,7 @@ pub use header::parse_header;
 pub use joiner::{Joined, Joiner, Settings};
 pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse, parse_lines};
 pub use parts::RowParts;
-pub use prediction::{Prediction, named_scores, prediction, scores};
+pub use prediction::{Prediction, named_prediction, named_scores, prediction, scores};
 pub use probabilities::Scores;
 pub use report::{
     Bounds, ClassPerformance, Classification, LabelWindow, PartPerformance, PartWindow,

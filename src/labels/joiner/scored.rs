@@ -6,13 +6,14 @@ use super::super::parts::Parts;
 use super::super::probabilities::Scores;
 use super::super::reference::Reference;
 use super::super::report::Performance;
-use super::super::summary::Kind;
+use super::super::summary::{Kind, Summary};
 use super::super::tally::{Tally, Task};
 use super::super::value::{Classes, Value};
 use super::super::windows::{Emitted, Judging, Windows};
 use super::{Known, Row, Settings};
 use crate::distribution::Distribution;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is counted of joined rows.
@@ -28,6 +29,8 @@ pub(super) struct Scored {
     pub(super) estimator: Estimator,
     pub(super) parts: Parts,
     pub(super) reference: Reference,
+    /// It was said that the reference is of another kind.
+    pub(super) told_alien: bool,
     pub(super) joined: u64,
     pub(super) duplicates: u64,
     pub(super) delay: Distribution,
@@ -44,6 +47,7 @@ impl Scored {
             estimator: Estimator::new(settings.estimate()),
             parts: Parts::new(settings.finest(), settings.max_cells),
             reference: Reference::new(settings.reference.clone(), settings.reference_rows),
+            told_alien: false,
             joined: 0,
             duplicates: 0,
             delay: Distribution::of_seconds(),
@@ -69,6 +73,23 @@ impl Scored {
         self.shown.clone()
     }
 
+    /// What windows are tested against. Says it once where a given one is of another kind than so many
+    /// rows: no window would ever have a verdict.
+    fn reference(&mut self, kind: Kind, min_rows: u64) -> Option<Arc<Summary>> {
+        let reference = self.reference.summary(kind, &self.classes)?;
+        let is_alien = !reference.kind.is_like(kind) && self.overall.rows() >= min_rows;
+        if is_alien && !self.told_alien {
+            self.told_alien = true;
+            tracing::warn!(
+                baseline = reference.kind.as_str(),
+                live = kind.as_str(),
+                "live labels cannot be compared with the performance in the baseline; build it anew \
+                 from what the model answers now, with --prediction or --score"
+            );
+        }
+        Some(reference)
+    }
+
     pub(super) fn advance(
         &mut self,
         now: Timestamp,
@@ -77,7 +98,7 @@ impl Scored {
         task: Task,
     ) -> Vec<Emitted> {
         let kind = self.look(task);
-        let reference = self.reference.summary(kind, &self.classes);
+        let reference = self.reference(kind, rule.min_rows);
         let judging = Judging {
             kind,
             names: &self.classes,

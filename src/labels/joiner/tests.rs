@@ -407,6 +407,23 @@ fn a_given_reference_judges_from_the_first_window() {
 }
 
 #[test]
+fn a_given_reference_of_another_kind_judges_nothing_and_says_so() {
+    let given = |kind| Arc::new(Summary { rows: 1000, kind, ..Summary::default() });
+    for (kind, is_like) in [(Kind::Numbers, false), (Kind::Probabilities, true)] {
+        let reference = Some(given(kind));
+        let mut joiner = Joiner::new(Settings { reference, ..windows_of(1000) });
+        for n in 0..60 {
+            let id = format!("r{n}");
+            joiner.predicted(&id, (0, 1), Cell::Number(1.0), Scores::None, at(n));
+            let _ = joiner.labelled(label(&id, number(1.0)), at(n));
+        }
+        let verdict = joiner.advance(at(1000))[0].window.concept.as_ref().unwrap().verdict;
+        assert_eq!(verdict != ConceptVerdict::InsufficientData, is_like, "{kind:?}");
+        assert_eq!(joiner.scored.told_alien, !is_like, "{kind:?}");
+    }
+}
+
+#[test]
 fn a_window_with_few_labelled_rows_is_not_judged() {
     let rows = NonZeroU64::new(100).unwrap();
     let mut joiner = Joiner::new(Settings { reference_rows: rows, ..windows_of(1000) });
