@@ -97,6 +97,8 @@ pub struct Joiner {
     forgotten: Forgotten,
     scored: Scored,
     sources: Sources,
+    /// The latest time of a prediction.
+    newest: Timestamp,
     predicted: u64,
     unknown_ids: u64,
     late: u64,
@@ -167,6 +169,7 @@ impl Joiner {
             forgotten: Forgotten::default(),
             scored: Scored::new(&settings),
             sources: Sources::default(),
+            newest: Timestamp::MIN,
             predicted: 0,
             unknown_ids: 0,
             late: 0,
@@ -175,13 +178,10 @@ impl Joiner {
         }
     }
 
-    /// Goes on with other settings. Windows of another length begin anew; what waits is bounded by the
-    /// new settings from the next call on.
+    /// Goes on with other settings. Windows of another length begin after the newest prediction, so that
+    /// each has all of its rows; what waits is bounded by the new settings from the next call on.
     pub fn retune(&mut self, settings: Settings) {
-        self.scored.windows.retune(&settings.windows, settings.bounds());
-        self.scored.reference.retune(settings.reference.clone(), settings.reference_rows);
-        self.scored.estimator.retune(settings.estimate());
-        self.scored.parts.retune(settings.finest(), settings.max_cells);
+        self.scored.retune(&settings, self.newest);
         self.settings = settings;
     }
 
@@ -210,6 +210,7 @@ impl Joiner {
     ) {
         let Some(prediction) = Value::of(cell) else { return };
         self.scored.classes.learn(cell);
+        self.newest = self.newest.max(at);
         if let Some(known) = self.predictions.get_mut(id, row) {
             self.scored.predicted_again(known, prediction, scores, at);
             return;

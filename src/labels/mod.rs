@@ -9,6 +9,7 @@
 //! rows; `id#k` is row `k`. See [`prediction`] for which output is the prediction, and [`Task`] for how it
 //! is compared with the label.
 
+mod aligned;
 mod compare;
 pub mod estimate;
 mod forgotten;

@@ -41,8 +41,8 @@ pub struct Report {
     pub reference: PerformanceReference,
     /// Windows that were emitted again.
     pub revisions: u64,
-    /// Windows that were forgotten before `labels.max_delay`, over a bound of memory: late labels of
-    /// their rows count since start only.
+    /// Windows that were forgotten before `labels.max_delay`, over a bound of memory or for windows of
+    /// other lengths: late labels of their rows count since start only.
     pub forgotten_windows: u64,
     /// In the order of [`Source::ALL`](super::Source::ALL).
     pub sources: [SourceCounts; 3],

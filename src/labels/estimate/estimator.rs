@@ -5,6 +5,7 @@
 //! Memory is bounded: a window that can change no more, or is old, keeps its figures and lets go of its
 //! counts.
 
+use super::super::aligned;
 use super::super::report::LabelWindow;
 use super::super::summary::Measure;
 use super::calibration::Calibration;
@@ -127,20 +128,31 @@ impl Estimator {
             seen: LabelledCounts::default(),
             learned: None,
             fitted_rows: 0,
-            levels: levels(&settings),
+            levels: settings.windows.iter().map(Level::new).collect(),
             as_of: Timestamp::MIN,
             settings,
         }
     }
 
-    /// Goes on with other settings. Other windows begin anew, and with another reference all does.
-    pub fn retune(&mut self, settings: Settings) {
+    /// Goes on with other settings. Windows of another length begin after `newest`, the time of the latest
+    /// prediction, so that each has all of its rows. With another reference what windows said of the one
+    /// before is forgotten; labels that came taught what they taught.
+    pub fn retune(&mut self, settings: Settings, newest: Timestamp) {
         if settings.reference != self.settings.reference {
-            *self = Self::new(settings);
-            return;
+            let reference = settings.reference.as_deref();
+            self.reference = reference.and_then(|counts| Fitted::of(LearntFrom::Reference, counts));
+            let windows = self.levels.iter_mut().flat_map(|level| level.windows.values_mut());
+            windows.for_each(|window| window.refer(self.reference.as_ref()));
         }
         if settings.windows != self.settings.windows {
-            self.levels = levels(&settings);
+            let mut before = std::mem::take(&mut self.levels);
+            for length in &settings.windows {
+                let same = |level: &Level| (&level.name, level.length) == (&length.0, length.1);
+                self.levels.push(match before.iter().position(same) {
+                    Some(known) => before.swap_remove(known),
+                    None => Level::after(length, newest),
+                });
+            }
         }
         self.settings = settings;
     }
@@ -255,20 +267,25 @@ impl Estimator {
     }
 }
 
-fn levels(settings: &Settings) -> Vec<Level> {
-    let level = |(name, length): &(Arc<str>, Duration)| Level {
-        name: Arc::clone(name),
-        length: *length,
-        windows: BTreeMap::new(),
-        forgotten_before: Timestamp::MIN,
-    };
-    settings.windows.iter().map(level).collect()
-}
-
 impl Level {
+    fn new((name, length): &(Arc<str>, Duration)) -> Self {
+        Self {
+            name: Arc::clone(name),
+            length: *length,
+            windows: BTreeMap::new(),
+            forgotten_before: Timestamp::MIN,
+        }
+    }
+
+    /// As if windows up to the one of that time had been forgotten.
+    fn after(length: &(Arc<str>, Duration), at: Timestamp) -> Self {
+        let forgotten_before = aligned::end(aligned::start(at, length.1), length.1);
+        Self { forgotten_before, ..Self::new(length) }
+    }
+
     /// The window of a time; `None` if it was forgotten.
     fn window(&mut self, at: Timestamp) -> Option<&mut Window> {
-        let start = self.start(at);
+        let start = aligned::start(at, self.length);
         if start < self.forgotten_before {
             return None;
         }
@@ -299,18 +316,20 @@ impl Level {
         }
     }
 
-    fn start(&self, at: Timestamp) -> Timestamp {
-        let length = i128::try_from(self.length.as_nanos()).unwrap_or(i128::MAX).max(1);
-        let nanos = at.as_nanosecond().div_euclid(length) * length;
-        Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::MIN)
-    }
-
     fn end(&self, start: Timestamp) -> Timestamp {
-        start.checked_add(self.length).unwrap_or(Timestamp::MAX)
+        aligned::end(start, self.length)
     }
 }
 
 impl Window {
+    /// Of another reference: no label of the window taught what it says, and so none needs to be kept from it.
+    fn refer(&mut self, reference: Option<&Arc<Fitted>>) {
+        if matches!(self.basis, Basis::Fixed(_)) {
+            self.basis = Basis::Fixed(reference.cloned());
+        }
+        (self.figures, self.by, self.changed) = (None, None, true);
+    }
+
     fn change(&mut self, change: impl FnOnce(&mut Histogram) -> bool) {
         if let Some(scores) = &mut self.scores
             && change(scores)

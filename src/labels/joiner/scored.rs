@@ -2,7 +2,7 @@
 
 use super::super::compare::Rule;
 use super::super::estimate::Estimator;
-use super::super::parts::Parts;
+use super::super::parts::{Parts, RowParts};
 use super::super::probabilities::Scores;
 use super::super::reference::Reference;
 use super::super::report::Performance;
@@ -52,6 +52,17 @@ impl Scored {
             duplicates: 0,
             delay: Distribution::of_seconds(),
         }
+    }
+
+    /// `newest` is the latest prediction's time.
+    pub(super) fn retune(&mut self, settings: &Settings, newest: Timestamp) {
+        self.windows.retune(&settings.windows, settings.bounds(), newest);
+        if self.reference.retune(settings.reference.clone(), settings.reference_rows) {
+            self.windows.forget_verdicts();
+            self.told_alien = false;
+        }
+        self.estimator.retune(settings.estimate(), newest);
+        self.parts.retune(settings.finest(), settings.max_cells, newest);
     }
 
     /// The kind of all rows. Where it is another than before, every window is another too.
@@ -157,7 +168,13 @@ impl Scored {
         self.add(row);
     }
 
-    pub(super) fn add(&mut self, row: &Row) {
+    pub(super) fn add(&mut self, row: &mut Row) {
+        let mut parts = std::mem::take(&mut row.parts);
+        self.add_to(&mut parts, row);
+        row.parts = parts;
+    }
+
+    fn add_to(&mut self, parts: &mut RowParts, row: &Row) {
         let Some(pair) = row.pair() else { return };
         self.shown = None;
         self.overall.add(pair, &mut self.classes);
@@ -165,7 +182,7 @@ impl Scored {
         if let Some(scores) = row.scores() {
             self.estimator.labelled(&scores, pair.label.class_number(), row.at);
         }
-        self.parts.add(&row.parts, row.at, pair, &mut self.classes);
+        self.parts.add(parts, row.at, pair, &mut self.classes);
         if row.in_reference {
             self.reference.add(row.at, pair, &mut self.classes);
         }

@@ -545,3 +545,77 @@ fn other_bounds_hold_from_the_next_call_on_and_scores_stay() {
     assert_eq!(joiner.labelled(label("p4", number(1.0)), at(8)).joined, 1);
     assert_eq!(joiner.report().joined, 3);
 }
+
+fn of_length(report: &Report, length: &str) -> Vec<(i64, u64, u64)> {
+    let windows = report.of_length(length);
+    windows.map(|w| (w.start.as_second(), w.predictions, w.joined)).collect()
+}
+
+#[test]
+fn windows_of_another_length_have_all_of_their_rows_and_no_others() {
+    let mut joiner = joiner();
+    let said = |joiner: &mut Joiner, id: &str, second: i64| {
+        joiner.predicted(id, (0, 1), Cell::Number(0.7), Scores::None, at(second));
+    };
+    (0..20).for_each(|n| said(&mut joiner, &format!("r{n}"), n));
+    let lengths = [10, 7].map(|seconds| windows_of(seconds).windows.swap_remove(0));
+    joiner.retune(Settings { windows: lengths.into(), ..Settings::default() });
+    (20..28).for_each(|n| said(&mut joiner, &format!("r{n}"), n));
+    for n in 0..28 {
+        let _ = joiner.labelled(label(&format!("r{n}"), number(1.0)), at(30));
+        let _ = joiner.labelled(label(&format!("r{n}"), number(0.0)), at(31));
+    }
+    let report = joiner.report();
+    assert_eq!(of_length(&report, "10s"), [(0, 10, 10), (10, 10, 10), (20, 8, 8)]);
+    // Of 14 to 20 the first rows were predicted before: that window is not begun half-filled.
+    assert_eq!(of_length(&report, "7s"), [(21, 7, 7)]);
+    let window = report.of_length("7s").next().unwrap();
+    let of = window.performance.as_ref().unwrap().measures();
+    assert_eq!(of[0], ("accuracy", 0.0));
+    // Windows of a length that is no more are lost, where labels might have come.
+    joiner.retune(windows_of(7));
+    assert_eq!(joiner.report().forgotten_windows, 0);
+    said(&mut joiner, "late", 35);
+    joiner.retune(windows_of(3));
+    assert_eq!(joiner.report().forgotten_windows, 1);
+}
+
+#[test]
+fn another_reference_judges_windows_anew_and_forgets_those_that_are_final() {
+    let (mut learned, _) = judged(&[0.9, 0.9], 500);
+    let good = learned.scored.reference.summary(Kind::Classes, &learned.scored.classes).unwrap();
+    let (mut learned, _) = judged(&[0.5, 0.5], 500);
+    let bad = learned.scored.reference.summary(Kind::Classes, &learned.scored.classes).unwrap();
+    let max_delay = Duration::from_secs(1500);
+    let settings = |reference: &Arc<Summary>| Settings {
+        reference: Some(Arc::clone(reference)),
+        max_delay,
+        ..windows_of(1000)
+    };
+    let mut joiner = Joiner::new(settings(&good));
+    for n in 0..400 {
+        let (id, second) = (format!("r{n}"), if n < 200 { n } else { n + 1000 });
+        joiner.predicted(&id, (0, 1), Cell::Text("a"), Scores::None, at(second));
+        let _ = joiner.labelled(label(&id, text(if n % 2 == 0 { "a" } else { "b" })), at(second));
+    }
+    let told = |joiner: &mut Joiner, now| {
+        let emitted = joiner.advance(at(now));
+        let told = emitted.iter().map(|e| {
+            let concept = e.window.concept.as_ref().unwrap();
+            (concept.verdict, concept.looks, e.verdict_before)
+        });
+        told.collect::<Vec<_>>()
+    };
+    let (stable, drifting) = (ConceptVerdict::Stable, ConceptVerdict::Drifting);
+    let first = Some(ConceptVerdict::InsufficientData);
+    assert_eq!(told(&mut joiner, 1100), [(drifting, 1, first)]);
+    assert_eq!(told(&mut joiner, 2600), [(drifting, 1, None)]);
+    joiner.retune(settings(&bad));
+    let concepts: Vec<_> = joiner.report().windows.iter().map(|w| w.concept.clone()).collect();
+    assert_eq!(concepts, [None, None]);
+    // The first is final: its rows are gone, and so is what was said of them.
+    assert_eq!(told(&mut joiner, 2601), [(stable, 1, first)]);
+    // The same again is no other.
+    joiner.retune(settings(&bad));
+    assert_eq!(told(&mut joiner, 2602), []);
+}

@@ -200,13 +200,79 @@ fn few_rows_are_not_estimated_and_few_labels_teach_nothing() {
     estimator.advance(at);
     let report = estimator.report(|_, _| None);
     assert_eq!((report.source, report.windows[0].state), (None, State::NotCalibrated));
-    estimator.retune(settings(Some(reference(300))));
+    let mut estimator = Estimator::new(settings(Some(reference(300))));
     for rows in [49, 1] {
         (0..rows).for_each(|_| estimator.predicted(&row(&mut random, 0.0, 0.0).0, at));
         estimator.advance(at);
         let state = estimator.report(|_, _| None).windows[0].state;
         assert_eq!(state == State::InsufficientData, rows == 49);
     }
+}
+
+#[test]
+fn with_another_reference_every_window_is_estimated_anew() {
+    let mut stream = Stream::new(Some(reference(3000)));
+    let [labelled, waiting] = [stream.predict(0.0, 0.0), stream.predict(0.0, 0.0)];
+    stream.label(&labelled);
+    let figures = |stream: &Stream, hour: &Hour| {
+        stream.report().of("1h", hour.at).unwrap().figures.iter().map(|f| f.value).collect()
+    };
+    let before: [Vec<f64>; 2] = [&labelled, &waiting].map(|hour| figures(&stream, hour));
+    let newest = waiting.at;
+    stream.estimator.retune(settings(Some(reference(300))), newest);
+    stream.estimator.advance(stream.time());
+    let after = [&labelled, &waiting].map(|hour| figures(&stream, hour));
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after), "{after:?}");
+    assert_eq!(stream.report().calibration_rows, 300);
+    // Without one, what labels taught counts, but not for the window that they are of.
+    stream.estimator.retune(settings(None), newest);
+    stream.estimator.advance(stream.time());
+    let report = stream.report();
+    assert_eq!((report.source, report.calibration_rows), (Some(LearntFrom::Labels), ROWS as u64));
+    assert_eq!(report.of("1h", labelled.at).unwrap().state, State::NotCalibrated);
+    assert_eq!(report.of("1h", waiting.at).unwrap().state, State::Estimated);
+}
+
+#[test]
+fn a_second_label_after_another_reference_takes_out_the_first() {
+    let mut stream = Stream::new(Some(reference(3000)));
+    let hour = stream.predict(0.0, 0.0);
+    stream.label(&hour);
+    stream.estimator.retune(settings(None), hour.at);
+    for (scores, label) in &hour.rows {
+        stream.estimator.unlabelled(scores, Some(*label));
+        stream.estimator.labelled(scores, Some(1 - label), hour.at);
+    }
+    let labels =
+        |counts: &LabelledCounts| counts.classes[0].positive.0.as_flattened().iter().sum::<u64>();
+    let expected = hour.rows.iter().filter(|(_, label)| *label == 0).count() as u64;
+    assert_eq!(
+        (stream.estimator.seen.rows(), labels(&stream.estimator.seen)),
+        (ROWS as u64, expected)
+    );
+    // A row that is not there takes nothing with it.
+    let mut counts = reference(1);
+    let (before, stranger) = (counts.clone(), RowScores::binary(0.123, None).unwrap());
+    assert!(!counts.remove(&stranger, Some(1)) && counts == before);
+}
+
+#[test]
+fn windows_of_another_length_begin_after_the_newest_row() {
+    let mut stream = Stream::new(Some(reference(3000)));
+    let first = stream.predict(0.0, 0.0);
+    let minute = ("1m".into(), Duration::from_secs(60));
+    let settings = Settings {
+        windows: vec![minute, ("1h".into(), Duration::from_secs(3600))],
+        ..settings(Some(reference(3000)))
+    };
+    stream.estimator.retune(settings, first.at);
+    stream.label(&first);
+    let second = stream.predict(0.0, 0.0);
+    let report = stream.report();
+    let starts: Vec<_> = report.windows.iter().map(|w| (&*w.window, w.start, w.rows)).collect();
+    let rows = ROWS as u64;
+    // Those of an hour stay, as their length does.
+    assert_eq!(starts, [("1m", second.at, rows), ("1h", first.at, rows), ("1h", second.at, rows)]);
 }
 
 #[test]
@@ -251,11 +317,13 @@ fn windows_are_bounded_and_old_ones_keep_their_figures() {
 }
 
 #[test]
-fn another_reference_begins_anew_and_the_same_does_not() {
+fn another_reference_forgets_what_was_estimated_and_the_same_does_not() {
     let mut stream = Stream::new(Some(reference(3000)));
-    let _ = stream.predict(0.0, 0.0);
-    stream.estimator.retune(settings(Some(reference(3000))));
-    assert_eq!(stream.report().windows[0].rows, ROWS as u64);
-    stream.estimator.retune(settings(None));
-    assert!(stream.report().windows.is_empty());
+    let at = stream.predict(0.0, 0.0).at;
+    let state = |stream: &Stream| stream.report().windows[0].state;
+    stream.estimator.retune(settings(Some(reference(3000))), at);
+    assert_eq!(state(&stream), State::Estimated);
+    stream.estimator.retune(settings(None), at);
+    assert_eq!(state(&stream), State::NotCalibrated);
+    assert!(stream.report().windows[0].figures.is_empty());
 }
