@@ -232,8 +232,8 @@ impl Probabilities {
             return Vec::new();
         }
         let mut figures: Vec<_> = self.area().into_iter().collect();
-        figures
-            .extend([mean(Measure::LogLoss, self.loss), calibration_error_of(&self.calibration())]);
+        figures.extend(mean(Measure::LogLoss, self.loss));
+        figures.push(calibration_error_of(&self.calibration()));
         figures
     }
 

@@ -1,8 +1,7 @@
 //! Windows of prediction time, of every length, each with its own tally.
 //!
 //! A window is emitted when its time is over, and again after late labels: then, a minute later, two,
-//! four… for as long as labels may come, so that each is emitted a dozen times at most. What is emitted
-//! is tested against the reference. A window that is final keeps its report and lets go of its tally.
+//! four… for as long as labels may come: 16 times at most where that is a week. What is emitted is tested against the reference. A window that is final keeps its report and lets go of its tally.
 
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;

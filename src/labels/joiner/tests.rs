@@ -81,9 +81,9 @@ fn measures_of_numbers_are_those_of_scikit_learn() {
     let pairs = [(2.5, 3.0), (0.0, -0.5), (2.0, 2.0), (8.0, 7.0), (4.0, 4.2)];
     let pairs = pairs.map(|(p, y)| (Cell::Number(p), number(y)));
     let found = regression(&joined(pairs).report());
-    assert_close(found.mae, 0.44);
-    assert_close(found.mse, 0.308);
-    assert_close(found.rmse, 0.554_977_477_020_464_3);
+    assert_close(found.mae.unwrap(), 0.44);
+    assert_close(found.mse.unwrap(), 0.308);
+    assert_close(found.rmse.unwrap(), 0.554_977_477_020_464_3);
     assert_close(found.r2.unwrap(), 0.949_660_041_841_004_2);
 }
 
@@ -114,7 +114,25 @@ fn a_configured_task_overrules_what_the_values_look_like() {
     let mut joiner = Joiner::new(Settings { task: Task::Regression, ..Settings::default() });
     joiner.predicted("a", (0, 1), Cell::Number(3.0), Scores::None, at(0));
     assert_eq!(joiner.labelled(label("a", number(5.0)), at(1)).joined, 1);
-    assert_close(regression(&joiner.report()).mae, 2.0);
+    assert_close(regression(&joiner.report()).mae.unwrap(), 2.0);
+}
+
+#[test]
+fn errors_that_no_number_holds_have_no_figure_and_are_never_the_best_of_all() {
+    let with = |far: f64| {
+        let near = [(2.5, 3.0), (0.0, -0.5), (2.5, 2.0)].into_iter();
+        let pairs = near.chain([(far, 4.0)]);
+        regression(&joined(pairs.map(|(p, y)| (Cell::Number(p), number(y)))).report())
+    };
+    let found = with(1e200);
+    assert_eq!((found.rows, found.mse, found.rmse, found.r2), (4, None, None, None));
+    assert_close(found.mae.unwrap() / 1e200, 0.25);
+    // The mean is known, and nothing of how sure it is: its square is too large.
+    let found = with(1e100);
+    assert_close(found.mse.unwrap() / 1e200, 0.25);
+    assert_eq!((found.intervals.get("mse"), found.intervals.get("r2")), (None, None));
+    let found = with(f64::MAX);
+    assert!(found.mse.is_none() && !found.intervals.contains_key("mae"), "{found:?}");
 }
 
 #[test]
@@ -309,6 +327,20 @@ fn late_labels_open_a_window_again_until_the_delay_is_over() {
     assert_eq!(told(&mut joiner, 5000), []);
     let report = joiner.report();
     assert_eq!((report.late, report.unknown_ids, report.windows[0].joined), (1, 0, 4));
+}
+
+#[test]
+fn a_window_whose_labels_come_all_week_is_emitted_so_often() {
+    let mut joiner = joiner();
+    let mut emitted = Vec::new();
+    for minute in 0..=7 * 24 * 60 {
+        let (id, now) = (format!("r{minute}"), 10 + minute * 60);
+        joiner.predicted(&id, (0, 1), Cell::Text("a"), Scores::None, at(5));
+        let _ = joiner.labelled(label(&id, text("a")), at(now));
+        emitted
+            .extend(joiner.advance(at(now)).into_iter().filter(|told| told.window.start == at(0)));
+    }
+    assert_eq!((emitted.len(), emitted[15].window.revision), (16, 16));
 }
 
 #[test]
