@@ -416,7 +416,7 @@ impl Joiner {
             expired: self.expired,
             delay: scored.delay.clone(),
             overall: scored.overall(kind),
-            estimates: Arc::new(scored.estimator.beside(&windows)),
+            estimates: scored.estimator.beside(&windows),
             windows,
             parts: scored.parts.report(kind, &scored.classes),
             reference: scored.reference.report(kind, &scored.classes),
