@@ -78,6 +78,8 @@ struct Windows {
     open: FeatureSketch,
     runs: Runs,
     kept: VecDeque<Kept>,
+    /// Rows of its role that the open window had before the feature was watched.
+    rows_before: u64,
     /// Start of the first of the windows that were not in order one after the other, up to the last.
     since: Option<Timestamp>,
     /// Of what closed within the open window: values that came again, at the finest length not kept here.
@@ -141,11 +143,18 @@ impl Watch {
             match before.remove(&watched.feature) {
                 Some(before) if windows_stay => *watched = before,
                 Some(before) => watched.total = before.rows_so_far(),
-                None => self.early.forget(watched.feature),
+                None => {
+                    self.early.forget(watched.feature);
+                    if windows_stay {
+                        watched.begin_within(&self.baseline, &self.open_rows);
+                    }
+                }
             }
         }
         if windows_stay {
             next.open_rows = std::mem::take(&mut self.open_rows);
+            next.closed = self.closed;
+            next.opened_at = std::mem::take(&mut self.opened_at);
             next.history = std::mem::take(&mut self.history);
             next.extras = std::mem::take(&mut self.extras);
             next.sampled = std::mem::take(&mut self.sampled);
@@ -413,6 +422,7 @@ impl Watched {
             open: feature.content.window(),
             runs: Runs::default(),
             kept: VecDeque::new(),
+            rows_before: 0,
             since: None,
             repeated: HashMap::new(),
             found: VecDeque::new(),
@@ -429,6 +439,14 @@ impl Watched {
             scores: Scores::of(&feature.content),
             repeats: feature.content.hides_values().then(Repeats::of_window),
             blocks: RowBlocks::without_shares(),
+        }
+    }
+
+    /// Is watched from here on, in windows that have rows already, by level.
+    fn begin_within(&mut self, baseline: &Baseline, open_rows: &[[u64; 2]]) {
+        let role = baseline.features()[self.feature].key().role as usize;
+        for (windows, open) in self.windows.iter_mut().zip(open_rows) {
+            windows.rows_before = open[role];
         }
     }
 
@@ -537,11 +555,13 @@ impl Watched {
     ) {
         let open = std::mem::replace(&mut self.windows[level].open, feature.content.window());
         let runs = std::mem::take(&mut self.windows[level].runs);
+        let rows_before = std::mem::take(&mut self.windows[level].rows_before);
         if level == 0 {
             // All windows of a feature stand on the same edges, so merging cannot be refused.
             for longer in self.windows.iter_mut().skip(1) {
                 let _: Result<(), EdgesDiffer> = longer.open.merge(&open);
                 longer.runs.append(&runs);
+                longer.rows_before += rows_before;
             }
             self.last = Some(counts.clone());
             self.blocks.settle();

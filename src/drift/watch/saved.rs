@@ -58,6 +58,9 @@ impl Watch {
         if let Some(joint) = &mut self.joint {
             joint.restore(saved)?;
         }
+        for watched in &mut self.watched {
+            watched.begin_within(&self.baseline, &self.open_rows);
+        }
         for _ in 0..saved.size(usize::MAX)? {
             let role = usize::from(saved.flag()?);
             let name = saved.text()?;
@@ -100,6 +103,7 @@ impl Watched {
             }
             // Types without maps: writing them cannot fail.
             packer.bytes(&serde_json::to_vec(&windows.runs).unwrap_or_default());
+            packer.word(windows.rows_before);
             packer.flag(windows.since.is_some());
             packer.signed(windows.since.unwrap_or_default().as_microsecond());
             packer.size(windows.kept.len());
@@ -125,7 +129,7 @@ impl Watched {
             self.last = Some(none.unpack(&mut saved)?);
         }
         for (level, windows) in self.windows.iter_mut().enumerate() {
-            let Windows { open, runs, kept, since, repeated, found } = windows;
+            let Windows { open, runs, rows_before, kept, since, repeated, found } = windows;
             let saved_open = open.read(saved.bytes()?)?;
             if level == 0 {
                 self.carried = Some(saved_open);
@@ -134,6 +138,7 @@ impl Watched {
             }
             let saved_runs = serde_json::from_slice(saved.bytes()?).ok().filter(Runs::is_valid);
             *runs = saved_runs.ok_or(FrameError::Content)?;
+            *rows_before = saved.count()?;
             let (is_since, at) = (saved.flag()?, saved.signed()?);
             let at = Timestamp::from_microsecond(at).map_err(|_| FrameError::Content)?;
             *since = is_since.then_some(at);

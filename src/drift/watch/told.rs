@@ -50,6 +50,7 @@ impl Watch {
                 counts: &case.window,
                 sketch: &watched.windows[level].open,
                 runs: &watched.windows[level].runs,
+                rows_before: watched.windows[level].rows_before,
                 design_effect: judged.report.design_effect.max(1.0),
                 drifts: judged.report.p_value.filter(|_| judged.report.detected),
             })
