@@ -222,7 +222,7 @@ impl Watch {
         let is_extra =
             |name: &&Arc<str>| !known.contains_key(*name) && settings.filter.admits(name);
         let names = rows.columns().iter().map(Column::name).filter(is_extra);
-        self.extras[0].observe(role, names, rows.len() as u64);
+        self.extras[0].observe(role, names, (rows.len() as u64, grouping));
     }
 
     pub(super) fn sampled(&mut self, rate: f64, rows: u64) {
