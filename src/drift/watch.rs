@@ -6,6 +6,7 @@ use super::baseline::{Baseline, BaselineFeature, NameCount};
 use super::dependence::{self, HoursOfDay, RowBlocks, RowScale, Scores};
 use super::early::{EarlyWatch, Seen};
 use super::examples::Examples;
+use super::found::Found;
 use super::history::History;
 use super::joint::{ERROR_SHARE, JointReport, JointWatch};
 use super::provenance::Sampled;
@@ -13,7 +14,7 @@ use super::quality::{ExtraFeatures, Extras, Grouping, Runs};
 use super::references::HeldReferences;
 use super::report::{Expected, FeatureReport, FeatureView, Shape, WindowReport};
 use super::verdict::{Case, Judged, Merged, WindowTime, judge, quality, verdict};
-use super::{EarlyWarnings, Persistence, Settings, WarningChange, WindowSpan};
+use super::{EarlyWarnings, Settings, WarningChange, WindowSpan};
 use crate::decode::{Column, Rows};
 use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Repeats, Role, ValueKey};
 use jiff::Timestamp;
@@ -84,8 +85,7 @@ struct Windows {
     since: Option<Timestamp>,
     /// Of what closed within the open window: values that came again, at the finest length not kept here.
     repeated: HashMap<ValueKey, u32>,
-    /// Of the last windows, oldest first: whether drift was found.
-    found: VecDeque<bool>,
+    found: Found,
 }
 
 #[derive(Debug)]
@@ -251,6 +251,9 @@ impl Watch {
                 windows.found = std::mem::take(&mut before.found);
             }
         }
+        if let (Some(joint), Some(before)) = (&mut self.joint, &mut before.joint) {
+            joint.follow(before);
+        }
     }
 
     /// Rows go on where those of `before` are for now.
@@ -282,9 +285,7 @@ impl Watch {
         let counts = self.counts_together(span.level);
         let provenance = self.provenance(settings, span.level, open, &sampled);
         let (features, extra_features) = self.close_features(settings, span, open, &extras);
-        let joint = self.close_joint(settings, span, &counts, &features);
-        // Its sums are of rows as they were kept.
-        let joint = joint.filter(|_| sampled.is_even());
+        let joint = self.close_joint(settings, span, (&counts, sampled.is_even()), &features);
         let verdict = verdict(rows, settings.min_rows, &features);
         let is_drifting = joint.as_ref().is_some_and(|joint| joint.detected);
         if span.level == 0 {
@@ -319,13 +320,14 @@ impl Watch {
         &mut self,
         settings: &Settings,
         span: WindowSpan,
-        counts: &HashMap<usize, FeatureCounts>,
+        (counts, is_even): (&HashMap<usize, FeatureCounts>, bool),
         features: &[FeatureReport],
     ) -> Option<JointReport> {
         let joint = self.joint.as_mut()?;
         let looked_at = self.watched.iter().zip(features);
         let looked_at = looked_at.filter(|(watched, _)| joint.looks_at(watched.feature));
         let design_effect = looked_at.map(|(_, report)| report.design_effect).fold(1.0, f64::max);
+        let design_effect = is_even.then_some(design_effect);
         joint.close(settings, &self.baseline, span, counts, design_effect)
     }
 
@@ -364,8 +366,8 @@ impl Watch {
         for ((watched, (feature, closed, merged)), (mut judged, checks)) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
-            let found = judged.report.detected;
-            judged.report.detected = watched.persists(settings.persistence, level, found);
+            let found = judged.found();
+            judged.report.detected = watched.windows[level].found.push(settings.persistence, found);
             judged.report.checks = checks;
             if judged.report.detected {
                 let examples = watched.examples.of_grown(feature, &closed.counts, since);
@@ -425,7 +427,7 @@ impl Watched {
             rows_before: 0,
             since: None,
             repeated: HashMap::new(),
-            found: VecDeque::new(),
+            found: Found::default(),
         };
         let total = feature.content.window().counts();
         Self {
@@ -485,16 +487,6 @@ impl Watched {
             }
             (None, FeatureSketch::Numeric(_)) => Vec::new(),
         }
-    }
-
-    /// Whether it is called drifting, now that this window was `found` to drift or not.
-    fn persists(&mut self, persistence: Persistence, level: usize, found: bool) -> bool {
-        let windows = &mut self.windows[level].found;
-        windows.push_back(found);
-        while windows.len() > persistence.windows() {
-            windows.pop_front();
-        }
-        persistence.holds(windows.iter().copied())
     }
 
     /// Of the open window, which ends.

@@ -7,13 +7,11 @@
 use super::{KEPT_WINDOWS, Kept, MOST_REPEATED, Watch, Watched, Windows};
 use crate::drift::baseline::BaselineFeature;
 use crate::drift::dependence::HoursOfDay;
+use crate::drift::found::Found;
 use crate::drift::provenance::Sampled;
 use crate::drift::quality::{Extras, Runs};
 use crate::sketch::{EdgesDiffer, FeatureCounts, FrameError, Packer, Role, Unpacker, ValueKey};
 use jiff::Timestamp;
-
-/// More windows in a row than anyone asks a feature to be found in.
-const MOST_FOUND: usize = 1 << 16;
 
 impl Watch {
     pub(in crate::drift) fn save(&self, packer: &mut Packer) {
@@ -111,8 +109,7 @@ impl Watched {
             let mut again: Vec<_> = windows.repeated.iter().map(|(key, n)| (*key, *n)).collect();
             again.sort_unstable();
             save_repeated(&again, packer);
-            packer.size(windows.found.len());
-            windows.found.iter().for_each(|found| packer.flag(*found));
+            windows.found.save(packer);
         }
         self.examples.save(packer);
         self.blocks.save(packer);
@@ -146,9 +143,7 @@ impl Watched {
                 kept.push_back(Kept::restored(&none, &mut saved)?);
             }
             *repeated = restored_repeated(&mut saved)?.into_iter().collect();
-            for _ in 0..saved.size(MOST_FOUND)? {
-                found.push_back(saved.flag()?);
-            }
+            *found = Found::restored(&mut saved)?;
         }
         self.examples.restore(feature, &mut saved)?;
         self.blocks.restore(&mut saved)?;
