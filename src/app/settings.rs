@@ -203,6 +203,7 @@ pub(super) fn labels(config: &Config, reference: &Reference) -> labels::Settings
         reference: performance.map(|performance| Arc::clone(&performance.summary)),
         calibration: performance.and_then(|performance| performance.scores.clone()),
         score_columns: performance.map(|p| p.score_columns.clone()).unwrap_or_default(),
+        prediction: performance.and_then(|performance| performance.prediction.clone()),
         ..labels::Settings::default()
     }
 }

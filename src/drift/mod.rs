@@ -12,6 +12,7 @@ mod early;
 mod effect;
 mod examples;
 mod explain;
+mod found;
 mod history;
 mod joint;
 mod monitor;

@@ -70,6 +70,13 @@ pub(super) struct Judged {
     pub(super) recovered: bool,
 }
 
+impl Judged {
+    /// Whether it is found to drift; `None` where it could not be judged.
+    pub(super) fn found(&self) -> Option<bool> {
+        self.report.p_value.map(|_| self.report.detected)
+    }
+}
+
 /// Counts beside what they are compared with.
 struct Comparison<'a> {
     reference: Cow<'a, Content>,

@@ -6,6 +6,7 @@ use super::baseline::{Baseline, BaselineFeature, NameCount};
 use super::dependence::{self, HoursOfDay, RowBlocks, RowScale, Scores};
 use super::early::{EarlyWatch, Seen};
 use super::examples::Examples;
+use super::found::Found;
 use super::history::History;
 use super::joint::{ERROR_SHARE, JointReport, JointWatch};
 use super::provenance::Sampled;
@@ -13,7 +14,7 @@ use super::quality::{ExtraFeatures, Extras, Grouping, Runs};
 use super::references::HeldReferences;
 use super::report::{Expected, FeatureReport, FeatureView, WindowReport};
 use super::verdict::{Case, Judged, Merged, WindowTime, judge, quality, verdict};
-use super::{EarlyWarnings, Persistence, Settings, WarningChange, WindowSpan};
+use super::{EarlyWarnings, Settings, WarningChange, WindowSpan};
 use crate::decode::{Column, Rows};
 use crate::sketch::{EdgesDiffer, FeatureCounts, FeatureSketch, Repeats, Role, ValueKey};
 use jiff::Timestamp;
@@ -78,12 +79,13 @@ struct Windows {
     open: FeatureSketch,
     runs: Runs,
     kept: VecDeque<Kept>,
+    /// Rows of its role that the open window had before the feature was watched.
+    rows_before: u64,
     /// Start of the first of the windows that were not in order one after the other, up to the last.
     since: Option<Timestamp>,
     /// Of what closed within the open window: values that came again, at the finest length not kept here.
     repeated: HashMap<ValueKey, u32>,
-    /// Of the last windows, oldest first: whether drift was found.
-    found: VecDeque<bool>,
+    found: Found,
 }
 
 #[derive(Debug)]
@@ -141,7 +143,12 @@ impl Watch {
             match before.remove(&watched.feature) {
                 Some(before) if windows_stay => *watched = before,
                 Some(before) => watched.total = before.rows_so_far(),
-                None => self.early.forget(watched.feature),
+                None => {
+                    self.early.forget(watched.feature);
+                    if windows_stay {
+                        watched.begin_within(&self.baseline, &self.open_rows);
+                    }
+                }
             }
         }
         if windows_stay {
@@ -213,7 +220,7 @@ impl Watch {
         if let Some(joint) = joint {
             joint.end();
         }
-        self.extras[0].observe(role, extra.into_iter(), rows.len() as u64);
+        self.extras[0].observe(role, extra.into_iter(), (rows.len() as u64, grouping));
     }
 
     pub(super) fn sampled(&mut self, rate: f64, rows: u64) {
@@ -241,6 +248,9 @@ impl Watch {
                 windows.since = before.since.take();
                 windows.found = std::mem::take(&mut before.found);
             }
+        }
+        if let (Some(joint), Some(before)) = (&mut self.joint, &mut before.joint) {
+            joint.follow(before);
         }
     }
 
@@ -273,9 +283,7 @@ impl Watch {
         let counts = self.counts_together(span.level);
         let provenance = self.provenance(settings, span.level, open, &sampled);
         let (features, extra_features) = self.close_features(settings, span, open, &extras);
-        let joint = self.close_joint(settings, span, &counts, &features);
-        // Its sums are of rows as they were kept.
-        let joint = joint.filter(|_| sampled.is_even());
+        let joint = self.close_joint(settings, span, (&counts, sampled.is_even()), &features);
         let verdict = verdict(rows, settings.min_rows, &features);
         let is_drifting = joint.as_ref().is_some_and(|joint| joint.detected);
         if span.level == 0 {
@@ -310,13 +318,14 @@ impl Watch {
         &mut self,
         settings: &Settings,
         span: WindowSpan,
-        counts: &HashMap<usize, FeatureCounts>,
+        (counts, is_even): (&HashMap<usize, FeatureCounts>, bool),
         features: &[FeatureReport],
     ) -> Option<JointReport> {
         let joint = self.joint.as_mut()?;
         let looked_at = self.watched.iter().zip(features);
         let looked_at = looked_at.filter(|(watched, _)| joint.looks_at(watched.feature));
         let design_effect = looked_at.map(|(_, report)| report.design_effect).fold(1.0, f64::max);
+        let design_effect = is_even.then_some(design_effect);
         joint.close(settings, &self.baseline, span, counts, design_effect)
     }
 
@@ -351,8 +360,8 @@ impl Watch {
         for ((watched, (feature, closed)), (mut judged, checks)) in
             self.watched.iter_mut().zip(closed).zip(judged)
         {
-            let found = judged.report.detected;
-            judged.report.detected = watched.persists(settings.persistence, level, found);
+            let found = judged.found();
+            judged.report.detected = watched.windows[level].found.push(settings.persistence, found);
             judged.report.checks = checks;
             judged.report.references = beside.next().flatten();
             watched.tell((span, since), feature, &closed, &mut judged);
@@ -402,9 +411,10 @@ impl Watched {
             open: feature.content.window(),
             runs: Runs::default(),
             kept: VecDeque::new(),
+            rows_before: 0,
             since: None,
             repeated: HashMap::new(),
-            found: VecDeque::new(),
+            found: Found::default(),
         };
         let total = feature.content.window().counts();
         Self {
@@ -418,6 +428,14 @@ impl Watched {
             scores: Scores::of(&feature.content),
             repeats: feature.content.hides_values().then(Repeats::of_window),
             blocks: RowBlocks::without_shares(),
+        }
+    }
+
+    /// Is watched from here on, in windows that have rows already, by level.
+    fn begin_within(&mut self, baseline: &Baseline, open_rows: &[[u64; 2]]) {
+        let role = baseline.features()[self.feature].key().role as usize;
+        for (windows, open) in self.windows.iter_mut().zip(open_rows) {
+            windows.rows_before = open[role];
         }
     }
 
@@ -456,16 +474,6 @@ impl Watched {
             }
             (None, FeatureSketch::Numeric(_)) => Vec::new(),
         }
-    }
-
-    /// Whether it is called drifting, now that this window was `found` to drift or not.
-    fn persists(&mut self, persistence: Persistence, level: usize, found: bool) -> bool {
-        let windows = &mut self.windows[level].found;
-        windows.push_back(found);
-        while windows.len() > persistence.windows() {
-            windows.pop_front();
-        }
-        persistence.holds(windows.iter().copied())
     }
 
     fn case<'a>(
@@ -512,11 +520,13 @@ impl Watched {
     ) {
         let open = std::mem::replace(&mut self.windows[level].open, feature.content.window());
         let runs = std::mem::take(&mut self.windows[level].runs);
+        let rows_before = std::mem::take(&mut self.windows[level].rows_before);
         if level == 0 {
             // All windows of a feature stand on the same edges, so merging cannot be refused.
             for longer in self.windows.iter_mut().skip(1) {
                 let _: Result<(), EdgesDiffer> = longer.open.merge(&open);
                 longer.runs.append(&runs);
+                longer.rows_before += rows_before;
             }
             self.last = Some(counts.clone());
             self.blocks.settle();

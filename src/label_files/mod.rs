@@ -1,9 +1,10 @@
 //! Files of labels, read as they grow.
 //!
 //! In: patterns of paths, looked at now and then. Out: what was read, a piece at a time. The promise: a
-//! line is handed on once, whatever its file is renamed or copied to, and over a restart, as the place
-//! in each file is kept in a file of its own; only a process that is killed between the two hands a
-//! piece on again, and the labels in it then count as duplicates. At most [`POLL_BYTES`] are read at a
+//! line is handed on once, whatever its file is renamed to, and where it is copied and then cut or removed,
+//! as by logrotate's `copytruncate`; and over a restart, as the place in each file is kept in a file of
+//! its own. A copy beside its original is a file of its own, and a process that is killed between the two
+//! hands a piece on again: labels that come twice so count as duplicates. At most [`POLL_BYTES`] are read at a
 //! time. A line that cannot be read is told with its file and number, and costs no other.
 //!
 //! A line ends at its newline; the last one without counts when the file has been still for

@@ -29,7 +29,7 @@ pub struct Concept {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConceptVerdict {
-    /// Too few labelled rows, or no reference yet.
+    /// Too few labelled rows, no reference yet, or one of classes beside a window of numbers.
     #[default]
     InsufficientData,
     Stable,
@@ -88,7 +88,7 @@ impl Concept {
     pub(super) fn of(window: &Summary, reference: &Summary, rule: Rule, looks: u32) -> Self {
         let mut concept =
             Self { rows: window.rows, reference_rows: reference.rows, looks, ..Self::default() };
-        if window.rows < rule.min_rows || window.kind != reference.kind {
+        if window.rows < rule.min_rows || !window.kind.is_like(reference.kind) {
             return concept;
         }
         let rate = rule.rate / (f64::from(looks) * f64::from(looks + 1));

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-/// Of 97.5 % of a normal distribution, for two sides of 95 %.
+/// Of 97.5 % of a normal distribution, for two sides of 95 %: `scipy.stats.norm.ppf(0.975)`.
 pub(super) const Z: f64 = 1.959_963_984_540_054;
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -12,7 +12,7 @@ use super::estimate::{self, LabelledCounts, RowScores};
 use super::forgotten::Forgotten;
 use super::parts::RowParts;
 use super::pending::{Keyed, Pending};
-use super::prediction::{named_scores, scores};
+use super::prediction::{Prediction, named_prediction, named_scores, prediction, scores};
 use super::probabilities::Scores;
 use super::report::Report;
 use super::sources::{LabelFault, Source, Sources};
@@ -47,6 +47,8 @@ pub struct Settings {
     pub calibration: Option<Arc<LabelledCounts>>,
     /// The outputs that are scores: one of class 1, or one a class. Without any, see [`super::scores`].
     pub score_columns: Vec<Arc<str>>,
+    /// The output that is the prediction, where one is named: see [`super::named_prediction`].
+    pub prediction: Option<Arc<str>>,
 }
 
 impl Default for Settings {
@@ -66,6 +68,7 @@ impl Default for Settings {
             reference_rows: NonZeroU64::MIN.saturating_add(999),
             calibration: None,
             score_columns: Vec::new(),
+            prediction: None,
         }
     }
 }
@@ -94,6 +97,8 @@ pub struct Joiner {
     forgotten: Forgotten,
     scored: Scored,
     sources: Sources,
+    /// The latest time of a prediction.
+    newest: Timestamp,
     predicted: u64,
     unknown_ids: u64,
     late: u64,
@@ -164,6 +169,7 @@ impl Joiner {
             forgotten: Forgotten::default(),
             scored: Scored::new(&settings),
             sources: Sources::default(),
+            newest: Timestamp::MIN,
             predicted: 0,
             unknown_ids: 0,
             late: 0,
@@ -172,13 +178,10 @@ impl Joiner {
         }
     }
 
-    /// Goes on with other settings. Windows of another length begin anew; what waits is bounded by the
-    /// new settings from the next call on.
+    /// Goes on with other settings. Windows of another length begin after the newest prediction, so that
+    /// each has all of its rows; what waits is bounded by the new settings from the next call on.
     pub fn retune(&mut self, settings: Settings) {
-        self.scored.windows.retune(&settings.windows, settings.bounds());
-        self.scored.reference.retune(settings.reference.clone(), settings.reference_rows);
-        self.scored.estimator.retune(settings.estimate());
-        self.scored.parts.retune(settings.finest(), settings.max_cells);
+        self.scored.retune(&settings, self.newest);
         self.settings = settings;
     }
 
@@ -207,6 +210,7 @@ impl Joiner {
     ) {
         let Some(prediction) = Value::of(cell) else { return };
         self.scored.classes.learn(cell);
+        self.newest = self.newest.max(at);
         if let Some(known) = self.predictions.get_mut(id, row) {
             self.scored.predicted_again(known, prediction, scores, at);
             return;
@@ -224,13 +228,30 @@ impl Joiner {
         self.forget_over_bound(Timestamp::MIN);
     }
 
-    /// The class probabilities of row `row`, from the columns that were named, or by the rules of
-    /// [`super::scores`].
+    /// The class probabilities of row `row`, from the outputs that were named; by the rules of
+    /// [`super::scores`] where none was, or the answer has none of those names.
     pub fn scores(&self, outputs: &Rows, row: usize) -> Scores {
-        match &*self.settings.score_columns {
-            [] => scores(outputs, row),
-            named => named_scores(outputs, named, row),
+        let named = &self.settings.score_columns;
+        if has_any(outputs, named) {
+            named_scores(outputs, named, row)
+        } else {
+            scores(outputs, row)
         }
+    }
+
+    /// The prediction of row `row`, likewise: see [`super::named_prediction`] and [`super::prediction`].
+    pub fn prediction<'a>(
+        &self,
+        outputs: &'a Rows,
+        row: usize,
+        scores: &Scores,
+    ) -> Option<Cell<'a>> {
+        let Settings { prediction: named, score_columns, .. } = &self.settings;
+        let columns = named.as_ref().map_or(&**score_columns, std::slice::from_ref);
+        if has_any(outputs, columns) {
+            return named_prediction(outputs, named.as_deref(), row, scores);
+        }
+        prediction(outputs, row).map(Prediction::as_cell)
     }
 
     /// Names parts of the traffic by their numbers; those of before stay as they are.
@@ -395,7 +416,7 @@ impl Joiner {
             expired: self.expired,
             delay: scored.delay.clone(),
             overall: scored.overall(kind),
-            estimates: Arc::new(scored.estimator.beside(&windows)),
+            estimates: scored.estimator.beside(&windows),
             windows,
             parts: scored.parts.report(kind, &scored.classes),
             reference: scored.reference.report(kind, &scored.classes),
@@ -405,6 +426,10 @@ impl Joiner {
             faults: self.sources.faults.iter().cloned().collect(),
         }
     }
+}
+
+fn has_any(outputs: &Rows, names: &[Arc<str>]) -> bool {
+    names.iter().any(|name| outputs.column(name).is_some())
 }
 
 impl Settings {

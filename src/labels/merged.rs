@@ -4,8 +4,7 @@
 //! all rows together. Those that cannot be had of the parts are left out: R², whose labels' spread is not
 //! kept, the area under curves of several classes, and means over classes where a part kept only some.
 
-use super::interval::{self, Interval};
-use super::numbers::{figure, root};
+use super::numbers::{of_moments, root};
 use super::probabilities::{area_of, calibration_error_of};
 use super::summary::{CalibrationBin, ClassCounts, Figure, Kind, Measure, ScoreCount, Summary};
 use super::tally::{classification, with_classes};
@@ -54,9 +53,7 @@ fn mean(measure: Measure, parts: &[&Summary]) -> Option<Figure> {
         within + rows * (figure.value - value).powi(2)
     });
     let variance = (rows >= 2).then(|| squares.sum::<f64>() / (n - 1.0) / n);
-    let interval = variance.and_then(|variance| interval::student(value, variance, n));
-    let positive = interval.map(|i| Interval { low: i.low.max(0.0), ..i });
-    Some(figure(measure, value, positive, variance, rows))
+    of_moments(measure, (n, value), variance)
 }
 
 /// Accuracy, and where all classes are known the means over them.

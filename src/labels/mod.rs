@@ -9,6 +9,7 @@
 //! rows; `id#k` is row `k`. See [`prediction`] for which output is the prediction, and [`Task`] for how it
 //! is compared with the label.
 
+mod aligned;
 mod compare;
 pub mod estimate;
 mod forgotten;
@@ -38,7 +39,7 @@ pub use header::parse_header;
 pub use joiner::{Joined, Joiner, Settings};
 pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse, parse_lines};
 pub use parts::RowParts;
-pub use prediction::{Prediction, named_scores, prediction, scores};
+pub use prediction::{Prediction, named_prediction, named_scores, prediction, scores};
 pub use probabilities::Scores;
 pub use report::{
     Bounds, ClassPerformance, Classification, LabelWindow, PartPerformance, PartWindow,

@@ -39,19 +39,18 @@ impl Numbers {
         self.crossed[1].add(sign * squared * shifted * shifted);
     }
 
-    /// None without rows.
+    /// With two numbers.
+    pub(super) fn rows(&self) -> u64 {
+        whole(self.absolute.rows())
+    }
+
+    /// Those that can be had: none without rows, and none of errors whose sum no float can hold.
     pub(super) fn figures(&self) -> Vec<Figure> {
-        let rows = self.absolute.rows();
-        if rows < 1.0 {
-            return Vec::new();
-        }
-        let mae = mean(Measure::Mae, self.absolute);
         let mse = mean(Measure::Mse, self.squared);
-        let mut figures = vec![mae, mse, root(mse)];
-        if self.relative.rows() >= 1.0 {
-            figures.push(mean(Measure::Mape, self.relative));
-        }
-        figures.extend(self.determination(rows, mse.value));
+        let mut figures: Vec<_> = mean(Measure::Mae, self.absolute).into_iter().collect();
+        figures.extend(mse.into_iter().chain(mse.map(root)));
+        figures.extend(mean(Measure::Mape, self.relative));
+        figures.extend(mse.and_then(|mse| self.determination(self.absolute.rows(), mse.value)));
         figures
     }
 
@@ -72,22 +71,33 @@ impl Numbers {
         let unexplained = mse / variance;
         let influence = (quartic - 2.0 * unexplained * crossed + unexplained.powi(2) * kurtosis)
             / variance.powi(2);
-        let value = 1.0 - unexplained;
-        let squared_error = influence.max(0.0) / rows;
-        let mut interval = interval::student(value, squared_error, rows);
-        if let Some(interval) = &mut interval {
-            interval.high = interval.high.min(1.0);
-        }
-        Some(figure(Measure::R2, value, interval, Some(squared_error), whole(rows)))
+        let value = Some(1.0 - unexplained).filter(|value| value.is_finite())?;
+        let squared_error = influence.is_finite().then(|| influence.max(0.0) / rows);
+        let interval = squared_error.and_then(|error| interval::student(value, error, rows));
+        let interval = interval.map(|i| Interval { high: i.high.min(1.0), ..i });
+        Some(figure(Measure::R2, value, interval, squared_error, whole(rows)))
     }
 }
 
-pub(super) fn mean(measure: Measure, mean: Mean) -> Figure {
-    let (rows, value) = (mean.rows(), mean.value().max(0.0));
+/// Of what is never below 0. `None` without rows, and where the sum is more than a float can hold: 0, which
+/// would be the best of all, is what rounding makes of a small one alone.
+pub(super) fn mean(measure: Measure, mean: Mean) -> Option<Figure> {
+    let (rows, value) = (mean.rows(), mean.value());
     let variance = (rows >= 2.0).then(|| mean.variance() / rows);
+    of_moments(measure, (rows, value), variance)
+}
+
+/// From rows, their mean, and the square of its standard error.
+pub(super) fn of_moments(
+    measure: Measure,
+    (rows, value): (f64, f64),
+    variance: Option<f64>,
+) -> Option<Figure> {
+    let value = Some(value).filter(|value| value.is_finite())?.max(0.0);
+    let variance = variance.filter(|variance| variance.is_finite());
     let interval = variance.and_then(|variance| interval::student(value, variance, rows));
     let positive = interval.map(|i| Interval { low: i.low.max(0.0), ..i });
-    figure(measure, value, positive, variance, whole(rows))
+    Some(figure(measure, value, positive, variance, whole(rows)))
 }
 
 pub(super) fn root(mse: Figure) -> Figure {

@@ -5,6 +5,7 @@
 //! by their number and by entries of all tallies: over that the oldest windows are forgotten, and then
 //! parts that come later are not begun.
 
+use super::aligned;
 use super::report::{PartPerformance, PartWindow, Performance};
 use super::summary::Kind;
 use super::tally::{Pair, Tally};
@@ -33,6 +34,8 @@ pub(super) struct Parts {
     generation: u32,
     names: Vec<Arc<str>>,
     window: Duration,
+    /// Windows that start before it are of another length's time.
+    begin: Option<Timestamp>,
     max_cells: usize,
     by_id: Vec<Option<Box<Part>>>,
 }
@@ -53,11 +56,13 @@ impl Parts {
         Self { window, max_cells, ..Self::default() }
     }
 
-    pub(super) fn retune(&mut self, window: Duration, max_cells: usize) {
+    /// Windows of another length begin after the newest prediction, so that each has all of its rows.
+    pub(super) fn retune(&mut self, window: Duration, max_cells: usize, newest: Timestamp) {
         if window != self.window {
+            self.begin = Some(aligned::end(aligned::start(newest, window), window));
             for part in self.by_id.iter_mut().flatten() {
                 part.windows.clear();
-                part.shown = None;
+                (part.forgotten_before, part.shown) = (None, None);
             }
         }
         (self.window, self.max_cells) = (window, max_cells);
@@ -80,14 +85,18 @@ impl Parts {
         RowParts { generation: self.generation, ids: ids.collect() }
     }
 
+    /// Leaves the row in the parts that counted it: what is over the bound has no part in it later either.
     pub(super) fn add(
         &mut self,
-        parts: &RowParts,
+        parts: &mut RowParts,
         at: Timestamp,
         pair: Pair<'_>,
         names: &mut Classes,
     ) {
-        self.change(parts, at, |tally| tally.add(pair, names));
+        if parts.generation == self.generation {
+            parts.ids.retain(|id| self.begin_part(usize::from(*id)));
+            self.change(parts, at, |tally| tally.add(pair, names));
+        }
     }
 
     /// Undoes [`Self::add`].
@@ -98,37 +107,36 @@ impl Parts {
         pair: Pair<'_>,
         names: &mut Classes,
     ) {
-        self.change(parts, at, |tally| tally.remove(pair, names));
+        if parts.generation == self.generation {
+            self.change(parts, at, |tally| tally.remove(pair, names));
+        }
+    }
+
+    /// False if there is no room for it.
+    fn begin_part(&mut self, id: usize) -> bool {
+        if self.by_id.len() <= id {
+            self.by_id.resize_with(id + 1, || None);
+        }
+        if self.by_id[id].is_none() && self.cells() < self.max_cells {
+            self.by_id[id] = Some(Box::default());
+        }
+        self.by_id[id].is_some()
     }
 
     fn change(&mut self, parts: &RowParts, at: Timestamp, mut change: impl FnMut(&mut Tally)) {
-        if parts.generation != self.generation {
-            return;
-        }
-        let start = self.start(at);
+        let start = aligned::start(at, self.window);
         for id in parts.ids.iter().map(|id| usize::from(*id)) {
-            if self.by_id.len() <= id {
-                self.by_id.resize_with(id + 1, || None);
-            }
-            if self.by_id[id].is_none() && self.cells() < self.max_cells {
-                self.by_id[id] = Some(Box::default());
-            }
-            let Some(part) = &mut self.by_id[id] else { continue };
+            let Some(part) = self.by_id.get_mut(id).and_then(Option::as_mut) else { continue };
             part.shown = None;
             change(&mut part.overall);
-            if part.forgotten_before.is_none_or(|before| start >= before) {
+            let begin = self.begin.max(part.forgotten_before);
+            if begin.is_none_or(|begin| start >= begin) {
                 change(part.windows.entry(start).or_default());
                 if part.windows.len() > MAX_WINDOWS {
                     part.forget_oldest();
                 }
             }
         }
-    }
-
-    fn start(&self, at: Timestamp) -> Timestamp {
-        let length = i128::try_from(self.window.as_nanos()).unwrap_or(i128::MAX).max(1);
-        let at_nanos = at.as_nanosecond();
-        Timestamp::from_nanosecond(at_nanos - at_nanos.rem_euclid(length)).unwrap_or(at)
     }
 
     fn cells(&self) -> usize {
@@ -181,7 +189,7 @@ impl Part {
             let performance = Performance::of(&self.overall.summary(kind, names)?);
             let windows = self.windows.iter().filter_map(|(start, tally)| {
                 let performance = Performance::of(&tally.summary(kind, names)?);
-                let end = start.checked_add(length).unwrap_or(*start);
+                let end = aligned::end(*start, length);
                 Some(PartWindow { start: *start, end, rows: tally.rows(), performance })
             });
             self.shown = Some(Arc::new(PartPerformance {
@@ -204,9 +212,13 @@ mod tests {
     use crate::decode::Cell;
     use crate::labels::Scores;
 
-    fn joiner(max_cells: usize) -> Joiner {
+    fn settings() -> Settings {
         let windows = vec![WindowLength { name: "1m".into(), length: Duration::from_secs(60) }];
-        let mut joiner = Joiner::new(Settings { windows, max_cells, ..Settings::default() });
+        Settings { windows, ..Settings::default() }
+    }
+
+    fn joiner(max_cells: usize) -> Joiner {
+        let mut joiner = Joiner::new(Settings { max_cells, ..settings() });
         joiner.name_parts(&["a=x".into(), "a=y".into(), "b=z".into()]);
         joiner
     }
@@ -288,5 +300,45 @@ mod tests {
         label(&mut joiner, "0", "no", minute(8));
         assert_eq!(accuracy(&mut joiner, "a=x"), Some((6, 5.0 / 6.0)));
         assert_eq!(joiner.report().parts[0].windows.len(), parts[0].windows.len());
+    }
+
+    #[test]
+    fn a_row_that_found_no_room_is_not_taken_out_of_what_has_room_later() {
+        let mut joiner = joiner(9);
+        predict(&mut joiner, "full", minute(0), &[0]);
+        label(&mut joiner, "full", "yes", minute(0));
+        for id in ["none", "more"] {
+            predict(&mut joiner, id, minute(0), &[1]);
+        }
+        label(&mut joiner, "none", "yes", minute(0));
+        assert_eq!(accuracy(&mut joiner, "a=y"), None);
+        let settings = |max_cells| Settings { max_cells, ..settings() };
+        joiner.retune(settings(500));
+        label(&mut joiner, "more", "no", minute(1));
+        label(&mut joiner, "none", "no", minute(1));
+        assert_eq!(accuracy(&mut joiner, "a=y"), Some((1, 0.0)));
+        assert_eq!(joiner.report().parts[1].windows[0].rows, 1);
+    }
+
+    #[test]
+    fn windows_of_another_length_have_no_rows_of_before() {
+        let mut joiner = joiner(500_000);
+        for (id, at) in [("before", 1), ("with", 2)] {
+            predict(&mut joiner, id, minute(at), &[0]);
+        }
+        label(&mut joiner, "before", "yes", minute(2));
+        let hour = WindowLength { name: "1h".into(), length: Duration::from_secs(3600) };
+        joiner.retune(Settings { windows: vec![hour], ..settings() });
+        label(&mut joiner, "before", "no", minute(3));
+        label(&mut joiner, "with", "yes", minute(3));
+        let part = joiner.report().parts[0].clone();
+        assert_eq!((part.rows, part.windows.len()), (2, 0));
+        predict(&mut joiner, "after", minute(60), &[0]);
+        label(&mut joiner, "after", "yes", minute(61));
+        let windows = joiner.report().parts[0].windows.clone();
+        assert_eq!(
+            windows.iter().map(|w| (w.start, w.rows)).collect::<Vec<_>>(),
+            [(minute(60), 1)]
+        );
     }
 }

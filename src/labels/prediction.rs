@@ -1,6 +1,7 @@
 //! Which of a model's outputs is the prediction of a row.
 
-use super::probabilities::Scores;
+use super::probabilities::{Scores, greatest};
+use super::value::Value;
 use crate::decode::{Cell, Column, Rows};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub fn prediction(outputs: &Rows, row: usize) -> Option<Prediction<'_>> {
     let columns = outputs.columns();
     let first = columns.first()?;
     if let Some(shares) = shares(&columns[..dimensions(columns)], row) {
-        return Some(Prediction::Likeliest(likeliest(&shares)));
+        return Some(Prediction::Likeliest(greatest(&shares)));
     }
     match cell(first, row)? {
         Cell::Null => None,
@@ -77,6 +78,20 @@ pub fn named_scores(outputs: &Rows, names: &[Arc<str>], row: usize) -> Scores {
     }
 }
 
+/// The prediction of row `row` where outputs were named: the cell of the column `named`, or without one what
+/// the named `scores` stand for: see [`Scores::likeliest`].
+pub fn named_prediction<'a>(
+    outputs: &'a Rows,
+    named: Option<&str>,
+    row: usize,
+    scores: &Scores,
+) -> Option<Cell<'a>> {
+    match named {
+        Some(name) => cell(outputs.column(name)?, row).filter(|cell| Value::of(*cell).is_some()),
+        None => scores.likeliest(),
+    }
+}
+
 /// How many columns the first output has.
 fn dimensions(columns: &[Column]) -> usize {
     let Some(stem) = columns.first().and_then(|first| stem(first.name())) else { return 1 };
@@ -99,17 +114,6 @@ fn shares(columns: &[Column], row: usize) -> Option<SmallVec<[f64; 8]>> {
         shares.push(share);
     }
     ((sum - 1.0).abs() <= SUM_TOLERANCE).then_some(shares)
-}
-
-/// The first of equals.
-fn likeliest(shares: &[f64]) -> usize {
-    let mut best = 0;
-    for (class, share) in shares.iter().enumerate() {
-        if *share > shares[best] {
-            best = class;
-        }
-    }
-    best
 }
 
 /// Constant time for columns of numbers, which tensors are.

@@ -7,6 +7,7 @@ use super::interval::{self, Interval};
 use super::numbers::{figure, mean};
 use super::summary::{CalibrationBin, Figure, Measure, ScoreCount};
 use super::sums::{Mean, Sum, whole};
+use crate::decode::Cell;
 
 /// What a model said of the classes of a row, beside its prediction.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,6 +36,27 @@ impl Scores {
             _ => Self::None,
         }
     }
+
+    /// The prediction that they stand for: of two classes the probability of class 1, of several the number
+    /// of the likeliest.
+    pub fn likeliest(&self) -> Option<Cell<'static>> {
+        match self {
+            Self::None => None,
+            Self::Positive(score) => Some(Cell::Number(*score)),
+            Self::Classes(shares) => Some(Cell::Number(greatest(shares) as f64)),
+        }
+    }
+}
+
+/// Where the greatest is, the first of equals; 0 of none.
+pub(super) fn greatest<T: PartialOrd>(values: &[T]) -> usize {
+    let mut best = 0;
+    for (place, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = place;
+        }
+    }
+    best
 }
 
 /// Counts by score, by whether the class was true.
@@ -163,14 +185,11 @@ impl Probabilities {
     pub(super) fn add_classes(&mut self, shares: &[f32], truth: usize, sign: f64) {
         let Some(said) = shares.get(truth) else { return };
         self.count(sign);
-        let mut likeliest = 0;
+        let likeliest = greatest(shares);
         for (class, share) in shares.iter().enumerate() {
             // Eight steps in one: there may be twenty classes a window.
             let step = grid::step(f64::from(*share)).div_euclid(Self::COARSER) * Self::COARSER;
             self.histogram(class).add(step, class == truth, sign);
-            if *share > shares[likeliest] {
-                likeliest = class;
-            }
         }
         self.loss.add(loss(f64::from(*said)), sign);
         self.calibrate(f64::from(shares[likeliest]), likeliest == truth, sign);
@@ -213,8 +232,8 @@ impl Probabilities {
             return Vec::new();
         }
         let mut figures: Vec<_> = self.area().into_iter().collect();
-        figures
-            .extend([mean(Measure::LogLoss, self.loss), calibration_error_of(&self.calibration())]);
+        figures.extend(mean(Measure::LogLoss, self.loss));
+        figures.push(calibration_error_of(&self.calibration()));
         figures
     }
 

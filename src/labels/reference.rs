@@ -26,14 +26,17 @@ impl Reference {
         Self { given, needed, first: Tally::default(), until: Timestamp::MIN, made: None }
     }
 
-    pub(super) fn retune(&mut self, given: Option<Arc<Summary>>, needed: NonZeroU64) {
+    /// Whether another is given, or none any more.
+    pub(super) fn retune(&mut self, given: Option<Arc<Summary>>, needed: NonZeroU64) -> bool {
         // What was learnt stays so, though fewer rows were asked for then.
         if self.first.rows() < self.needed.get() {
             self.needed = needed;
         }
-        if self.given != given {
+        let is_another = self.given != given;
+        if is_another {
             (self.given, self.made) = (given, None);
         }
+        is_another
     }
 
     /// Whether the next labelled row is one of those that are learnt from.

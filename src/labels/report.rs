@@ -41,8 +41,8 @@ pub struct Report {
     pub reference: PerformanceReference,
     /// Windows that were emitted again.
     pub revisions: u64,
-    /// Windows that were forgotten before `labels.max_delay`, over a bound of memory: late labels of
-    /// their rows count since start only.
+    /// Windows that were forgotten before `labels.max_delay`, over a bound of memory or for windows of
+    /// other lengths: late labels of their rows count since start only.
     pub forgotten_windows: u64,
     /// In the order of [`Source::ALL`](super::Source::ALL).
     pub sources: [SourceCounts; 3],
@@ -221,10 +221,11 @@ pub struct ClassPerformance {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Regression {
     pub rows: u64,
-    /// In the label's unit, as is `rmse`; `mse` in its square.
-    pub mae: f64,
-    pub mse: f64,
-    pub rmse: f64,
+    /// In the label's unit, as is `rmse`; `mse` in its square. `None` where errors are so large that no
+    /// number holds their sum.
+    pub mae: Option<f64>,
+    pub mse: Option<f64>,
+    pub rmse: Option<f64>,
     /// As a share of the label, over labels that are not 0; `None` if all are.
     pub mape: Option<f64>,
     /// Rows that `mape` leaves out.
@@ -243,9 +244,9 @@ impl Performance {
             let relative = summary.figure(Measure::Mape).map_or(0, |figure| figure.rows);
             return Self::Regression(Regression {
                 rows: summary.rows,
-                mae: known(Measure::Mae),
-                mse: known(Measure::Mse),
-                rmse: known(Measure::Rmse),
+                mae: value(Measure::Mae),
+                mse: value(Measure::Mse),
+                rmse: value(Measure::Rmse),
                 mape: value(Measure::Mape),
                 zero_labels: summary.rows - relative.min(summary.rows),
                 r2: value(Measure::R2),
@@ -267,28 +268,32 @@ impl Performance {
         })
     }
 
+    /// Every figure that there is, in the order of [`Measure::ALL`].
+    pub fn figures(&self) -> Vec<(Measure, f64)> {
+        let all = match self {
+            Self::Classification(c) => vec![
+                (Measure::Accuracy, Some(c.accuracy)),
+                (Measure::Precision, Some(c.precision)),
+                (Measure::Recall, Some(c.recall)),
+                (Measure::F1, Some(c.f1)),
+                (Measure::Auroc, c.auroc),
+                (Measure::LogLoss, c.log_loss),
+                (Measure::CalibrationError, c.calibration_error),
+            ],
+            Self::Regression(r) => vec![
+                (Measure::Mae, r.mae),
+                (Measure::Mse, r.mse),
+                (Measure::Rmse, r.rmse),
+                (Measure::Mape, r.mape),
+                (Measure::R2, r.r2),
+            ],
+        };
+        all.into_iter().filter_map(|(measure, value)| Some((measure, value?))).collect()
+    }
+
     /// Every measure under the name users see: `accuracy`, `mae`…
     pub fn measures(&self) -> Vec<(&'static str, f64)> {
-        match self {
-            Self::Classification(c) => {
-                let counted = [
-                    ("accuracy", Some(c.accuracy)),
-                    ("precision", Some(c.precision)),
-                    ("recall", Some(c.recall)),
-                    ("f1", Some(c.f1)),
-                    ("auroc", c.auroc),
-                    ("log_loss", c.log_loss),
-                    ("calibration_error", c.calibration_error),
-                ];
-                counted.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-            }
-            Self::Regression(r) => {
-                let mut measures = vec![("mae", r.mae), ("mse", r.mse), ("rmse", r.rmse)];
-                measures.extend(r.mape.map(|mape| ("mape", mape)));
-                measures.extend(r.r2.map(|r2| ("r2", r2)));
-                measures
-            }
-        }
+        self.figures().into_iter().map(|(measure, value)| (measure.as_str(), value)).collect()
     }
 
     pub fn intervals(&self) -> &BTreeMap<&'static str, Bounds> {

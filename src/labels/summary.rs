@@ -23,6 +23,22 @@ pub enum Kind {
     Numbers,
 }
 
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Classes => "classes",
+            Self::Probabilities => "probabilities",
+            Self::Numbers => "numbers",
+        }
+    }
+
+    /// Whether figures, names of classes and bins of scores mean the same in both. A probability that is
+    /// cut at a half is a class, so a baseline of scores can be held beside a model that answers classes.
+    pub fn is_like(self, other: Self) -> bool {
+        (self == Self::Numbers) == (other == Self::Numbers)
+    }
+}
+
 /// A figure of performance. Its name is the one in metrics and in the API.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,

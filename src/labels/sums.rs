@@ -49,13 +49,14 @@ impl Mean {
         self.sum.value() / self.rows
     }
 
-    /// Of one row, unbiased; 0 for fewer than two.
+    /// Of one row, unbiased; 0 for fewer than two, and NaN where squares are more than a float can hold.
     pub(super) fn variance(self) -> f64 {
         if self.rows < 2.0 {
             return 0.0;
         }
         let about_mean = self.squares.value() - self.sum.value().powi(2) / self.rows;
-        about_mean.max(0.0) / (self.rows - 1.0)
+        let about_mean = if about_mean < 0.0 { 0.0 } else { about_mean };
+        about_mean / (self.rows - 1.0)
     }
 }
 

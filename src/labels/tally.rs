@@ -161,8 +161,7 @@ impl Tally {
     pub(super) fn summary(&self, kind: Kind, names: &Classes) -> Option<Summary> {
         let summary = match kind {
             Kind::Numbers => {
-                let figures = self.numbers.figures();
-                let rows = figures.first()?.rows;
+                let (rows, figures) = (self.numbers.rows(), self.numbers.figures());
                 Summary { rows, kind, figures, ..Summary::default() }
             }
             Kind::Probabilities => self.of_probabilities(),

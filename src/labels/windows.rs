@@ -1,14 +1,14 @@
 //! Windows of prediction time, of every length, each with its own tally.
 //!
 //! A window is emitted when its time is over, and again after late labels: then, a minute later, two,
-//! four… for as long as labels may come, so that each is emitted a dozen times at most. What is emitted
-//! is tested against the reference. A window that is final keeps its report and lets go of its tally.
+//! four… for as long as labels may come: 16 times at most where that is a week. What is emitted is tested against the reference. A window that is final keeps its report and lets go of its tally.
 
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::aligned;
 use super::compare::{Concept, ConceptVerdict, Rule};
 use super::report::{LabelWindow, Performance, Standing};
 use super::summary::{Kind, Summary};
@@ -76,11 +76,9 @@ impl Bounds {
     }
 }
 
-/// Aligned to the Unix epoch.
 #[derive(Debug)]
 struct Level {
     length: WindowLength,
-    length_nanos: i128,
     by_start: BTreeMap<Timestamp, Window>,
     /// Windows that start before it were forgotten, and do not come back half-filled.
     forgotten_before: Timestamp,
@@ -109,12 +107,28 @@ impl Windows {
         Self { levels, bounds, revisions: 0, forgotten: 0 }
     }
 
-    /// With other lengths all windows begin anew.
-    pub(super) fn retune(&mut self, lengths: &[WindowLength], bounds: Bounds) {
-        if !self.levels.iter().map(|level| &level.length).eq(lengths) {
-            self.levels = lengths.iter().cloned().map(Level::new).collect();
+    /// Windows of a length that is new begin after the newest prediction: those before it would get late
+    /// labels of rows that they never counted.
+    pub(super) fn retune(&mut self, lengths: &[WindowLength], bounds: Bounds, newest: Timestamp) {
+        let mut before = std::mem::take(&mut self.levels);
+        for length in lengths {
+            let known = before.iter().position(|level| level.length == *length);
+            self.levels.push(match known {
+                Some(known) => before.swap_remove(known),
+                None => Level::after(length.clone(), newest),
+            });
         }
+        self.forgotten += before.iter().map(Level::waiting).sum::<u64>();
         self.bounds = bounds;
+    }
+
+    /// With another reference what was said of the one before is true no more: windows that labels may
+    /// still reach are judged anew, as if for the first time.
+    pub(super) fn forget_verdicts(&mut self) {
+        for level in &mut self.levels {
+            level.last_judged = None;
+            level.by_start.values_mut().for_each(Window::forget_verdict);
+        }
     }
 
     pub(super) fn predicted(&mut self, at: Timestamp) {
@@ -195,10 +209,10 @@ impl Windows {
         let mut reports = Vec::new();
         for level in &mut self.levels {
             let skipped = level.by_start.len().saturating_sub(shown);
-            let (length, nanos) = (&level.length.name, level.length_nanos);
+            let WindowLength { name, length } = &level.length;
             let newest = level.by_start.iter_mut().skip(skipped);
             reports.extend(newest.map(|(start, window)| {
-                window.report(length, (*start, end(*start, nanos)), kind, names)
+                window.report(name, (*start, aligned::end(*start, *length)), kind, names)
             }));
         }
         reports
@@ -207,26 +221,26 @@ impl Windows {
 
 impl Level {
     fn new(length: WindowLength) -> Self {
-        Self {
-            length_nanos: i128::try_from(length.length.as_nanos()).unwrap_or(i128::MAX).max(1),
-            length,
-            by_start: BTreeMap::new(),
-            forgotten_before: Timestamp::MIN,
-            last_judged: None,
-        }
+        let forgotten_before = Timestamp::MIN;
+        Self { length, by_start: BTreeMap::new(), forgotten_before, last_judged: None }
+    }
+
+    /// As if windows up to the one of that time had been forgotten.
+    fn after(length: WindowLength, at: Timestamp) -> Self {
+        let forgotten_before = aligned::end(aligned::start(at, length.length), length.length);
+        Self { forgotten_before, ..Self::new(length) }
     }
 
     /// The window of a time; `None` if it was forgotten.
     fn window(&mut self, at: Timestamp) -> Option<&mut Window> {
-        let nanos = at.as_nanosecond().div_euclid(self.length_nanos) * self.length_nanos;
-        let start = Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::MIN);
+        let start = aligned::start(at, self.length.length);
         (start >= self.forgotten_before).then(|| self.by_start.entry(start).or_default())
     }
 
     fn advance(&mut self, now: Timestamp, judging: Judging<'_>, emitted: &mut Vec<Emitted>) {
-        let (name, nanos) = (Arc::clone(&self.length.name), self.length_nanos);
+        let WindowLength { name, length } = self.length.clone();
         for (start, window) in &mut self.by_start {
-            let span = (*start, end(*start, nanos));
+            let span = (*start, aligned::end(*start, length));
             if span.1 > now {
                 break;
             }
@@ -258,7 +272,7 @@ impl Level {
             && let Some(oldest) = self.by_start.first_entry()
             && oldest.get().standing == Standing::Final
         {
-            self.forgotten_before = end(*oldest.key(), self.length_nanos);
+            self.forgotten_before = aligned::end(*oldest.key(), self.length.length);
             oldest.remove();
         }
     }
@@ -266,9 +280,13 @@ impl Level {
     /// How many were lost for labels that might still have come.
     fn forget_oldest(&mut self) -> u64 {
         let Some((start, window)) = self.by_start.pop_first() else { return 0 };
-        self.forgotten_before = end(start, self.length_nanos);
-        let waits = window.standing != Standing::Final && window.predictions > window.tally.rows();
-        u64::from(waits)
+        self.forgotten_before = aligned::end(start, self.length.length);
+        u64::from(window.waits())
+    }
+
+    /// How many windows labels may still reach.
+    fn waiting(&self) -> u64 {
+        self.by_start.values().filter(|window| window.waits()).count() as u64
     }
 
     fn cells(&self) -> usize {
@@ -303,6 +321,22 @@ fn judged_anew(
 }
 
 impl Window {
+    /// Whether a label may still come.
+    fn waits(&self) -> bool {
+        self.standing != Standing::Final && self.predictions > self.tally.rows()
+    }
+
+    fn forget_verdict(&mut self) {
+        let unjudged = |report: Arc<LabelWindow>| match report.concept {
+            Some(_) => Arc::new(LabelWindow { concept: None, ..(*report).clone() }),
+            None => report,
+        };
+        (self.concept, self.looks, self.next_at) = (None, 0, Timestamp::default());
+        self.emitted = self.emitted.take().map(unjudged);
+        self.shown = self.shown.take().map(unjudged);
+        self.look_anew();
+    }
+
     fn look_anew(&mut self) {
         if self.standing != Standing::Final {
             self.shown = None;
@@ -379,11 +413,6 @@ impl Window {
             concept: self.concept.clone(),
         }
     }
-}
-
-fn end(start: Timestamp, length_nanos: i128) -> Timestamp {
-    let nanos = start.as_nanosecond().saturating_add(length_nanos);
-    Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::MAX)
 }
 
 fn later(at: Timestamp, span: Duration) -> Timestamp {

@@ -215,10 +215,9 @@ impl Watch {
 
     fn remember_predictions(&mut self, id: &str, outputs: &Rows, at: Timestamp) {
         for row in 0..outputs.len() {
-            if let Some(prediction) = labels::prediction(outputs, row) {
-                let (place, scores) = ((row, outputs.len()), self.joiner.scores(outputs, row));
+            let (place, scores) = ((row, outputs.len()), self.joiner.scores(outputs, row));
+            if let Some(cell) = self.joiner.prediction(outputs, row, &scores) {
                 let parts = self.assigned.of_row(row);
-                let cell = prediction.as_cell();
                 self.joiner.predicted_in(id, place, cell, scores, at, parts);
             }
         }

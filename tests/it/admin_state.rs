@@ -229,7 +229,7 @@ fn estimates() -> Estimates {
         calibration_rows: 2500,
         trust: Trust::NotTrusted,
         records: vec![record],
-        windows: (0..24).map(window).collect(),
+        windows: (0..24).map(window).map(Arc::new).collect(),
     }
 }
 

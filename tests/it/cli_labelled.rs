@@ -98,6 +98,7 @@ fn numbers_have_their_own_figures_and_no_scores() {
     let built = tables.build("numbers.csv", "n.json", &flags);
     assert_eq!(built.code, Some(0), "{built:?}");
     let baseline = tables.read("n.json");
+    assert_eq!(baseline["performance"]["prediction"], "said");
     // numpy: mean(arange(300) % 3) = 1, but for the last row, 1.5 instead of 2
     assert!((figure(&baseline, "mae") - (300.0 - 0.5) / 300.0).abs() < 1e-9);
     assert_eq!(baseline["performance"].get("scores"), None);

@@ -9,6 +9,7 @@ mod admin_reload;
 mod admin_state;
 mod app;
 mod app_lifecycle;
+mod app_performance;
 mod app_replay;
 mod app_state;
 mod application_insights;

@@ -100,6 +100,11 @@ pub(super) async fn features(
     if parameters.get("segment").is_some() {
         return of_segment(&state, &parameters);
     }
+    if parameters.get("window").is_some() {
+        let message = "`window` says in which windows to look for a `segment`, and none is given; \
+                       /api/v1/features/{name} and /api/v1/drift have the windows of all rows.";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_query", message));
+    }
     let analysis = state.analysis.load();
     let features_over_limit = analysis.features_over_limit;
     let features_not_in_baseline = analysis.extra_features;

@@ -52,7 +52,7 @@ pub(in crate::admin) fn page(visit: &Visit, moment: &Moment<'_>) -> Result<Page,
                 (charts::measures(windows, overall, labels.reference.performance()))
                 (estimates::panel(&labels.estimates, length.as_deref()))
                 (tables::changes(windows))
-                (segments::performance(&labels.parts))
+                (segments::by_part(&labels.parts))
                 (tables::classes(overall))
                 (charts::arrival(labels, windows))
                 (tables::windows(windows, overall))
@@ -117,12 +117,12 @@ fn nothing_yet(labels: &Report) -> Markup {
 }
 
 /// A measure under the name users see.
-fn value(performance: &Performance, measure: &str) -> Option<f64> {
+pub(super) fn value(performance: &Performance, measure: &str) -> Option<f64> {
     performance.measures().into_iter().find(|(name, _)| *name == measure).map(|(_, value)| value)
 }
 
 /// How its values are written.
-fn format(measure: &str) -> fn(f64) -> String {
+pub(super) fn format(measure: &str) -> fn(f64) -> String {
     if is_share(measure) || measure == "mape" { figure::percent } else { figure::number }
 }
 
@@ -132,7 +132,7 @@ fn is_share(measure: &str) -> bool {
     shares.contains(&measure)
 }
 
-fn title(measure: &str) -> &str {
+pub(super) fn title(measure: &str) -> &str {
     match measure {
         "accuracy" => "Accuracy",
         "precision" => "Precision (macro)",

@@ -1,7 +1,6 @@
 //! Parts of the traffic: which of them drift in the last window, and in what; attributions beside.
 
-use super::badge;
-use super::{empty, scroll};
+use super::{badge, empty, performance, scroll};
 use crate::admin::figure;
 use crate::admin::moment::Moment;
 use crate::drift::{
@@ -48,16 +47,18 @@ pub(super) fn section(moment: &Moment<'_>) -> Markup {
 fn table(segments: &[&SegmentReport]) -> Markup {
     html! {
         table {
+            caption.unseen { "Segments of the last window" }
             thead {
                 tr {
-                    th { "Segment" } th.n { "Rows" } th { "Compared with" } th { "Verdict" }
-                    th { "Features that drift" }
+                    th scope="col" { "Segment" } th.n scope="col" { "Rows" }
+                    th scope="col" { "Compared with" } th scope="col" { "Verdict" }
+                    th scope="col" { "Features that drift" }
                 }
             }
             tbody {
                 @for segment in segments.iter().take(SHOWN) {
                     tr {
-                        td { (segment.segment) }
+                        th scope="row" { (segment.segment) }
                         td.n { (figure::count(segment.rows)) }
                         td { (compared_with(segment.reference)) }
                         td { (badge::of_verdict(Some(segment.verdict))) }
@@ -94,12 +95,16 @@ fn features(segment: &SegmentReport) -> Markup {
 }
 
 /// What labels say of each part; nothing where no label is of any.
-pub(super) fn performance(parts: &[Arc<PartPerformance>]) -> Markup {
+pub(super) fn by_part(parts: &[Arc<PartPerformance>]) -> Markup {
     let Some(first) = parts.first() else { return html! {} };
     let mut parts: Vec<&PartPerformance> = parts.iter().map(|part| &**part).collect();
     parts.sort_by_key(|part| Reverse(part.rows));
     let measures: Vec<&str> =
         first.performance.measures().into_iter().map(|(name, _)| name).take(MEASURES).collect();
+    let word = |performance: &Performance, measure: &str| {
+        let value = performance::value(performance, measure);
+        value.map_or_else(|| "–".into(), performance::format(measure))
+    };
     html! {
         section.panel #segment-performance aria-labelledby="segment-performance-title" {
             div.head {
@@ -108,38 +113,42 @@ pub(super) fn performance(parts: &[Arc<PartPerformance>]) -> Markup {
             }
             (scroll("segment-performance-table", "Performance by segment", &html! {
                 table {
+                    caption.unseen { "Performance of each segment since start" }
                     thead {
                         tr {
-                            th { "Segment" } th.n { "Rows" }
-                            @for name in &measures { th.n { (name) } }
-                            th.n { (measures.first().unwrap_or(&"")) ", last window" }
+                            th scope="col" { "Segment" } th.n scope="col" { "Rows" }
+                            @for name in &measures { th.n scope="col" { (performance::title(name)) } }
+                            @if let Some(name) = measures.first() {
+                                th.n scope="col" { (performance::title(name)) ", last window" }
+                            }
                         }
                     }
                     tbody {
                         @for part in parts.iter().take(SHOWN) {
                             tr {
-                                td { (part.segment) }
+                                th scope="row" { (part.segment) }
                                 td.n { (figure::count(part.rows)) }
-                                @for name in &measures { td.n { (measure(&part.performance, name)) } }
-                                td.n {
-                                    (part.windows.last().zip(measures.first()).map_or_else(
-                                        || "–".into(),
-                                        |(window, name)| measure(&window.performance, name),
-                                    ))
+                                @for name in &measures { td.n { (word(&part.performance, name)) } }
+                                @if let Some(name) = measures.first() {
+                                    td.n {
+                                        (part.windows.last().map_or_else(
+                                            || "–".into(),
+                                            |window| word(&window.performance, name),
+                                        ))
+                                    }
                                 }
                             }
                         }
                     }
                 }
             }))
+            @if parts.len() > SHOWN {
+                p.note {
+                    (parts.len() - SHOWN) " more are at " code { "/api/v1/performance" } "."
+                }
+            }
         }
     }
-}
-
-fn measure(performance: &Performance, wanted: &str) -> String {
-    let measures = performance.measures();
-    let found = measures.into_iter().find(|(name, _)| *name == wanted);
-    found.map_or_else(|| "–".into(), |(_, value)| figure::decimal(value))
 }
 
 /// Nothing where no importance was given and no answer carries attributions.
@@ -176,17 +185,19 @@ fn has_weights(window: &WindowReport) -> bool {
 fn by_importance(ranked: &[(usize, &FeatureReport)]) -> Markup {
     html! {
         table {
+            caption.unseen { "Features by importance times distance" }
             thead {
                 tr {
-                    th.n { "Rank" } th { "Feature" } th.n { "Importance" } th.n { "Jensen–Shannon" }
-                    th { "Drifts" }
+                    th.n scope="col" { "Rank" } th scope="col" { "Feature" }
+                    th.n scope="col" { "Importance" } th.n scope="col" { "Jensen–Shannon" }
+                    th scope="col" { "Drifts" }
                 }
             }
             tbody {
                 @for (rank, feature) in ranked.iter().take(SHOWN) {
                     tr {
                         td.n { (rank) }
-                        td { (feature.feature) }
+                        th scope="row" { (feature.feature) }
                         td.n { (feature.weight.as_ref().map_or_else(|| "–".into(), |weight| figure::percent(weight.importance))) }
                         td.n { (feature.distances.jensen_shannon.map_or_else(|| "–".into(), figure::decimal)) }
                         td { (if feature.detected { "yes" } else { "too small to act on" }) }
@@ -215,6 +226,34 @@ fn ranking(drift: &AttributionDrift) -> Markup {
                 (feature.feature) " from " (feature.rank_before) " to " (feature.rank_now)
             }
             "."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::labels::Classification;
+
+    #[test]
+    fn performance_by_part_is_titled_and_written_as_elsewhere() {
+        let performance = Performance::Classification(Classification {
+            rows: 40,
+            accuracy: 0.875,
+            log_loss: Some(0.25),
+            ..Classification::default()
+        });
+        let segment = "country=FR".into();
+        let part = PartPerformance { segment, rows: 40, performance, windows: Vec::new() };
+        let page = by_part(&[Arc::new(part)]).into_string();
+        for shown in [
+            "<th class=\"n\" scope=\"col\">Accuracy</th>",
+            "<th class=\"n\" scope=\"col\">Accuracy, last window</th>",
+            "<th scope=\"row\">country=FR</th>",
+            "<td class=\"n\">87.5 %</td>",
+            "<td class=\"n\">0.25</td>",
+        ] {
+            assert!(page.contains(shown), "{shown}: {page}");
         }
     }
 }

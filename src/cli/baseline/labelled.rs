@@ -11,7 +11,7 @@ use crate::cli::source::Source;
 use crate::decode::{Cell, Column, Rows};
 use crate::drift::{Baseline, PerformanceBuilder, ReferencePerformance};
 use crate::labels::estimate::LabelledCounts;
-use crate::labels::{self, Figure, Label, LabelValue, Measure, Prediction, Scores};
+use crate::labels::{self, Figure, Label, LabelValue, Measure, Prediction};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +67,8 @@ impl Flags {
         }
         let by_id = self.labels.as_deref().map(read_labels).transpose()?.unwrap_or_default();
         let score_columns: Vec<_> = self.score.iter().map(|name| Arc::from(&**name)).collect();
-        let builder = PerformanceBuilder::new(score_columns.clone());
+        let prediction = self.prediction.as_deref().map(Arc::from);
+        let builder = PerformanceBuilder::new(score_columns.clone(), prediction);
         Ok(Some(Labelled { flags: self, score_columns, builder, by_id, unsaid: 0 }))
     }
 
@@ -164,12 +165,11 @@ impl Labelled<'_> {
             [] => labels::scores(outputs, row),
             named => labels::named_scores(outputs, named, row),
         };
-        let said = match &self.flags.prediction {
-            Some(name) => outputs.column(name).and_then(|column| column.cells().nth(row)),
-            None if self.score_columns.is_empty() => {
-                labels::prediction(outputs, row).map(Prediction::as_cell)
-            }
-            None => likeliest(&scores),
+        let prediction = self.flags.prediction.as_deref();
+        let said = if prediction.is_none() && self.score_columns.is_empty() {
+            labels::prediction(outputs, row).map(Prediction::as_cell)
+        } else {
+            labels::named_prediction(outputs, prediction, row, &scores)
         };
         match said {
             Some(said) => self.builder.add(said, &scores, label),
@@ -242,18 +242,6 @@ pub(super) fn shown(performance: &ReferencePerformance) -> String {
     format!("\n\nperformance on {} labelled rows\n{figures}{scores}", summary.rows)
         .trim_end()
         .to_owned()
-}
-
-/// The prediction that scores stand for.
-fn likeliest(scores: &Scores) -> Option<Cell<'static>> {
-    match scores {
-        Scores::None => None,
-        Scores::Positive(score) => Some(Cell::Number(*score)),
-        Scores::Classes(shares) => {
-            let best = shares.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1))?;
-            Some(Cell::Number(best.0 as f64))
-        }
-    }
 }
 
 /// Removes a column.

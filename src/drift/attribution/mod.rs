@@ -177,7 +177,8 @@ fn closest(pairs: &[Pair], rate: f64) -> Vec<f64> {
     let errors = std::f64::consts::SQRT_2 * erfc_inv(rate / pairs.len() as f64);
     let score = |pair: &Pair| {
         let half = errors * pair.now.error.hypot(scale * pair.before.error);
-        (scale * pair.before.mean).clamp(pair.now.mean - half, pair.now.mean + half)
+        // Unlike `clamp`, of a scale that is beyond all numbers too.
+        (scale * pair.before.mean).max(pair.now.mean - half).min(pair.now.mean + half)
     };
     pairs.iter().map(score).collect()
 }
@@ -219,13 +220,12 @@ impl Moments {
     }
 
     /// Values of different weights tell as much as (Σw)² / Σw² of one (Kish, *Survey Sampling*, 1965).
+    /// `None` without values, and where their sums are beyond what a number holds.
     fn importance(self) -> Option<Importance> {
-        if self.values == 0 {
-            return None;
-        }
         let mean = self.sum / self.weight;
         let variance = (self.squares / self.weight - mean * mean).max(0.0);
-        Some(Importance { mean, error: (variance * self.weight_squares).sqrt() / self.weight })
+        let error = (variance * self.weight_squares).sqrt() / self.weight;
+        (mean.is_finite() && self.squares.is_finite()).then_some(Importance { mean, error })
     }
 }
 

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 /// Järvelin and Kekäläinen, ACM Trans. Inf. Syst. 20, 2002, with the gain linear and the discount log₂:
 /// `sklearn.metrics.ndcg_score`. In [0, 1]; 1 where `scores` order as `relevance` does. What ties in
 /// `scores` is taken in all orders on average (as scikit-learn does). `None` for fewer than two
-/// values, and where none is relevant.
+/// values, where none is relevant, and where their sum is beyond what a number holds.
 pub fn ndcg(relevance: &[f64], scores: &[f64]) -> Option<f64> {
     if relevance.len() != scores.len() || relevance.len() < 2 {
         return None;
@@ -13,7 +13,7 @@ pub fn ndcg(relevance: &[f64], scores: &[f64]) -> Option<f64> {
     let mut ideal = relevance.to_vec();
     ideal.sort_by(|a, b| b.total_cmp(a));
     let best: f64 = ideal.iter().enumerate().map(|(place, gain)| gain * discount(place)).sum();
-    (best > 0.0).then(|| (gained(relevance, scores) / best).clamp(0.0, 1.0))
+    (best > 0.0 && best.is_finite()).then(|| (gained(relevance, scores) / best).clamp(0.0, 1.0))
 }
 
 fn discount(place: usize) -> f64 {

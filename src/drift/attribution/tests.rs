@@ -19,6 +19,7 @@ fn ndcg_agrees_with_scikit_learn() {
     }
     assert_eq!(ndcg(&[1.0], &[1.0]), None);
     assert_eq!(ndcg(&[0.0, 0.0], &[1.0, 2.0]), None);
+    assert_eq!(ndcg(&[f64::MAX, f64::MAX], &[1.0, 2.0]), None);
 }
 
 fn attributions(random: &mut fastrand::Rng, len: usize, scales: &[(&str, f64)]) -> Rows {
@@ -103,6 +104,30 @@ fn without_a_reference_or_with_few_rows_there_is_no_figure() {
     assert_eq!(window(&mut bare, &attributions(&mut random, 200, &BEFORE), 0), None);
     let mut known = monitor(&mut random, &[], true);
     assert_eq!(window(&mut known, &attributions(&mut random, 49, &BEFORE), 0), None);
+}
+
+/// What a model answers is not ours to trust: no value of it ends the thread that judges.
+#[test]
+fn attributions_beyond_what_a_sum_holds_are_left_out() {
+    let mut random = fastrand::Rng::with_seed(4);
+    for huge in [1e308, 1e160, f64::MAX, f64::INFINITY, f64::NAN] {
+        let mut monitor = monitor(&mut random, &[], true);
+        let mut rows = Rows::new();
+        for (name, scale) in [("a", huge), ("b", huge), ("c", 0.25), ("d", 0.1)] {
+            let mut column = Column::new(format!("shap_{name}"));
+            (0..100).for_each(|n| column.push_number(scale * f64::from(1 + n % 3) / 3.0));
+            rows.push(column);
+        }
+        let found = window(&mut monitor, &rows, 0).unwrap();
+        let named: Vec<_> = found.features.iter().map(|feature| &*feature.feature).collect();
+        assert_eq!(named, ["c", "d"], "{huge}");
+        assert!(found.ndcg.is_finite() && found.ndcg_at_most.is_finite());
+    }
+    // Importances that are given may lie as far from what is seen as numbers go.
+    let mut tiny = monitor(&mut random, &[("a", 5e-324), ("b", 0.0)], false);
+    let scales = [("a", 1e10), ("b", 1e10)];
+    let found = window(&mut tiny, &attributions(&mut random, 200, &scales), 0).unwrap();
+    assert!(found.ndcg.is_finite() && found.ndcg_at_most.is_finite(), "{found:?}");
 }
 
 #[test]

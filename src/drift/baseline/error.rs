@@ -26,8 +26,8 @@ pub enum BaselineError {
     )]
     Kinds { feature: String, role: crate::sketch::Role },
     #[error(
-        "the labels of one baseline are classes and those of another numbers: their performance \
-         cannot be merged"
+        "the labels of one baseline are classes and those of another numbers, or their predictions \
+         are not of one output: their performance cannot be merged"
     )]
     Performance,
     #[error("baseline: `joint.{field}` {problem}")]

@@ -18,22 +18,28 @@ pub struct ReferencePerformance {
     /// The outputs that are scores, if they were named: one of class 1, or one a class, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub score_columns: Vec<Arc<str>>,
+    /// The output that is the prediction, if it was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<Arc<str>>,
 }
 
 impl ReferencePerformance {
     /// Of all parts together; scores only if all have them, of the same columns and classes. `None`
-    /// if they are not of one kind.
+    /// if they are not of one kind, or of another prediction: live rows have but one.
     pub(super) fn merge(parts: &[Self]) -> Option<Self> {
         let summaries: Vec<_> = parts.iter().map(|part| &*part.summary).collect();
         let summary = Arc::new(Summary::merge(&summaries)?);
-        let score_columns = parts.first()?.score_columns.clone();
+        let Self { score_columns, prediction, .. } = parts.first()?.clone();
+        if parts.iter().any(|part| part.prediction != prediction) {
+            return None;
+        }
         let mut scores = LabelledCounts::default();
         let mut add = |part: &Self| {
             let same = part.score_columns == score_columns;
             part.scores.as_ref().is_some_and(|counts| same && scores.merge(counts))
         };
         let scores = parts.iter().all(&mut add).then(|| Arc::new(scores));
-        Some(Self { summary, scores, score_columns })
+        Some(Self { summary, scores, score_columns, prediction })
     }
 }
 
@@ -43,14 +49,15 @@ pub struct PerformanceBuilder {
     card: Scorecard,
     scores: LabelledCounts,
     score_columns: Vec<Arc<str>>,
+    prediction: Option<Arc<str>>,
     rows: u64,
     with_scores: u64,
 }
 
 impl PerformanceBuilder {
-    /// `score_columns` are the outputs that were named as scores, if any were.
-    pub fn new(score_columns: Vec<Arc<str>>) -> Self {
-        Self { score_columns, ..Self::default() }
+    /// Of the outputs that were named as scores and as the prediction, if any were.
+    pub fn new(score_columns: Vec<Arc<str>>, prediction: Option<Arc<str>>) -> Self {
+        Self { score_columns, prediction, ..Self::default() }
     }
 
     /// Takes what was said of a row and what was true; nothing if either is missing.
@@ -77,6 +84,7 @@ impl PerformanceBuilder {
         // Numbers that happen to lie in [0, 1] are no scores of classes.
         let is_of_classes = summary.kind != Kind::Numbers && self.with_scores == self.rows;
         let scores = is_of_classes.then(|| Arc::new(self.scores));
-        Some(ReferencePerformance { summary, scores, score_columns: self.score_columns })
+        let Self { score_columns, prediction, .. } = self;
+        Some(ReferencePerformance { summary, scores, score_columns, prediction })
     }
 }

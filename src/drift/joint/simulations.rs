@@ -180,6 +180,40 @@ fn features_that_change_one_by_one_are_none_of_this_test() {
 }
 
 #[test]
+fn it_must_be_found_in_as_many_windows_as_persistence_asks_wherever_those_are_kept() {
+    let count = |n| std::num::NonZeroUsize::new(n).unwrap();
+    let persistence = crate::drift::Persistence::new(count(2), count(3)).unwrap();
+    let settings = Settings { persistence, ..Settings::default() };
+    let mut stream = Stream::new(6, USUAL, 5000);
+    stream.monitor.retune(settings.clone());
+    let lost = Law { pair: 0.0, ..USUAL };
+    let told = |stream: &mut Stream, law: Law, count: usize| {
+        let report = stream.window(law, count);
+        let joint = report.joint.map(|joint| (joint.significant, joint.detected));
+        (joint, report.verdict)
+    };
+    assert_eq!(told(&mut stream, lost, 1000), (Some((true, false)), Verdict::Stable));
+    // A window too small to be judged is none of the three, and a restart forgets nothing.
+    assert_eq!(told(&mut stream, lost, 60).0, None);
+    let mut packer = crate::sketch::Packer::default();
+    stream.monitor.save(&mut packer);
+    let bytes = packer.into_bytes();
+    let reference = Reference::Baseline(Arc::clone(stream.monitor.baseline().unwrap()));
+    let mut saved = crate::sketch::Unpacker::new(&bytes);
+    stream.monitor =
+        Monitor::restored(settings.clone(), reference.clone(), &mut saved, None).unwrap();
+    assert_eq!(told(&mut stream, lost, 1000), (Some((true, true)), Verdict::Drifting));
+    // Nor does what is filled beside, as by `taffrail drift`, or with other features.
+    let mut next = Monitor::new(settings.clone(), reference);
+    next.follow(&mut stream.monitor);
+    stream.monitor = next;
+    assert_eq!(told(&mut stream, USUAL, 1000), (Some((false, true)), Verdict::Drifting));
+    let filter = crate::drift::FeatureFilter::new(["*"], ["x9"]);
+    stream.monitor.retune(Settings { filter, ..settings });
+    assert_eq!(told(&mut stream, lost, 1000), (Some((true, true)), Verdict::Drifting));
+}
+
+#[test]
 fn windows_of_several_lengths_hold_what_the_finest_closed() {
     let mut stream = Stream::new(3, USUAL, 5000);
     let lost = Law { pair: 0.0, ..USUAL };

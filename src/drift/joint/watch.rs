@@ -5,6 +5,7 @@ use super::moments::Moments;
 use super::{ERROR_SHARE, JointReport};
 use crate::decode::Column;
 use crate::drift::baseline::Baseline;
+use crate::drift::found::Found;
 use crate::drift::{Settings, WindowSpan};
 use crate::sketch::{FeatureCounts, FrameError, Packer, Unpacker};
 use jiff::SignedDuration;
@@ -17,6 +18,7 @@ pub(in crate::drift) struct JointWatch {
     of_feature: Vec<Vec<usize>>,
     /// By level.
     open: Vec<Moments>,
+    found: Vec<Found>,
     /// Scores of the payload at hand, coordinate by coordinate.
     scores: Vec<f64>,
     rows: usize,
@@ -32,7 +34,8 @@ impl JointWatch {
             of_feature[coordinate.feature].push(at);
         }
         let open = vec![Moments::new(coordinates.len()); settings.windows.len()];
-        Some(Self { against, of_feature, open, scores: Vec::new(), rows: 0 })
+        let found = vec![Found::default(); settings.windows.len()];
+        Some(Self { against, of_feature, open, found, scores: Vec::new(), rows: 0 })
     }
 
     /// A payload of so many rows begins: a column that it does not have is of missing values.
@@ -55,15 +58,26 @@ impl JointWatch {
         }
     }
 
+    /// Takes over what `before` has found in windows that closed.
+    pub(in crate::drift) fn follow(&mut self, before: &mut Self) {
+        self.found = std::mem::take(&mut before.found);
+        before.found.resize_with(before.open.len(), Found::default);
+    }
+
     pub(in crate::drift) fn save(&self, packer: &mut Packer) {
-        for open in &self.open {
+        for (open, found) in self.open.iter().zip(&self.found) {
             open.save(packer);
+            found.save(packer);
         }
     }
 
     /// On the same baseline, with as many levels.
     pub(in crate::drift) fn restore(&mut self, saved: &mut Unpacker<'_>) -> Result<(), FrameError> {
-        self.open.iter_mut().try_for_each(|open| open.restore(saved))
+        for (open, found) in self.open.iter_mut().zip(&mut self.found) {
+            open.restore(saved)?;
+            *found = Found::restored(saved)?;
+        }
+        Ok(())
     }
 
     /// Whether a feature is part of any coordinate.
@@ -81,14 +95,15 @@ impl JointWatch {
 
     /// Judges the open window of a level and opens the next. The finest is merged into all longer ones.
     /// Rows count as one `design_effect` at a time, here as in the baseline: the largest of the features
-    /// that are looked at.
+    /// that are looked at. `None` where rows were kept at several rates: the sums are of rows as they were
+    /// kept, and are not judged.
     pub(in crate::drift) fn close(
         &mut self,
         settings: &Settings,
         baseline: &Baseline,
         span: WindowSpan,
         counts: &HashMap<usize, FeatureCounts>,
-        design_effect: f64,
+        design_effect: Option<f64>,
     ) -> Option<JointReport> {
         let coordinates = &self.against.joint.coordinates;
         let empty = Moments::new(coordinates.len());
@@ -98,13 +113,17 @@ impl JointWatch {
         }
         let counts: Vec<_> =
             coordinates.iter().map(|coordinate| counts.get(&coordinate.feature)).collect();
-        let rules = Rules {
+        let rules = |design_effect| Rules {
             level: ERROR_SHARE * settings.false_discovery_rate,
             min_rows: settings.min_rows,
             design_effects: (design_effect, design_effect),
             holds_days: holds_days(span),
         };
-        self.against.judge(baseline, &closed, &counts, rules)
+        let judged = design_effect
+            .and_then(|effect| self.against.judge(baseline, &closed, &counts, rules(effect)));
+        let found = self.found.get_mut(span.level)?;
+        let detected = found.push(settings.persistence, judged.as_ref().map(|it| it.detected));
+        judged.map(|judged| JointReport { detected, ..judged })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Features that requests bring and the baseline lacks: columns in, their names and rows out.
 
 use super::super::significance::{Part, more};
-use super::{Check, Checked, Finding};
+use super::{Check, Checked, Finding, Grouping};
 use crate::sketch::{FrameError, Packer, Role, Unpacker};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub(in crate::drift) struct Extras {
     beyond: HashSet<u64>,
     /// By role, rows of requests with such a feature.
     rows: [u64; 2],
+    /// By role: requests with such a feature, and all. Rows of a table are a request each.
+    requests: [(u64, u64); 2],
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -51,14 +53,21 @@ impl Extras {
         &mut self,
         role: Role,
         names: impl Iterator<Item = &'a Arc<str>>,
-        rows: u64,
+        (rows, grouping): (u64, Grouping),
     ) {
+        let came = match grouping {
+            Grouping::Request => rows.min(1),
+            Grouping::Rows => rows,
+        };
         let mut any = false;
         for name in names {
             any = true;
             self.count(role, name, rows);
         }
+        let (with, requests) = &mut self.requests[role as usize];
+        *requests += came;
         if any {
+            *with += came;
             self.rows[role as usize] += rows;
         }
     }
@@ -75,8 +84,12 @@ impl Extras {
     }
 
     pub(in crate::drift) fn save(&self, packer: &mut Packer) {
-        let Self { named, beyond, rows } = self;
+        let Self { named, beyond, rows, requests } = self;
         packer.counts(rows);
+        for (with, all) in requests {
+            packer.word(*with);
+            packer.word(*all);
+        }
         packer.size(named.len());
         for ExtraFeature { feature, rows, role } in named {
             packer.flag(*role == Role::Output);
@@ -92,6 +105,9 @@ impl Extras {
     pub(in crate::drift) fn restored(saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
         let mut extras = Self::default();
         saved.counts(&mut extras.rows)?;
+        for (with, all) in &mut extras.requests {
+            (*with, *all) = (saved.count()?, saved.count()?);
+        }
         for _ in 0..saved.size(MAX_NAMES)? {
             let role = if saved.flag()? { Role::Output } else { Role::Input };
             let (feature, rows) = (saved.text()?.into(), saved.count()?);
@@ -110,13 +126,20 @@ impl Extras {
         let room = MAX_COUNTED.saturating_sub(self.beyond.len());
         self.beyond.extend(later.beyond.iter().take(room));
         self.rows = [self.rows[0] + later.rows[0], self.rows[1] + later.rows[1]];
+        for ((with, all), later) in self.requests.iter_mut().zip(later.requests) {
+            (*with, *all) = (*with + later.0, *all + later.1);
+        }
     }
 
-    /// Of `rows` of the window and so many of the reference, none of which had the feature.
+    /// Of `rows` of the window and so many of the reference, none of which had the feature. It is requests
+    /// that have one: rows of the reference tell as much as if they had come in requests as large.
     pub(super) fn finding(&self, role: Role, rows: u64, reference: u64) -> Option<Finding> {
         let with = self.rows[role as usize];
         (rows > 0).then(|| {
-            let p_value = more(Part::of(with, rows, 1.0), Part::of(0, reference, 1.0));
+            let (with_it, requests) = self.requests[role as usize];
+            let request_rows = rows as f64 / requests.max(1) as f64;
+            let reference = Part::of(0, reference, request_rows.max(1.0));
+            let p_value = more(Part::of(with_it, requests, 1.0), reference);
             Finding::new(Check::ExtraFeature, with as f64 / rows as f64, 0.0, Some(p_value))
         })
     }

@@ -192,6 +192,8 @@ pub(super) struct Subject<'a> {
     pub(super) counts: &'a FeatureCounts,
     pub(super) sketch: &'a FeatureSketch,
     pub(super) runs: &'a Runs,
+    /// Rows of its role that the window had before the feature was watched.
+    pub(super) rows_before: u64,
     /// By so many the rows are more than independent ones that tell as much.
     pub(super) effects: &'a DesignEffects,
     /// Whether the feature drifts, and by which p-value.
@@ -261,8 +263,8 @@ pub(super) fn judge(
     let enough = |rows: u64| rows >= min_rows.max(1);
     let of_features = findings.iter().zip(subjects).flat_map(|(findings, subject)| {
         // A feature that stays away has no rows: enough of the requests' will do.
-        let rows = around.rows[subject.feature.key().role as usize];
-        let enough = enough(rows) && enough(subject.feature.rows());
+        let rows = subject.rows(around);
+        let enough = enough(rows.window) && enough(subject.feature.rows());
         findings.iter().map(move |finding| finding.p_value.filter(|_| enough))
     });
     let of_extra = extra.iter().zip(around.rows).flat_map(|(finding, rows)| {
@@ -288,10 +290,15 @@ pub(super) fn judge(
 }
 
 impl Subject<'_> {
-    fn findings(&self, around: &Around<'_>) -> Vec<Finding> {
+    /// As far as the feature was watched.
+    fn rows(&self, around: &Around<'_>) -> Rows {
         let role = self.feature.key().role as usize;
-        let rows = Rows { window: around.rows[role], reference: around.reference_rows[role] };
-        let mut findings = self.absent_or_null(&rows);
+        let window = around.rows[role].saturating_sub(self.rows_before);
+        Rows { window, reference: around.reference_rows[role] }
+    }
+
+    fn findings(&self, around: &Around<'_>) -> Vec<Finding> {
+        let mut findings = self.absent_or_null(&self.rows(around));
         findings.extend(self.of_kind());
         findings.extend(self.repeated());
         findings.extend(self.in_another_unit());

@@ -229,6 +229,40 @@ fn features_that_the_baseline_lacks_are_named_within_a_bound() {
     assert!(close(&mut monitor, 0).extra_features.is_none(), "and the next window none");
 }
 
+/// As many rows of a feature that is new: in one request, which is one thing that happened, or in many.
+#[test]
+fn a_request_of_many_rows_is_one_that_has_a_feature_too_many() {
+    let reference = baseline(&rows(even(10_000)));
+    let extra = |sizes: &[(usize, usize, bool)], grouped: bool| {
+        let mut monitor = monitor(&reference);
+        if !grouped {
+            monitor = monitor.of_table();
+        }
+        for (requests, size, has_it) in sizes {
+            for _ in 0..*requests {
+                let mut request = rows(even(u32::try_from(*size).unwrap()));
+                if *has_it {
+                    let mut column = Column::new("session");
+                    (0..*size).for_each(|_| column.push(Cell::Text("s")));
+                    request.push(column);
+                }
+                monitor.observe(&request, &Rows::new());
+            }
+        }
+        let (first, second) = (close(&mut monitor, 0), close(&mut monitor, 1));
+        assert_eq!(first.extra_features, second.extra_features, "longer windows say the same");
+        let found = first.extra_features.unwrap();
+        (found[0].checked.ratio, found[0].checked.detected)
+    };
+    let (one_large, alike) =
+        ([(9900, 1, false), (1, 100, true)], [(99, 100, false), (1, 100, true)]);
+    assert_eq!(extra(&one_large, true), (0.01, false));
+    assert_eq!(extra(&alike, true), (0.01, false));
+    assert_eq!(extra(&[(9900, 1, false), (100, 1, true)], true), (0.01, true));
+    // Rows of a table are a request each.
+    assert_eq!(extra(&alike, false), (0.01, true));
+}
+
 #[test]
 fn what_is_excluded_or_may_have_been_over_the_limit_is_not_extra() {
     let reference = baseline(&rows(even(2000)));

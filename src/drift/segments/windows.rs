@@ -9,11 +9,12 @@ use super::{Assigned, Baselined, SegmentFeature, SegmentId, SegmentReference, Se
 use crate::decode::Rows;
 use crate::drift::baseline::{Baseline, BaselineFeature};
 use crate::drift::dependence::{self, RowBlocks, RowScale, Scores};
+use crate::drift::found::Found;
 use crate::drift::report::FeatureReport;
 use crate::drift::settings::{Persistence, Settings};
 use crate::drift::verdict::{Case, Judged, Merged, WindowTime, judge, verdict};
 use crate::sketch::{FeatureCounts, Role};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Closed windows that are merged with the next, at most.
@@ -55,8 +56,7 @@ struct Segment {
 struct Cell {
     open: FeatureCounts,
     before: Option<Before>,
-    /// Of the last windows, oldest first: whether drift was found.
-    found: VecDeque<bool>,
+    found: Found,
 }
 
 /// The windows before, merged: of the last few, and never more than [`MERGED_WINDOWS`].
@@ -175,7 +175,7 @@ impl Windows {
     fn cells(&self) -> Vec<Cell> {
         self.empty()
             .into_iter()
-            .map(|open| Cell { open, before: None, found: VecDeque::new() })
+            .map(|open| Cell { open, before: None, found: Found::default() })
             .collect()
     }
 
@@ -316,11 +316,7 @@ impl Cell {
         let empty = self.open.emptied();
         let counts = std::mem::replace(&mut self.open, empty);
         let Some(judged) = judged else { return };
-        self.found.push_back(judged.report.detected);
-        while self.found.len() > persistence.windows() {
-            self.found.pop_front();
-        }
-        judged.report.detected = persistence.holds(self.found.iter().copied());
+        judged.report.detected = self.found.push(persistence, judged.found());
         if counts.rows() == 0 {
             return;
         }

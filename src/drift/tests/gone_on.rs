@@ -148,6 +148,25 @@ fn a_feature_that_is_watched_no_more_is_left_out() {
 }
 
 #[test]
+fn a_feature_that_is_newly_watched_is_not_missing_from_what_was_saved() {
+    let baseline = baseline_of(&reference());
+    let filter = FeatureFilter::new(["x"], ["nothing"]);
+    let settings = Settings { filter, ..Settings::default() };
+    let mut monitor = Monitor::new(settings, Reference::Baseline(Arc::clone(&baseline)));
+    feed(&mut monitor, 0, &batch(0, 200, 0.0));
+    let mut next = restored(&saved(&monitor), &baseline).unwrap();
+    let levels: Vec<_> = (0..300).map(|n| Cell::Text(["a", "b", "c"][n % 3])).collect();
+    next.observe(&rows([numbers("x", even(0, 300)), column("level", &levels)]), &Rows::new());
+    // A second restart knows it still, in longer windows too.
+    let mut next = restored(&saved(&next), &baseline).unwrap();
+    for level in 0..3 {
+        let report = next.close(span(level)).unwrap();
+        assert_eq!((report.rows, report.features[1].rows), (500, 300));
+        assert_eq!(report.failures(), []);
+    }
+}
+
+#[test]
 fn no_damage_makes_it_panic_or_take_much() {
     let baseline = baseline_of(&reference());
     let mut monitor = monitor(&baseline);

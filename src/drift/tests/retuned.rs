@@ -69,6 +69,34 @@ fn features_that_stay_keep_their_windows_and_counts() {
     assert_eq!(monitor.close(span(1)).unwrap().rows, 120);
 }
 
+fn failing(report: &WindowReport) -> Vec<String> {
+    report.failures().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_feature_is_not_missing_from_rows_that_came_before_it_was_watched() {
+    let baseline = baseline_of(&rows(both(0, 1000)));
+    let mut monitor = Monitor::new(only(&["x"]), Reference::Baseline(Arc::clone(&baseline)));
+    observed(&mut monitor, both(0, 300));
+    monitor.close(span(0)).unwrap();
+    observed(&mut monitor, both(0, 200));
+    monitor.retune(Settings::default());
+    observed(&mut monitor, both(200, 100));
+    let report = monitor.close(span(0)).unwrap();
+    assert_eq!((report.rows, report.features[1].rows), (300, 100));
+    assert_eq!(failing(&report), [""; 0]);
+    observed(&mut monitor, both(0, 100));
+    assert_eq!(failing(&monitor.close(span(0)).unwrap()), [""; 0]);
+    // In a longer window rows of before are those of two shorter ones.
+    let longer = monitor.close(span(1)).unwrap();
+    assert_eq!((longer.rows, longer.features[1].rows), (700, 200));
+    assert_eq!(failing(&longer), [""; 0]);
+    // From the next on it is missing where it is.
+    observed(&mut monitor, [numbers("x", even(0, 100))]);
+    let report = monitor.close(span(0)).unwrap();
+    assert_eq!(failing(&report), ["missing_feature of y"]);
+}
+
 #[test]
 fn other_lengths_begin_anew_and_what_was_counted_stays_counted() {
     let baseline = baseline_of(&rows(both(0, 1000)));

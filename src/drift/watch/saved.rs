@@ -7,13 +7,11 @@
 use super::{KEPT_WINDOWS, Kept, MOST_REPEATED, Watch, Watched, Windows};
 use crate::drift::baseline::BaselineFeature;
 use crate::drift::dependence::HoursOfDay;
+use crate::drift::found::Found;
 use crate::drift::provenance::Sampled;
 use crate::drift::quality::{Extras, Runs};
 use crate::sketch::{EdgesDiffer, FeatureCounts, FrameError, Packer, Role, Unpacker, ValueKey};
 use jiff::Timestamp;
-
-/// More windows in a row than anyone asks a feature to be found in.
-const MOST_FOUND: usize = 1 << 16;
 
 impl Watch {
     pub(in crate::drift) fn save(&self, packer: &mut Packer) {
@@ -58,6 +56,9 @@ impl Watch {
         if let Some(joint) = &mut self.joint {
             joint.restore(saved)?;
         }
+        for watched in &mut self.watched {
+            watched.begin_within(&self.baseline, &self.open_rows);
+        }
         for _ in 0..saved.size(usize::MAX)? {
             let role = usize::from(saved.flag()?);
             let name = saved.text()?;
@@ -100,6 +101,7 @@ impl Watched {
             }
             // Types without maps: writing them cannot fail.
             packer.bytes(&serde_json::to_vec(&windows.runs).unwrap_or_default());
+            packer.word(windows.rows_before);
             packer.flag(windows.since.is_some());
             packer.signed(windows.since.unwrap_or_default().as_microsecond());
             packer.size(windows.kept.len());
@@ -107,8 +109,7 @@ impl Watched {
             let mut again: Vec<_> = windows.repeated.iter().map(|(key, n)| (*key, *n)).collect();
             again.sort_unstable();
             save_repeated(&again, packer);
-            packer.size(windows.found.len());
-            windows.found.iter().for_each(|found| packer.flag(*found));
+            windows.found.save(packer);
         }
         self.examples.save(packer);
         self.blocks.save(packer);
@@ -125,7 +126,7 @@ impl Watched {
             self.last = Some(none.unpack(&mut saved)?);
         }
         for (level, windows) in self.windows.iter_mut().enumerate() {
-            let Windows { open, runs, kept, since, repeated, found } = windows;
+            let Windows { open, runs, rows_before, kept, since, repeated, found } = windows;
             let saved_open = open.read(saved.bytes()?)?;
             if level == 0 {
                 self.carried = Some(saved_open);
@@ -134,6 +135,7 @@ impl Watched {
             }
             let saved_runs = serde_json::from_slice(saved.bytes()?).ok().filter(Runs::is_valid);
             *runs = saved_runs.ok_or(FrameError::Content)?;
+            *rows_before = saved.count()?;
             let (is_since, at) = (saved.flag()?, saved.signed()?);
             let at = Timestamp::from_microsecond(at).map_err(|_| FrameError::Content)?;
             *since = is_since.then_some(at);
@@ -141,9 +143,7 @@ impl Watched {
                 kept.push_back(Kept::restored(&none, &mut saved)?);
             }
             *repeated = restored_repeated(&mut saved)?.into_iter().collect();
-            for _ in 0..saved.size(MOST_FOUND)? {
-                found.push_back(saved.flag()?);
-            }
+            *found = Found::restored(&mut saved)?;
         }
         self.examples.restore(feature, &mut saved)?;
         self.blocks.restore(&mut saved)?;

@@ -52,6 +52,7 @@ impl Watch {
                 counts: &case.weighed,
                 sketch: &watched.windows[level].open,
                 runs: &watched.windows[level].runs,
+                rows_before: watched.windows[level].rows_before,
                 effects: &judged.effects,
                 drifts: judged.report.p_value.filter(|_| judged.report.detected),
             })
@@ -111,7 +112,7 @@ impl Watched {
         let fails = report.checks.as_ref().is_some_and(|checks| checks.fail());
         let windows = &mut self.windows[span.level];
         // One of those that persistence looks back on.
-        let drifts = windows.found.iter().any(|found| *found);
+        let drifts = windows.found.any();
         if drifts || fails {
             windows.since = windows.since.or(span.start);
         } else if report.p_value.is_some() {

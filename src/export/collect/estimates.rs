@@ -77,6 +77,7 @@ mod tests {
     use crate::labels::Measure;
     use crate::labels::estimate::{Estimate, EstimatedFigure, State, TrackRecord};
     use jiff::Timestamp;
+    use std::sync::Arc;
 
     fn window(length: &str, hour: i64, accuracy: f64) -> Estimate {
         let (measure, realised) = (Measure::Accuracy, None);
@@ -123,7 +124,7 @@ mod tests {
             calibration_rows: 2500,
             trust: Trust::NotTrusted,
             records: vec![record],
-            windows,
+            windows: windows.into_iter().map(Arc::new).collect(),
         };
         let families = families(&estimates);
         let named = |name| values(&families, name);

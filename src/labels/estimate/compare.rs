@@ -5,6 +5,7 @@ use super::super::summary::Measure;
 use super::estimator::Learnt;
 use super::figures::{Estimated, Figures};
 use super::report::{Estimate, EstimatedFigure, Realised, TrackRecord, Trust};
+use std::sync::Arc;
 
 /// Windows with fewer labelled rows are not compared: chance would be all that is seen.
 const MIN_LABELLED: u64 = 30;
@@ -25,12 +26,8 @@ pub struct Known {
 
 impl Known {
     pub(super) fn of(window: &LabelWindow) -> Self {
-        let measures = window.performance.iter().flat_map(Performance::measures);
-        let named = |(name, value): (&str, f64)| {
-            let mut all = Measure::ALL.into_iter();
-            Some((all.find(|measure| measure.as_str() == name)?, value))
-        };
-        Self { rows: window.joined, figures: measures.filter_map(named).collect() }
+        let figures = window.performance.as_ref().map(Performance::figures);
+        Self { rows: window.joined, figures: figures.unwrap_or_default() }
     }
 }
 
@@ -62,11 +59,14 @@ pub(super) fn figures(figures: &Figures, rows: u64, known: &Known) -> Vec<Estima
     each(figures).map(figure).collect()
 }
 
+/// A window's estimate, and what it was made by.
+pub(super) type Beside = (Arc<Estimate>, Option<Learnt>);
+
 /// The windows of one length whose labels have come, oldest first.
-type Compared<'a> = Vec<&'a (Estimate, Option<Learnt>)>;
+type Compared<'a> = Vec<&'a Beside>;
 
 /// Records of the shortest length with windows enough to tell, and what they say.
-pub(super) fn judge(windows: &[(Estimate, Option<Learnt>)]) -> (Trust, Vec<TrackRecord>) {
+pub(super) fn judge(windows: &[Beside]) -> (Trust, Vec<TrackRecord>) {
     let mut of_length: Vec<Compared<'_>> = Vec::new();
     let has_come = |figure: &EstimatedFigure| figure.realised.is_some();
     for window in windows.iter().filter(|(estimate, _)| estimate.figures.iter().any(has_come)) {
@@ -84,7 +84,7 @@ pub(super) fn judge(windows: &[(Estimate, Option<Learnt>)]) -> (Trust, Vec<Track
 }
 
 fn trust(compared: &Compared<'_>) -> Trust {
-    let accuracy = |window: &&(Estimate, _)| {
+    let accuracy = |window: &&Beside| {
         let figure = window.0.figure(Measure::Accuracy)?;
         figure.realised.map(|realised| (figure.high - figure.low, realised))
     };
@@ -110,7 +110,7 @@ fn at_most(inside: usize, windows: usize) -> f64 {
 }
 
 fn record(measure: Measure, compared: &Compared<'_>) -> Option<TrackRecord> {
-    let pair = |window: &&(Estimate, Option<Learnt>)| {
+    let pair = |window: &&Beside| {
         let realised = window.0.figure(measure)?.realised?;
         let before = window.1.and_then(|learnt| learnt.had(measure));
         Some((realised, before.map(|before| (before - realised.value).abs())))

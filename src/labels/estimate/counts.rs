@@ -126,9 +126,19 @@ impl LabelledCounts {
         row.is_some_and(|row| self.add(&row, truth.class_number()))
     }
 
-    /// Undoes [`Self::add`].
+    /// Undoes [`Self::add`]. False, and nothing taken out, if there is no such row.
     pub fn remove(&mut self, row: &RowScores, label: Option<usize>) -> bool {
-        self.rows > 0 && self.change(row, label, |count| *count -= 1)
+        self.has(row, label) && self.change(row, label, |count| *count = count.saturating_sub(1))
+    }
+
+    fn has(&self, row: &RowScores, label: Option<usize>) -> bool {
+        let mut classes = self.classes.iter().zip(kept(row.classes()));
+        self.rows > 0
+            && classes.all(|(counts, class)| {
+                let (cell, own) = (usize::from(row.cell(class)), usize::from(row.predicts(class)));
+                let is_labelled = label != Some(class) || counts.positive.0[cell][own] > 0;
+                counts.all.0[cell][own] > 0 && is_labelled
+            })
     }
 
     fn change(&mut self, row: &RowScores, label: Option<usize>, change: impl Fn(&mut u64)) -> bool {

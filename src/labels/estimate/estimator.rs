@@ -5,17 +5,18 @@
 //! Memory is bounded: a window that can change no more, or is old, keeps its figures and lets go of its
 //! counts.
 
+use super::super::aligned;
 use super::super::report::LabelWindow;
 use super::super::summary::Measure;
 use super::calibration::Calibration;
-use super::compare::{self, Known};
+use super::compare::{self, Beside, Known};
 use super::counts::{Histogram, LabelledCounts};
 use super::figures::{self, Figures};
 use super::matrix::{self, Had};
 use super::report::{Estimate, Estimates, LearntFrom, State};
 use super::scores::RowScores;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ pub struct Estimator {
     fitted_rows: u64,
     levels: Vec<Level>,
     as_of: Timestamp,
+    shown: Option<Arc<Estimates>>,
 }
 
 /// What scores mean.
@@ -81,6 +83,8 @@ struct Window {
     /// What `figures` was made by.
     by: Option<Learnt>,
     changed: bool,
+    /// As last reported, and beside which labels, until something changes.
+    shown: Option<(Arc<Estimate>, Option<Arc<LabelWindow>>)>,
 }
 
 /// What a window is estimated by.
@@ -127,22 +131,39 @@ impl Estimator {
             seen: LabelledCounts::default(),
             learned: None,
             fitted_rows: 0,
-            levels: levels(&settings),
+            levels: settings.windows.iter().map(Level::new).collect(),
             as_of: Timestamp::MIN,
+            shown: None,
             settings,
         }
     }
 
-    /// Goes on with other settings. Other windows begin anew, and with another reference all does.
-    pub fn retune(&mut self, settings: Settings) {
+    /// Goes on with other settings. Windows of another length begin after `newest`, the time of the latest
+    /// prediction, so that each has all of its rows. With another reference what windows said of the one
+    /// before is forgotten; labels that came taught what they taught.
+    pub fn retune(&mut self, settings: Settings, newest: Timestamp) {
         if settings.reference != self.settings.reference {
-            *self = Self::new(settings);
-            return;
+            let reference = settings.reference.as_deref();
+            self.reference = reference.and_then(|counts| Fitted::of(LearntFrom::Reference, counts));
+            let windows = self.levels.iter_mut().flat_map(|level| level.windows.values_mut());
+            windows.for_each(|window| window.refer(self.reference.as_ref()));
         }
         if settings.windows != self.settings.windows {
-            self.levels = levels(&settings);
+            let mut before = std::mem::take(&mut self.levels);
+            for length in &settings.windows {
+                let same = |level: &Level| (&level.name, level.length) == (&length.0, length.1);
+                self.levels.push(match before.iter().position(same) {
+                    Some(known) => before.swap_remove(known),
+                    None => Level::after(length, newest),
+                });
+            }
+        }
+        if settings.min_rows != self.settings.min_rows {
+            let windows = self.levels.iter_mut().flat_map(|level| level.windows.values_mut());
+            windows.for_each(|window| (window.changed, window.shown) = (true, None));
         }
         self.settings = settings;
+        self.shown = None;
     }
 
     /// Takes the scores of a row that was predicted at `at`.
@@ -200,75 +221,85 @@ impl Estimator {
         }
     }
 
-    /// As of the last [`Self::advance`]. `known` tells what labels say of the window of that length and
-    /// start.
-    pub fn report(&self, known: impl Fn(&str, Timestamp) -> Option<Known>) -> Estimates {
-        let newest = self.newest();
-        let mut windows = Vec::new();
-        for level in &self.levels {
-            for (start, window) in &level.windows {
-                let known = known(&level.name, *start).unwrap_or_default();
-                let estimate = self.estimate(level, *start, window, &known);
-                windows.push((estimate, window.by));
+    /// As of the last [`Self::advance`], beside what labels say of each window. A window of which nothing
+    /// changed since is not made anew, and if nothing did at all it is the last report.
+    pub(in crate::labels) fn beside(&mut self, labelled: &[Arc<LabelWindow>]) -> Arc<Estimates> {
+        let (as_of, min_rows) = (self.as_of, self.settings.min_rows);
+        let mut is_as_shown = true;
+        for level in &mut self.levels {
+            let of_length = of_length(labelled, &level.name);
+            for (start, window) in &mut level.windows {
+                let labelled = of_length.binary_search_by_key(start, |window| window.start);
+                let labelled = labelled.ok().map(|place| &of_length[place]);
+                let span = (*start, aligned::end(*start, level.length));
+                let closed = as_of >= span.1;
+                if !window.is_shown(closed, labelled) {
+                    is_as_shown = false;
+                    let known = labelled.map(|window| Known::of(window)).unwrap_or_default();
+                    let estimate = window.made((&level.name, span), closed, min_rows, &known);
+                    window.shown = Some((Arc::new(estimate), labelled.cloned()));
+                }
             }
         }
+        let windows = self.levels.iter().flat_map(|level| level.windows.values());
+        let shown = |window: &Window| Some((Arc::clone(&window.shown.as_ref()?.0), window.by));
+        let windows: Vec<_> = windows.filter_map(shown).collect();
+        if is_as_shown
+            && let Some(last) = self.shown.as_ref().filter(|last| self.is_last(last, &windows))
+        {
+            return Arc::clone(last);
+        }
+        let made = Arc::new(self.of(windows));
+        self.shown = Some(Arc::clone(&made));
+        made
+    }
+
+    fn is_last(&self, last: &Estimates, windows: &[Beside]) -> bool {
+        (last.source, last.calibration_rows) == self.learnt_from()
+            && last.windows.len() == windows.len()
+    }
+
+    fn learnt_from(&self) -> (Option<LearntFrom>, u64) {
+        let learnt = self.newest().map(|fitted| fitted.learnt);
+        let rows = learnt.map_or(self.seen.rows(), |learnt| learnt.rows);
+        (learnt.map(|learnt| learnt.source), rows)
+    }
+
+    fn of(&self, windows: Vec<Beside>) -> Estimates {
+        let (source, calibration_rows) = self.learnt_from();
         let (trust, records) = compare::judge(&windows);
-        Estimates {
-            source: newest.map(|fitted| fitted.learnt.source),
-            calibration_rows: newest.map_or(self.seen.rows(), |fitted| fitted.learnt.rows),
-            trust,
-            records,
-            windows: windows.into_iter().map(|(estimate, _)| estimate).collect(),
-        }
-    }
-
-    /// The report beside what labels say of each window.
-    pub(in crate::labels) fn beside(&self, windows: &[Arc<LabelWindow>]) -> Estimates {
-        let known = windows.iter().map(|window| ((&*window.window, window.start), window));
-        let known: HashMap<_, _> = known.collect();
-        self.report(|window, start| Some(Known::of(known.get(&(window, start))?)))
-    }
-
-    fn estimate(
-        &self,
-        level: &Level,
-        start: Timestamp,
-        window: &Window,
-        known: &Known,
-    ) -> Estimate {
-        let end = level.end(start);
-        let figures = window.figures.as_ref();
-        Estimate {
-            window: Arc::clone(&level.name),
-            start,
-            end,
-            closed: self.as_of >= end,
-            rows: window.rows,
-            state: match figures {
-                Some(_) => State::Estimated,
-                None if window.rows < self.settings.min_rows => State::InsufficientData,
-                None => State::NotCalibrated,
-            },
-            source: window.by.map(|learnt| learnt.source),
-            figures: figures.map_or_else(Vec::new, |f| compare::figures(f, window.rows, known)),
-        }
+        let windows = windows.into_iter().map(|(estimate, _)| estimate).collect();
+        Estimates { source, calibration_rows, trust, records, windows }
     }
 }
 
-fn levels(settings: &Settings) -> Vec<Level> {
-    let level = |(name, length): &(Arc<str>, Duration)| Level {
-        name: Arc::clone(name),
-        length: *length,
-        windows: BTreeMap::new(),
-        forgotten_before: Timestamp::MIN,
-    };
-    settings.windows.iter().map(level).collect()
+/// Of windows by length and then by start.
+fn of_length<'a>(windows: &'a [Arc<LabelWindow>], length: &str) -> &'a [Arc<LabelWindow>] {
+    let is_it = |window: &Arc<LabelWindow>| *window.window == *length;
+    let Some(first) = windows.iter().position(is_it) else { return &[] };
+    let count = windows[first..].iter().take_while(|window| is_it(window)).count();
+    &windows[first..first + count]
 }
 
 impl Level {
+    fn new((name, length): &(Arc<str>, Duration)) -> Self {
+        Self {
+            name: Arc::clone(name),
+            length: *length,
+            windows: BTreeMap::new(),
+            forgotten_before: Timestamp::MIN,
+        }
+    }
+
+    /// As if windows up to the one of that time had been forgotten.
+    fn after(length: &(Arc<str>, Duration), at: Timestamp) -> Self {
+        let forgotten_before = aligned::end(aligned::start(at, length.1), length.1);
+        Self { forgotten_before, ..Self::new(length) }
+    }
+
     /// The window of a time; `None` if it was forgotten.
     fn window(&mut self, at: Timestamp) -> Option<&mut Window> {
-        let start = self.start(at);
+        let start = aligned::start(at, self.length);
         if start < self.forgotten_before {
             return None;
         }
@@ -276,7 +307,7 @@ impl Level {
         self.windows.entry(start).or_insert_with(fresh);
         while self.windows.len() > REMEMBERED {
             let (oldest, _) = self.windows.pop_first()?;
-            self.forgotten_before = self.end(oldest);
+            self.forgotten_before = aligned::end(oldest, self.length);
         }
         self.windows.get_mut(&start)
     }
@@ -298,25 +329,57 @@ impl Level {
             }
         }
     }
-
-    fn start(&self, at: Timestamp) -> Timestamp {
-        let length = i128::try_from(self.length.as_nanos()).unwrap_or(i128::MAX).max(1);
-        let nanos = at.as_nanosecond().div_euclid(length) * length;
-        Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::MIN)
-    }
-
-    fn end(&self, start: Timestamp) -> Timestamp {
-        start.checked_add(self.length).unwrap_or(Timestamp::MAX)
-    }
 }
 
 impl Window {
+    /// Of another reference: no label of the window taught what it says, and so none needs to be kept from it.
+    fn refer(&mut self, reference: Option<&Arc<Fitted>>) {
+        if matches!(self.basis, Basis::Fixed(_)) {
+            self.basis = Basis::Fixed(reference.cloned());
+        }
+        (self.figures, self.by, self.changed, self.shown) = (None, None, true, None);
+    }
+
+    fn is_shown(&self, closed: bool, labelled: Option<&Arc<LabelWindow>>) -> bool {
+        self.shown.as_ref().is_some_and(|(estimate, beside)| {
+            let is_beside = match (beside, labelled) {
+                (Some(beside), Some(labelled)) => Arc::ptr_eq(beside, labelled),
+                (beside, labelled) => beside.is_none() && labelled.is_none(),
+            };
+            estimate.closed == closed && is_beside
+        })
+    }
+
+    fn made(
+        &self,
+        (length, (start, end)): (&Arc<str>, (Timestamp, Timestamp)),
+        closed: bool,
+        min_rows: u64,
+        known: &Known,
+    ) -> Estimate {
+        let figures = self.figures.as_ref();
+        Estimate {
+            window: Arc::clone(length),
+            start,
+            end,
+            closed,
+            rows: self.rows,
+            state: match figures {
+                Some(_) => State::Estimated,
+                None if self.rows < min_rows => State::InsufficientData,
+                None => State::NotCalibrated,
+            },
+            source: self.by.map(|learnt| learnt.source),
+            figures: figures.map_or_else(Vec::new, |f| compare::figures(f, self.rows, known)),
+        }
+    }
+
     fn change(&mut self, change: impl FnOnce(&mut Histogram) -> bool) {
         if let Some(scores) = &mut self.scores
             && change(scores)
         {
             self.rows = scores.rows;
-            self.changed = true;
+            (self.changed, self.shown) = (true, None);
         }
     }
 
@@ -333,7 +396,7 @@ impl Window {
         let fitted = by.filter(|_| scores.rows >= min_rows);
         self.figures = fitted.and_then(|by| figures::figures(scores, &by.calibration));
         self.by = learnt;
-        self.changed = false;
+        (self.changed, self.shown) = (false, None);
     }
 }
 

@@ -12,13 +12,12 @@
 //! A model of more than two classes has its probabilities brought to add up to 1 over the window, not row
 //! by row: counts of one class at a time do not know a row's other classes.
 
+use super::super::interval::Z;
 use super::calibration::{Calibration, Curve};
 use super::cells::CELLS;
 use super::counts::{Cells, Histogram};
 use super::matrix::{self, ClassFigures, Sloped};
 
-/// Two-sided, 95 %: `scipy.stats.norm.ppf(0.975)`.
-const Z: f64 = 1.959_963_984_540_054;
 /// Rows of a class below which its own figure may be anything.
 const MIN_SUPPORT: f64 = 5.0;
 

@@ -17,7 +17,7 @@ pub struct Estimates {
     /// Of the windows whose labels have come, a figure each; of the length that trust is judged by.
     pub records: Vec<TrackRecord>,
     /// The newest of each length by prediction time, shortest length first, then oldest first.
-    pub windows: Vec<Estimate>,
+    pub windows: Vec<Arc<Estimate>>,
 }
 
 /// Where the meaning of a score was learnt.
@@ -130,7 +130,7 @@ impl Estimates {
         let mut latest: Vec<&Estimate> = Vec::new();
         let estimated =
             |estimate: &&Estimate| estimate.closed && estimate.state == State::Estimated;
-        for estimate in self.windows.iter().filter(estimated) {
+        for estimate in self.windows.iter().map(|estimate| &**estimate).filter(estimated) {
             match latest.last_mut() {
                 Some(last) if last.window == estimate.window => *last = estimate,
                 _ => latest.push(estimate),
@@ -142,14 +142,15 @@ impl Estimates {
     /// With the windows of one length, or of all; of each the newest.
     #[must_use]
     pub fn newest(&self, length: Option<&str>, newest: usize) -> Self {
-        let of_length = |window: &&Estimate| length.is_none_or(|length| *window.window == *length);
-        let mut windows: Vec<Estimate> = Vec::new();
+        let of_length =
+            |window: &&Arc<Estimate>| length.is_none_or(|length| *window.window == *length);
+        let mut windows: Vec<Arc<Estimate>> = Vec::new();
         let mut taken = 0;
         for window in self.windows.iter().rev().filter(of_length) {
             let goes_on = windows.last().is_some_and(|last| last.window == window.window);
             taken = if goes_on { taken + 1 } else { 1 };
             if taken <= newest {
-                windows.push(window.clone());
+                windows.push(Arc::clone(window));
             }
         }
         windows.reverse();
@@ -158,7 +159,8 @@ impl Estimates {
 
     /// The window of that length and start.
     pub fn of(&self, window: &str, start: Timestamp) -> Option<&Estimate> {
-        self.windows.iter().find(|estimate| *estimate.window == *window && estimate.start == start)
+        let is_it = |estimate: &&Estimate| *estimate.window == *window && estimate.start == start;
+        self.windows.iter().map(|estimate| &**estimate).find(is_it)
     }
 }
 

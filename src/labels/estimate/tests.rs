@@ -45,8 +45,8 @@ fn fixture(text: &str, part: &str) -> Vec<Row> {
     of_part.map(row).collect()
 }
 
-/// `tests/fixtures/estimate/make.py` has the expressions. The tolerances are a tenth and a quarter of the chance
-/// of a window's labels, 0.02: counts by cell are a little less keen than rows, and probabilities of several
+/// `tests/fixtures/estimate/make.py` has the expressions. The tolerances are an eighth and a quarter of the
+/// standard error of a window's accuracy, 0.02: counts by cell are a little less keen than rows, and probabilities of several
 /// classes add up to 1 over the window.
 fn assert_as_nannyml(name: &str, text: &str, tolerance: f64) {
     let expected = include_str!("../../../tests/fixtures/estimate/expected.json");

@@ -2,17 +2,18 @@
 
 use super::super::compare::Rule;
 use super::super::estimate::Estimator;
-use super::super::parts::Parts;
+use super::super::parts::{Parts, RowParts};
 use super::super::probabilities::Scores;
 use super::super::reference::Reference;
 use super::super::report::Performance;
-use super::super::summary::Kind;
+use super::super::summary::{Kind, Summary};
 use super::super::tally::{Tally, Task};
 use super::super::value::{Classes, Value};
 use super::super::windows::{Emitted, Judging, Windows};
 use super::{Known, Row, Settings};
 use crate::distribution::Distribution;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is counted of joined rows.
@@ -28,6 +29,8 @@ pub(super) struct Scored {
     pub(super) estimator: Estimator,
     pub(super) parts: Parts,
     pub(super) reference: Reference,
+    /// It was said that the reference is of another kind.
+    pub(super) told_alien: bool,
     pub(super) joined: u64,
     pub(super) duplicates: u64,
     pub(super) delay: Distribution,
@@ -44,10 +47,22 @@ impl Scored {
             estimator: Estimator::new(settings.estimate()),
             parts: Parts::new(settings.finest(), settings.max_cells),
             reference: Reference::new(settings.reference.clone(), settings.reference_rows),
+            told_alien: false,
             joined: 0,
             duplicates: 0,
             delay: Distribution::of_seconds(),
         }
+    }
+
+    /// `newest` is the latest prediction's time.
+    pub(super) fn retune(&mut self, settings: &Settings, newest: Timestamp) {
+        self.windows.retune(&settings.windows, settings.bounds(), newest);
+        if self.reference.retune(settings.reference.clone(), settings.reference_rows) {
+            self.windows.forget_verdicts();
+            self.told_alien = false;
+        }
+        self.estimator.retune(settings.estimate(), newest);
+        self.parts.retune(settings.finest(), settings.max_cells, newest);
     }
 
     /// The kind of all rows. Where it is another than before, every window is another too.
@@ -69,6 +84,23 @@ impl Scored {
         self.shown.clone()
     }
 
+    /// What windows are tested against. Says it once where a given one is of another kind than so many
+    /// rows: no window would ever have a verdict.
+    fn reference(&mut self, kind: Kind, min_rows: u64) -> Option<Arc<Summary>> {
+        let reference = self.reference.summary(kind, &self.classes)?;
+        let is_alien = !reference.kind.is_like(kind) && self.overall.rows() >= min_rows;
+        if is_alien && !self.told_alien {
+            self.told_alien = true;
+            tracing::warn!(
+                baseline = reference.kind.as_str(),
+                live = kind.as_str(),
+                "live labels cannot be compared with the performance in the baseline; build it anew \
+                 from what the model answers now, with --prediction or --score"
+            );
+        }
+        Some(reference)
+    }
+
     pub(super) fn advance(
         &mut self,
         now: Timestamp,
@@ -77,7 +109,7 @@ impl Scored {
         task: Task,
     ) -> Vec<Emitted> {
         let kind = self.look(task);
-        let reference = self.reference.summary(kind, &self.classes);
+        let reference = self.reference(kind, rule.min_rows);
         let judging = Judging {
             kind,
             names: &self.classes,
@@ -136,7 +168,13 @@ impl Scored {
         self.add(row);
     }
 
-    pub(super) fn add(&mut self, row: &Row) {
+    pub(super) fn add(&mut self, row: &mut Row) {
+        let mut parts = std::mem::take(&mut row.parts);
+        self.add_to(&mut parts, row);
+        row.parts = parts;
+    }
+
+    fn add_to(&mut self, parts: &mut RowParts, row: &Row) {
         let Some(pair) = row.pair() else { return };
         self.shown = None;
         self.overall.add(pair, &mut self.classes);
@@ -144,7 +182,7 @@ impl Scored {
         if let Some(scores) = row.scores() {
             self.estimator.labelled(&scores, pair.label.class_number(), row.at);
         }
-        self.parts.add(&row.parts, row.at, pair, &mut self.classes);
+        self.parts.add(parts, row.at, pair, &mut self.classes);
         if row.in_reference {
             self.reference.add(row.at, pair, &mut self.classes);
         }

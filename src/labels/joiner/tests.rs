@@ -81,9 +81,9 @@ fn measures_of_numbers_are_those_of_scikit_learn() {
     let pairs = [(2.5, 3.0), (0.0, -0.5), (2.0, 2.0), (8.0, 7.0), (4.0, 4.2)];
     let pairs = pairs.map(|(p, y)| (Cell::Number(p), number(y)));
     let found = regression(&joined(pairs).report());
-    assert_close(found.mae, 0.44);
-    assert_close(found.mse, 0.308);
-    assert_close(found.rmse, 0.554_977_477_020_464_3);
+    assert_close(found.mae.unwrap(), 0.44);
+    assert_close(found.mse.unwrap(), 0.308);
+    assert_close(found.rmse.unwrap(), 0.554_977_477_020_464_3);
     assert_close(found.r2.unwrap(), 0.949_660_041_841_004_2);
 }
 
@@ -114,7 +114,25 @@ fn a_configured_task_overrules_what_the_values_look_like() {
     let mut joiner = Joiner::new(Settings { task: Task::Regression, ..Settings::default() });
     joiner.predicted("a", (0, 1), Cell::Number(3.0), Scores::None, at(0));
     assert_eq!(joiner.labelled(label("a", number(5.0)), at(1)).joined, 1);
-    assert_close(regression(&joiner.report()).mae, 2.0);
+    assert_close(regression(&joiner.report()).mae.unwrap(), 2.0);
+}
+
+#[test]
+fn errors_that_no_number_holds_have_no_figure_and_are_never_the_best_of_all() {
+    let with = |far: f64| {
+        let near = [(2.5, 3.0), (0.0, -0.5), (2.5, 2.0)].into_iter();
+        let pairs = near.chain([(far, 4.0)]);
+        regression(&joined(pairs.map(|(p, y)| (Cell::Number(p), number(y)))).report())
+    };
+    let found = with(1e200);
+    assert_eq!((found.rows, found.mse, found.rmse, found.r2), (4, None, None, None));
+    assert_close(found.mae.unwrap() / 1e200, 0.25);
+    // The mean is known, and nothing of how sure it is: its square is too large.
+    let found = with(1e100);
+    assert_close(found.mse.unwrap() / 1e200, 0.25);
+    assert_eq!((found.intervals.get("mse"), found.intervals.get("r2")), (None, None));
+    let found = with(f64::MAX);
+    assert!(found.mse.is_none() && !found.intervals.contains_key("mae"), "{found:?}");
 }
 
 #[test]
@@ -312,6 +330,20 @@ fn late_labels_open_a_window_again_until_the_delay_is_over() {
 }
 
 #[test]
+fn a_window_whose_labels_come_all_week_is_emitted_so_often() {
+    let mut joiner = joiner();
+    let mut emitted = Vec::new();
+    for minute in 0..=7 * 24 * 60 {
+        let (id, now) = (format!("r{minute}"), 10 + minute * 60);
+        joiner.predicted(&id, (0, 1), Cell::Text("a"), Scores::None, at(5));
+        let _ = joiner.labelled(label(&id, text("a")), at(now));
+        emitted
+            .extend(joiner.advance(at(now)).into_iter().filter(|told| told.window.start == at(0)));
+    }
+    assert_eq!((emitted.len(), emitted[15].window.revision), (16, 16));
+}
+
+#[test]
 fn a_window_of_every_length_counts_each_row_once() {
     let lengths = [10, 60].map(|seconds| windows_of(seconds).windows.swap_remove(0));
     let mut joiner = Joiner::new(Settings { windows: lengths.into(), ..Settings::default() });
@@ -404,6 +436,23 @@ fn a_given_reference_judges_from_the_first_window() {
     let emitted = joiner.advance(at(1000));
     assert_eq!(emitted[0].window.concept.as_ref().unwrap().verdict, ConceptVerdict::Drifting);
     assert!(matches!(joiner.report().reference, PerformanceReference::Given { .. }));
+}
+
+#[test]
+fn a_given_reference_of_another_kind_judges_nothing_and_says_so() {
+    let given = |kind| Arc::new(Summary { rows: 1000, kind, ..Summary::default() });
+    for (kind, is_like) in [(Kind::Numbers, false), (Kind::Probabilities, true)] {
+        let reference = Some(given(kind));
+        let mut joiner = Joiner::new(Settings { reference, ..windows_of(1000) });
+        for n in 0..60 {
+            let id = format!("r{n}");
+            joiner.predicted(&id, (0, 1), Cell::Number(1.0), Scores::None, at(n));
+            let _ = joiner.labelled(label(&id, number(1.0)), at(n));
+        }
+        let verdict = joiner.advance(at(1000))[0].window.concept.as_ref().unwrap().verdict;
+        assert_eq!(verdict != ConceptVerdict::InsufficientData, is_like, "{kind:?}");
+        assert_eq!(joiner.scored.told_alien, !is_like, "{kind:?}");
+    }
 }
 
 #[test]
@@ -527,4 +576,78 @@ fn other_bounds_hold_from_the_next_call_on_and_scores_stay() {
     assert_eq!((joiner.report().windows.len(), joiner.report().joined), (0, 2));
     assert_eq!(joiner.labelled(label("p4", number(1.0)), at(8)).joined, 1);
     assert_eq!(joiner.report().joined, 3);
+}
+
+fn of_length(report: &Report, length: &str) -> Vec<(i64, u64, u64)> {
+    let windows = report.of_length(length);
+    windows.map(|w| (w.start.as_second(), w.predictions, w.joined)).collect()
+}
+
+#[test]
+fn windows_of_another_length_have_all_of_their_rows_and_no_others() {
+    let mut joiner = joiner();
+    let said = |joiner: &mut Joiner, id: &str, second: i64| {
+        joiner.predicted(id, (0, 1), Cell::Number(0.7), Scores::None, at(second));
+    };
+    (0..20).for_each(|n| said(&mut joiner, &format!("r{n}"), n));
+    let lengths = [10, 7].map(|seconds| windows_of(seconds).windows.swap_remove(0));
+    joiner.retune(Settings { windows: lengths.into(), ..Settings::default() });
+    (20..28).for_each(|n| said(&mut joiner, &format!("r{n}"), n));
+    for n in 0..28 {
+        let _ = joiner.labelled(label(&format!("r{n}"), number(1.0)), at(30));
+        let _ = joiner.labelled(label(&format!("r{n}"), number(0.0)), at(31));
+    }
+    let report = joiner.report();
+    assert_eq!(of_length(&report, "10s"), [(0, 10, 10), (10, 10, 10), (20, 8, 8)]);
+    // Of 14 to 20 the first rows were predicted before: that window is not begun half-filled.
+    assert_eq!(of_length(&report, "7s"), [(21, 7, 7)]);
+    let window = report.of_length("7s").next().unwrap();
+    let of = window.performance.as_ref().unwrap().measures();
+    assert_eq!(of[0], ("accuracy", 0.0));
+    // Windows of a length that is no more are lost, where labels might have come.
+    joiner.retune(windows_of(7));
+    assert_eq!(joiner.report().forgotten_windows, 0);
+    said(&mut joiner, "late", 35);
+    joiner.retune(windows_of(3));
+    assert_eq!(joiner.report().forgotten_windows, 1);
+}
+
+#[test]
+fn another_reference_judges_windows_anew_and_forgets_those_that_are_final() {
+    let (mut learned, _) = judged(&[0.9, 0.9], 500);
+    let good = learned.scored.reference.summary(Kind::Classes, &learned.scored.classes).unwrap();
+    let (mut learned, _) = judged(&[0.5, 0.5], 500);
+    let bad = learned.scored.reference.summary(Kind::Classes, &learned.scored.classes).unwrap();
+    let max_delay = Duration::from_secs(1500);
+    let settings = |reference: &Arc<Summary>| Settings {
+        reference: Some(Arc::clone(reference)),
+        max_delay,
+        ..windows_of(1000)
+    };
+    let mut joiner = Joiner::new(settings(&good));
+    for n in 0..400 {
+        let (id, second) = (format!("r{n}"), if n < 200 { n } else { n + 1000 });
+        joiner.predicted(&id, (0, 1), Cell::Text("a"), Scores::None, at(second));
+        let _ = joiner.labelled(label(&id, text(if n % 2 == 0 { "a" } else { "b" })), at(second));
+    }
+    let told = |joiner: &mut Joiner, now| {
+        let emitted = joiner.advance(at(now));
+        let told = emitted.iter().map(|e| {
+            let concept = e.window.concept.as_ref().unwrap();
+            (concept.verdict, concept.looks, e.verdict_before)
+        });
+        told.collect::<Vec<_>>()
+    };
+    let (stable, drifting) = (ConceptVerdict::Stable, ConceptVerdict::Drifting);
+    let first = Some(ConceptVerdict::InsufficientData);
+    assert_eq!(told(&mut joiner, 1100), [(drifting, 1, first)]);
+    assert_eq!(told(&mut joiner, 2600), [(drifting, 1, None)]);
+    joiner.retune(settings(&bad));
+    let concepts: Vec<_> = joiner.report().windows.iter().map(|w| w.concept.clone()).collect();
+    assert_eq!(concepts, [None, None]);
+    // The first is final: its rows are gone, and so is what was said of them.
+    assert_eq!(told(&mut joiner, 2601), [(stable, 1, first)]);
+    // The same again is no other.
+    joiner.retune(settings(&bad));
+    assert_eq!(told(&mut joiner, 2602), []);
 }

@@ -38,7 +38,7 @@ fn baseline() -> Baseline {
     let rows: Vec<_> = (0..2000).map(|_| scored(&mut random)).collect();
     let mut builder = BaselineBuilder::new(BaselineSettings::default());
     builder.observe(Role::Output, &outputs(&rows.iter().map(|row| row.0).collect::<Vec<_>>()));
-    let mut performance = PerformanceBuilder::new(vec!["risk".into()]);
+    let mut performance = PerformanceBuilder::new(vec!["risk".into()], Some("class".into()));
     for (score, truth) in rows {
         let class = Cell::Number(f64::from(u8::from(score >= 0.5)));
         performance.add(class, &Scores::Positive(score), Cell::Bool(truth));
@@ -53,6 +53,7 @@ fn settings(reference: &Reference) -> labels::Settings {
         reference: Some(Arc::clone(&performance.summary)),
         calibration: performance.scores.clone(),
         score_columns: performance.score_columns.clone(),
+        prediction: performance.prediction.clone(),
         ..labels::Settings::default()
     }
 }
@@ -105,6 +106,36 @@ fn scores_are_estimated_as_rows_come_and_compared_once_labels_do() {
     assert!((realised.value - right as f64 / ROWS as f64).abs() < 1e-12);
     assert!((figure.value - estimated.value).abs() < 1e-12 && realised.inside, "{figure:?}");
     assert_eq!((after.trust, after.records[0].windows), (Trust::Trusted, 1));
+}
+
+#[test]
+fn the_output_that_the_baseline_names_is_the_prediction() {
+    let mut watch = watch(Reference::Baseline(Arc::new(baseline())));
+    let mut noise = Column::new("attempt");
+    let mut classes = outputs(&[0.9, 0.2, 0.8, 0.7]);
+    (0..4).for_each(|row| noise.push(Cell::Number(f64::from(row) + 5.5)));
+    let mut rows = Rows::new();
+    rows.push(noise);
+    classes.drain().for_each(|column| rows.push(column));
+    let decoded = Decoded { outputs: rows, ..Decoded::default() };
+    watch.observe("r", &decoded, at(0));
+    let truths = [true, false, false, true].map(|truth| Some(Truth::Bool(truth)));
+    let label = Label { id: "r".into(), label: LabelValue::Rows(truths.into()), at: None };
+    let parsed = Parsed { labels: vec![label], ..Parsed::default() };
+    watch.take_labels(Source::Api, "", parsed, at(0));
+    let overall = watch.snapshot().labels.overall.unwrap();
+    assert_eq!(overall.measures()[0], ("accuracy", 0.75));
+}
+
+#[test]
+fn an_answer_without_the_outputs_that_were_named_is_read_by_the_rules() {
+    let mut watch = watch(Reference::Baseline(Arc::new(baseline())));
+    let mut said = Column::new("output");
+    said.push(Cell::Number(1.0));
+    let mut outputs = Rows::new();
+    outputs.push(said);
+    watch.observe("r", &Decoded { outputs, ..Decoded::default() }, at(0));
+    assert_eq!(watch.snapshot().labels.predictions, 1);
 }
 
 #[test]

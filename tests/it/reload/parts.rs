@@ -57,6 +57,9 @@ pub(super) fn segments() {
     let one = sidecar.json("/api/v1/features?segment=header:x-tenant%3Dacme&window=1s");
     assert_eq!((&one["segment"], &one["window"]), (&json!("header:x-tenant=acme"), &json!("1s")));
     assert_eq!(one["features"][0]["feature"], "f0");
+    let alone = sidecar.get("/api/v1/features?window=1s");
+    assert_eq!(alone.status(), 400);
+    assert!(alone.text().contains("none is given"), "{}", alone.text());
     let unknown = sidecar.get("/api/v1/features?segment=header:x-tenant%3Dnobody");
     assert_eq!(unknown.status(), 404, "{}", unknown.text());
     let metrics = until(

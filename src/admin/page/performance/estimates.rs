@@ -8,13 +8,14 @@ use crate::admin::page::{scroll, scroll_long};
 use crate::labels::Measure;
 use crate::labels::estimate::{Estimate, EstimatedFigure, Estimates, LearntFrom, State, Trust};
 use maud::{Markup, html};
+use std::sync::Arc;
 
 const MAX_WINDOWS: usize = 60;
 
 /// Nothing where a model says no scores, or nothing tells what they mean.
 pub(super) fn panel(estimates: &Estimates, length: Option<&str>) -> Markup {
     let shown = estimates.newest(length, MAX_WINDOWS);
-    let is_estimated = |window: &Estimate| window.state == State::Estimated;
+    let is_estimated = |window: &Arc<Estimate>| window.state == State::Estimated;
     let Some(source) = estimates.source.filter(|_| shown.windows.iter().any(is_estimated)) else {
         return html! {};
     };
@@ -56,12 +57,12 @@ fn trust(trust: Trust) -> Markup {
     }
 }
 
-fn measures(windows: &[Estimate]) -> Vec<Measure> {
+fn measures(windows: &[Arc<Estimate>]) -> Vec<Measure> {
     let has = |measure: &Measure| windows.iter().any(|window| window.figure(*measure).is_some());
     Measure::ALL.into_iter().filter(has).collect()
 }
 
-fn over_time(windows: &[Estimate], measure: Measure) -> Markup {
+fn over_time(windows: &[Arc<Estimate>], measure: Measure) -> Markup {
     let name = measure.as_str();
     let format = format(name);
     let of = |pick: fn(&EstimatedFigure) -> Option<f64>| -> Vec<Option<f64>> {
@@ -120,7 +121,7 @@ fn state(state: State) -> &'static str {
     }
 }
 
-fn times(windows: &[Estimate]) -> Vec<String> {
+fn times(windows: &[Arc<Estimate>]) -> Vec<String> {
     let (Some(first), Some(last)) = (windows.first(), windows.last()) else { return Vec::new() };
     vec![figure::date_and_clock(first.start), figure::date_and_clock(last.end)]
 }
@@ -156,7 +157,7 @@ fn records(estimates: &Estimates) -> Markup {
     scroll("estimate-records-scroll", "Estimates beside what came true", &table)
 }
 
-fn windows(windows: &[Estimate]) -> Markup {
+fn windows(windows: &[Arc<Estimate>]) -> Markup {
     let measures = measures(windows);
     let cell = |window: &Estimate, measure: Measure| {
         let format = format(measure.as_str());

@@ -1,5 +1,6 @@
 //! Streams of scores and labels over days of hours, with fixed seeds.
 
+use super::super::super::report::{Classification, Performance};
 use super::super::report::{State, Trust};
 use super::*;
 use fastrand::Rng;
@@ -79,19 +80,27 @@ impl Stream {
         self.estimator.advance(self.time());
     }
 
-    fn report(&self) -> Estimates {
-        self.estimator.report(|window, start| {
-            let counts = self.known.get(&start).filter(|_| window == "1h")?;
-            let had = matrix::had(counts)?;
-            let mut figures = vec![
-                (Measure::Accuracy, had.accuracy),
-                (Measure::Precision, had.precision),
-                (Measure::Recall, had.recall),
-                (Measure::F1, had.f1),
-            ];
-            figures.extend(had.auroc.map(|auroc| (Measure::Auroc, auroc)));
-            Some(Known { rows: counts.rows(), figures })
-        })
+    fn report(&mut self) -> Arc<Estimates> {
+        let labelled = self.known.iter().map(|(start, counts)| {
+            let had = matrix::had(counts).unwrap();
+            let classification = Classification {
+                accuracy: had.accuracy,
+                precision: had.precision,
+                recall: had.recall,
+                f1: had.f1,
+                auroc: had.auroc,
+                ..Classification::default()
+            };
+            Arc::new(LabelWindow {
+                window: "1h".into(),
+                start: *start,
+                joined: counts.rows(),
+                performance: Some(Performance::Classification(classification)),
+                ..LabelWindow::default()
+            })
+        });
+        let labelled: Vec<_> = labelled.collect();
+        self.estimator.beside(&labelled)
     }
 }
 
@@ -121,16 +130,16 @@ fn realised_figures_lie_in_the_interval_while_the_concept_stays() {
 #[test]
 fn another_concept_is_not_seen_by_the_estimate_but_by_the_comparison() {
     let mut stream = Stream::new(Some(reference(3000)));
-    let estimated = |stream: &Stream| {
+    let estimated = |stream: &mut Stream| {
         let report = stream.report();
         report.latest()[0].figure(Measure::Accuracy).unwrap().value
     };
     let quiet = stream.predict(0.0, 0.0);
     stream.label(&quiet);
-    let before = estimated(&stream);
+    let before = estimated(&mut stream);
     assert_eq!(stream.report().trust, Trust::Trusted);
     let changed = stream.predict(0.0, 0.3);
-    assert!((estimated(&stream) - before).abs() < 0.03, "scores are as they were");
+    assert!((estimated(&mut stream) - before).abs() < 0.03, "scores are as they were");
     stream.label(&changed);
     let report = stream.report();
     let figure = *report.of("1h", changed.at).unwrap().figure(Measure::Accuracy).unwrap();
@@ -180,10 +189,11 @@ fn labels_of_a_window_never_change_its_estimate() {
     let first = stream.predict(0.0, 0.0);
     stream.label(&first);
     let second = stream.predict(0.0, 0.4);
-    let estimated = |stream: &Stream| stream.report().of("1h", second.at).unwrap().figures[0].value;
-    let before = estimated(&stream);
+    let estimated =
+        |stream: &mut Stream| stream.report().of("1h", second.at).unwrap().figures[0].value;
+    let before = estimated(&mut stream);
     stream.label(&second);
-    assert!((estimated(&stream) - before).abs() < 1e-12);
+    assert!((estimated(&mut stream) - before).abs() < 1e-12);
     let third = stream.predict(0.0, 0.4);
     let after = stream.report().of("1h", third.at).unwrap().figures[0].value;
     assert!(after < before - 0.05, "what was learnt since: {after} after {before}");
@@ -198,15 +208,81 @@ fn few_rows_are_not_estimated_and_few_labels_teach_nothing() {
         estimator.predicted(&row(&mut random, 0.0, 0.0).0, at);
     }
     estimator.advance(at);
-    let report = estimator.report(|_, _| None);
+    let report = estimator.beside(&[]);
     assert_eq!((report.source, report.windows[0].state), (None, State::NotCalibrated));
-    estimator.retune(settings(Some(reference(300))));
+    let mut estimator = Estimator::new(settings(Some(reference(300))));
     for rows in [49, 1] {
         (0..rows).for_each(|_| estimator.predicted(&row(&mut random, 0.0, 0.0).0, at));
         estimator.advance(at);
-        let state = estimator.report(|_, _| None).windows[0].state;
+        let state = estimator.beside(&[]).windows[0].state;
         assert_eq!(state == State::InsufficientData, rows == 49);
     }
+}
+
+#[test]
+fn with_another_reference_every_window_is_estimated_anew() {
+    let mut stream = Stream::new(Some(reference(3000)));
+    let [labelled, waiting] = [stream.predict(0.0, 0.0), stream.predict(0.0, 0.0)];
+    stream.label(&labelled);
+    let figures = |stream: &mut Stream, hour: &Hour| {
+        stream.report().of("1h", hour.at).unwrap().figures.iter().map(|f| f.value).collect()
+    };
+    let before: [Vec<f64>; 2] = [&labelled, &waiting].map(|hour| figures(&mut stream, hour));
+    let newest = waiting.at;
+    stream.estimator.retune(settings(Some(reference(300))), newest);
+    stream.estimator.advance(stream.time());
+    let after = [&labelled, &waiting].map(|hour| figures(&mut stream, hour));
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after), "{after:?}");
+    assert_eq!(stream.report().calibration_rows, 300);
+    // Without one, what labels taught counts, but not for the window that they are of.
+    stream.estimator.retune(settings(None), newest);
+    stream.estimator.advance(stream.time());
+    let report = stream.report();
+    assert_eq!((report.source, report.calibration_rows), (Some(LearntFrom::Labels), ROWS as u64));
+    assert_eq!(report.of("1h", labelled.at).unwrap().state, State::NotCalibrated);
+    assert_eq!(report.of("1h", waiting.at).unwrap().state, State::Estimated);
+}
+
+#[test]
+fn a_second_label_after_another_reference_takes_out_the_first() {
+    let mut stream = Stream::new(Some(reference(3000)));
+    let hour = stream.predict(0.0, 0.0);
+    stream.label(&hour);
+    stream.estimator.retune(settings(None), hour.at);
+    for (scores, label) in &hour.rows {
+        stream.estimator.unlabelled(scores, Some(*label));
+        stream.estimator.labelled(scores, Some(1 - label), hour.at);
+    }
+    let labels =
+        |counts: &LabelledCounts| counts.classes[0].positive.0.as_flattened().iter().sum::<u64>();
+    let expected = hour.rows.iter().filter(|(_, label)| *label == 0).count() as u64;
+    assert_eq!(
+        (stream.estimator.seen.rows(), labels(&stream.estimator.seen)),
+        (ROWS as u64, expected)
+    );
+    // A row that is not there takes nothing with it.
+    let mut counts = reference(1);
+    let (before, stranger) = (counts.clone(), RowScores::binary(0.123, None).unwrap());
+    assert!(!counts.remove(&stranger, Some(1)) && counts == before);
+}
+
+#[test]
+fn windows_of_another_length_begin_after_the_newest_row() {
+    let mut stream = Stream::new(Some(reference(3000)));
+    let first = stream.predict(0.0, 0.0);
+    let minute = ("1m".into(), Duration::from_secs(60));
+    let settings = Settings {
+        windows: vec![minute, ("1h".into(), Duration::from_secs(3600))],
+        ..settings(Some(reference(3000)))
+    };
+    stream.estimator.retune(settings, first.at);
+    stream.label(&first);
+    let second = stream.predict(0.0, 0.0);
+    let report = stream.report();
+    let starts: Vec<_> = report.windows.iter().map(|w| (&*w.window, w.start, w.rows)).collect();
+    let rows = ROWS as u64;
+    // Those of an hour stay, as their length does.
+    assert_eq!(starts, [("1m", second.at, rows), ("1h", first.at, rows), ("1h", second.at, rows)]);
 }
 
 #[test]
@@ -251,11 +327,35 @@ fn windows_are_bounded_and_old_ones_keep_their_figures() {
 }
 
 #[test]
-fn another_reference_begins_anew_and_the_same_does_not() {
+fn another_reference_forgets_what_was_estimated_and_the_same_does_not() {
     let mut stream = Stream::new(Some(reference(3000)));
+    let at = stream.predict(0.0, 0.0).at;
+    let state = |stream: &mut Stream| stream.report().windows[0].state;
+    stream.estimator.retune(settings(Some(reference(3000))), at);
+    assert_eq!(state(&mut stream), State::Estimated);
+    stream.estimator.retune(settings(None), at);
+    assert_eq!(state(&mut stream), State::NotCalibrated);
+    assert!(stream.report().windows[0].figures.is_empty());
+}
+
+#[test]
+fn what_did_not_change_is_not_made_anew() {
+    let mut stream = Stream::new(Some(reference(3000)));
+    let _ = [stream.predict(0.0, 0.0), stream.predict(0.0, 0.0)];
+    let labelled = Arc::new(LabelWindow { window: "1h".into(), ..LabelWindow::default() });
+    let first = stream.estimator.beside(&[Arc::clone(&labelled)]);
+    stream.estimator.advance(stream.time());
+    let same = |one: &[Arc<Estimate>], other: &[Arc<Estimate>]| {
+        one.iter().zip(other).map(|(one, other)| Arc::ptr_eq(one, other)).collect::<Vec<_>>()
+    };
+    assert!(Arc::ptr_eq(&first, &stream.estimator.beside(&[Arc::clone(&labelled)])));
+    // Another report of its labels makes the window anew, and a row all that it is in.
+    let relabelled = [Arc::new((*labelled).clone())];
+    let second = stream.estimator.beside(&relabelled);
+    assert_eq!(same(&first.windows, &second.windows), [false, true, true]);
     let _ = stream.predict(0.0, 0.0);
-    stream.estimator.retune(settings(Some(reference(3000))));
-    assert_eq!(stream.report().windows[0].rows, ROWS as u64);
-    stream.estimator.retune(settings(None));
-    assert!(stream.report().windows.is_empty());
+    let third = stream.estimator.beside(&relabelled);
+    assert_eq!(same(&second.windows, &third.windows), [true, true, false]);
+    let rows: Vec<_> = third.windows[2..].iter().map(|window| window.rows).collect();
+    assert_eq!(rows, [ROWS as u64, 3 * ROWS as u64]);
 }
