@@ -23,6 +23,8 @@ use std::sync::Arc;
 mod earlier;
 mod saved;
 
+pub(super) use saved::Taken;
+
 /// Closed windows that are kept to be merged with the next.
 const KEPT_WINDOWS: usize = 4;
 /// Values that came so often are remembered of a window, and how many of them.
@@ -73,11 +75,11 @@ struct Watched {
     blocks: RowBlocks,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Windows {
     open: FeatureSketch,
     runs: Runs,
-    kept: VecDeque<Kept>,
+    kept: VecDeque<Arc<Kept>>,
     /// Start of the first of the windows that were not in order one after the other, up to the last.
     since: Option<Timestamp>,
     /// Of what closed within the open window: values that came again, at the finest length not kept here.
@@ -562,7 +564,7 @@ impl Watched {
         }
         if counts.rows() > 0 {
             let significant_alone = judged.significant_alone;
-            kept.push_back(Kept { counts, repeated, significant_alone, hours });
+            kept.push_back(Arc::new(Kept { counts, repeated, significant_alone, hours }));
         }
     }
 

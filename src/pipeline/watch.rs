@@ -20,7 +20,7 @@ use std::time::Duration;
 
 mod saved;
 
-pub use saved::{Closed, Mark, NotRestored, Resumed, Saved};
+pub use saved::{Closed, Mark, NotRestored, Resumed, Saved, Taken};
 
 /// One is kept for each bin of each feature: a longer id of a client's own is no example.
 const MAX_EXAMPLE_ID_BYTES: usize = 128;

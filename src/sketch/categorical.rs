@@ -93,12 +93,11 @@ impl CategoricalCounts {
     /// Long levels are known by their bounded form.
     fn observe_unfamiliar(&mut self, text: &str, unknown: &mut impl FnMut(&str)) {
         let level = Levels::bounded(text);
-        match self.levels.index(&level) {
-            Some(known) => self.rows[known] += 1,
-            None => {
-                self.other += 1;
-                unknown(&level);
-            }
+        if let Some(known) = self.levels.index(&level) {
+            self.rows[known] += 1;
+        } else {
+            self.other += 1;
+            unknown(&level);
         }
     }
 
