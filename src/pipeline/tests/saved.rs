@@ -383,3 +383,26 @@ fn damage_to_closed_windows_does_not_cost_those_that_are_open() {
         assert_eq!(rows, Some(30), "cut at {cut}");
     }
 }
+
+/// What may only be written out for what cannot be read.
+struct Place<'a>(&'a std::cell::Cell<u32>);
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.set(self.0.get() + 1);
+        f.write_str("x-labels of the response to r")
+    }
+}
+
+#[test]
+fn where_a_label_stood_is_written_out_only_if_it_cannot_be_read() {
+    let (mut watch, written) = (watch(0), std::cell::Cell::new(0));
+    let mut take = |header: &str| {
+        let parsed = labels::parse_header(header, at(1));
+        watch.take_labels(labels::Source::Header, Place(&written), parsed, at(1));
+        written.get()
+    };
+    assert_eq!([take("a=1,b=2"), take("a=1,b")], [0, 1]);
+    let faults = watch.snapshot().labels.faults;
+    assert_eq!(faults[0].place, "x-labels of the response to r element 2");
+}
