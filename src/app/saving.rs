@@ -21,7 +21,6 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 const REST: u32 = 20;
 /// How long the last save may hold up the end.
 const GRACE: Duration = Duration::from_secs(5);
-const END_LOOK: Duration = Duration::from_millis(5);
 
 /// The state of the process before, and where this one's goes.
 pub(super) struct Saver {
@@ -29,9 +28,12 @@ pub(super) struct Saver {
     report: StateReport,
 }
 
+/// Dropped when the thread ends, by whatever.
+type Ending = SyncSender<()>;
+
 /// A saver at work.
 pub(super) struct Saving {
-    stop: SyncSender<()>,
+    stop: SyncSender<Ending>,
     thread: JoinHandle<()>,
 }
 
@@ -75,13 +77,13 @@ impl Saver {
         Ok(Saving { stop, thread })
     }
 
-    fn run(mut self, hub: &Hub, stopped: &Receiver<()>) {
+    fn run(mut self, hub: &Hub, stopped: &Receiver<Ending>) {
         hub.tell_of_state(self.report.clone());
         let mut known: Option<Mark> = None;
         let (mut next, mut rest_until) = (Instant::now(), Instant::now());
         loop {
-            let is_over =
-                !matches!(stopped.recv_timeout(LOOK_EVERY), Err(RecvTimeoutError::Timeout));
+            let told = stopped.recv_timeout(LOOK_EVERY);
+            let is_over = !matches!(told, Err(RecvTimeoutError::Timeout));
             let now = Instant::now();
             let has_closed = || known.is_some_and(|mark| mark.is_before(hub.watch().closings()));
             if is_over || now >= next || (now >= rest_until && has_closed()) {
@@ -133,16 +135,40 @@ impl Saving {
     /// Saves once more, for when no exchange will come any more. A disk that hangs is not waited for.
     /// True if the thread had not panicked.
     pub(super) fn end(self) -> bool {
-        // Where there is no room the thread has been told, or has ended.
-        let _ = self.stop.try_send(());
-        let deadline = Instant::now() + GRACE;
-        while !self.thread.is_finished() {
-            if Instant::now() >= deadline {
-                tracing::error!("the disk hangs: what came since the last save is lost");
-                return true;
-            }
-            std::thread::sleep(END_LOOK);
+        let (ending, ended) = sync_channel(0);
+        // A thread that has ended takes nothing, and so drops it at once.
+        let _ = self.stop.try_send(ending);
+        if ended.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("the disk hangs: what came since the last save is lost");
+            return true;
         }
         self.thread.join().is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saving(run: impl FnOnce(Receiver<Ending>) + Send + 'static) -> Saving {
+        let (stop, stopped) = sync_channel(1);
+        Saving { stop, thread: std::thread::spawn(move || run(stopped)) }
+    }
+
+    #[test]
+    fn an_end_waits_for_the_last_save_and_tells_of_a_panic() {
+        let (saved, was_saved) = sync_channel(1);
+        let works = saving(move |stopped| {
+            let _ending = stopped.recv();
+            saved.send(()).unwrap();
+        });
+        assert!(works.end());
+        assert_eq!(was_saved.try_recv(), Ok(()));
+        assert!(!saving(|stopped| panic!("told: {}", stopped.recv().is_ok())).end());
+        let died = saving(|_| panic!("before it was told"));
+        while !died.thread.is_finished() {
+            std::thread::yield_now();
+        }
+        assert!(!died.end());
     }
 }

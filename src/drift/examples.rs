@@ -14,7 +14,7 @@ const MAX_EXAMPLES: usize = 3;
 const MAX_LOOKS: usize = 8;
 
 /// Of one feature, by reported bin. Empty until the first is noted.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Examples {
     newest: Vec<Option<Noted>>,
 }

@@ -10,6 +10,7 @@ use super::references::{Earlier, HeldReferences};
 use crate::sketch::{FeatureCounts, FrameError, Packer, Unpacker};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Beside the counts of one window.
 const WINDOW_OVERHEAD_BYTES: usize = 96;
@@ -37,12 +38,20 @@ struct Level {
 }
 
 /// A closed window.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Past {
     start: Option<Timestamp>,
     end: Option<Timestamp>,
     /// Of each feature its place in the baseline and its counts, one after the other.
-    packed: Box<[u8]>,
+    packed: Arc<[u8]>,
+}
+
+/// All that is held at one moment; shared, not copied.
+#[derive(Debug)]
+pub(super) struct TakenHistory {
+    levels: Vec<VecDeque<Past>>,
+    forgotten: u64,
+    bytes: usize,
 }
 
 /// An earlier window that was asked for.
@@ -127,7 +136,7 @@ impl History {
             packer.size(place);
             counts.pack(&mut packer);
         }
-        let of_window = packer.into_bytes().into_boxed_slice();
+        let of_window = packer.into_bytes().into();
         if let Some(level) = self.levels.get_mut(span.level) {
             let past = Past { start: span.start, end: span.end, packed: of_window };
             self.bytes += past.bytes();
@@ -178,18 +187,9 @@ impl History {
         true
     }
 
-    pub(super) fn save(&self, packer: &mut Packer) {
-        packer.word(self.forgotten);
-        packer.size(self.levels.len());
-        for level in &self.levels {
-            packer.size(level.windows.len());
-            for past in &level.windows {
-                let [start, end] = [past.start, past.end].map(Option::unwrap_or_default);
-                packer.signed(start.as_microsecond());
-                packer.signed(end.as_microsecond());
-                packer.bytes(&past.packed);
-            }
-        }
+    pub(super) fn take(&self) -> TakenHistory {
+        let levels = self.levels.iter().map(|level| level.windows.clone()).collect();
+        TakenHistory { levels, forgotten: self.forgotten, bytes: self.bytes }
     }
 
     /// Of as many levels as there are now, without windows that began when an open one did, or later.
@@ -223,6 +223,23 @@ impl History {
         (history.max_bytes, history.furthest) = (self.max_bytes, self.furthest);
         *self = history;
         Ok(())
+    }
+}
+
+impl TakenHistory {
+    pub(super) fn pack(&self, packer: &mut Packer) {
+        packer.reserve(self.bytes);
+        packer.word(self.forgotten);
+        packer.size(self.levels.len());
+        for windows in &self.levels {
+            packer.size(windows.len());
+            for past in windows {
+                let [start, end] = [past.start, past.end].map(Option::unwrap_or_default);
+                packer.signed(start.as_microsecond());
+                packer.signed(end.as_microsecond());
+                packer.bytes(&past.packed);
+            }
+        }
     }
 }
 

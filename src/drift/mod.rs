@@ -51,11 +51,11 @@ pub use report::{
     FeatureReport, FeatureView, Quality, Shape, Verdict, Weight, WindowReport,
 };
 pub use segments::{
-    Assigned, RecordedSegment, SegmentCounter, SegmentFeature, SegmentId, SegmentKey,
-    SegmentKeyError, SegmentReference, SegmentReport, SegmentSettings, SegmentSurvey,
+    Assigned, LearnedSegments, RecordedSegment, SegmentCounter, SegmentFeature, SegmentId,
+    SegmentKey, SegmentKeyError, SegmentReference, SegmentReport, SegmentSettings, SegmentSurvey,
     SegmentWindow,
 };
 pub use settings::{FeatureFilter, Persistence, Reference, ReferenceState, Settings};
 pub use shift::{Shift, shifts};
-pub use state::StateError;
+pub use state::{StateError, TakenMonitor, TakenPast};
 pub use tumbling::{NotResumed, Tumbling, WindowSpan};

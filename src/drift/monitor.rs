@@ -23,8 +23,8 @@ use std::sync::Arc;
 pub struct Monitor {
     pub(super) settings: Settings,
     pub(super) phase: Phase,
-    segments: Option<Box<Segments>>,
-    attributions: Attributions,
+    pub(super) segments: Option<Box<Segments>>,
+    pub(super) attributions: Attributions,
     /// By level, of the last closed windows.
     segment_windows: Vec<Option<Arc<SegmentWindow>>>,
     grouping: Grouping,
@@ -49,6 +49,15 @@ pub enum Referred {
 pub(super) enum Origin {
     Given,
     Learned { over_limit: u64 },
+}
+
+impl Origin {
+    pub(super) fn baselined(self) -> Baselined {
+        match self {
+            Self::Given => Baselined::Given,
+            Self::Learned { .. } => Baselined::Learned,
+        }
+    }
 }
 
 impl Monitor {
@@ -315,11 +324,7 @@ impl Monitor {
         let Some(segments) = &mut self.segments else { return Assigned::default() };
         let assigned = segments.assign(inputs, header);
         if let Phase::Watching { watch, origin } = &self.phase {
-            let origin = match origin {
-                Origin::Given => Baselined::Given,
-                Origin::Learned { .. } => Baselined::Learned,
-            };
-            let reference = (watch.baseline(), origin);
+            let reference = (watch.baseline(), origin.baselined());
             segments.observe(&self.settings, reference, (inputs, outputs, rate), &assigned);
         }
         assigned

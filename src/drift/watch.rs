@@ -24,6 +24,8 @@ use std::sync::Arc;
 mod earlier;
 mod saved;
 
+pub(super) use saved::Taken;
+
 /// Closed windows that are kept to be merged with the next.
 const KEPT_WINDOWS: usize = 4;
 /// Values that came so often are remembered of a window, and how many of them.
@@ -74,11 +76,11 @@ struct Watched {
     blocks: RowBlocks,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Windows {
     open: FeatureSketch,
     runs: Runs,
-    kept: VecDeque<Kept>,
+    kept: VecDeque<Arc<Kept>>,
     /// Rows of its role that the open window had before the feature was watched.
     rows_before: u64,
     /// Start of the first of the windows that were not in order one after the other, up to the last.
@@ -547,7 +549,7 @@ impl Watched {
         }
         if counts.rows() > 0 {
             let significant_alone = judged.significant_alone;
-            kept.push_back(Kept { counts, repeated, significant_alone, hours });
+            kept.push_back(Arc::new(Kept { counts, repeated, significant_alone, hours }));
         }
     }
 

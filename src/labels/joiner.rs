@@ -1,5 +1,6 @@
 //! Predictions and labels brought together by id, whichever comes first.
 
+mod saved;
 mod scored;
 
 use jiff::{SignedDuration, Timestamp};

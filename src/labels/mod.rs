@@ -41,6 +41,7 @@ pub use parse::{BadLabel, Fault, LabelsError, Parsed, Place, parse, parse_lines}
 pub use parts::RowParts;
 pub use prediction::{Prediction, named_prediction, named_scores, prediction, scores};
 pub use probabilities::Scores;
+pub use reference::LearnedPerformance;
 pub use report::{
     Bounds, ClassPerformance, Classification, LabelWindow, PartPerformance, PartWindow,
     Performance, PerformanceReference, Regression, Report, Standing,

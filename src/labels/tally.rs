@@ -29,6 +29,17 @@ pub enum Task {
     Regression,
 }
 
+impl Task {
+    /// Whether rows may turn out to be of that kind.
+    pub(super) fn allows(self, kind: Kind) -> bool {
+        match self {
+            Self::Auto => true,
+            Self::Classification => kind != Kind::Numbers,
+            Self::Regression => kind == Kind::Numbers,
+        }
+    }
+}
+
 /// A joined row: what was said, what was true.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Pair<'a> {

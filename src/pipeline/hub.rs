@@ -6,7 +6,7 @@
 use super::failures::QualityChange;
 use super::snapshot::Snapshot;
 use super::state::StateReport;
-use super::watch::{Mark, Retune, Saved, VerdictChange, Watch};
+use super::watch::{Mark, Retune, Saved, Taken, VerdictChange, Watch};
 use crate::archive::{self, Entry};
 use crate::capture::{Counters, RouteTable};
 use crate::drift::WarningChange;
@@ -98,8 +98,8 @@ impl Hub {
 
     /// What a process to come needs to go on; `None` if that is as it was at `known`.
     pub fn save(&self, now: Timestamp, known: Option<&Mark>) -> Option<Saved> {
-        let watch = self.watch();
-        watch.save(now, self.counters.totals(), known)
+        let taken = self.watch().take(now, self.counters.totals(), known);
+        taken.map(Taken::packed)
     }
 
     /// Shown with the next snapshot.

@@ -15,7 +15,9 @@ pub use failures::QualityChange;
 pub use hub::{Hub, Outlet, Outlets};
 pub use snapshot::{Problem, Snapshot};
 pub use state::{StateReport, Store, StoreError, Stored};
-pub use watch::{Changes, Closed, Mark, NotRestored, Resumed, Retune, Saved, VerdictChange, Watch};
+pub use watch::{
+    Changes, Closed, Mark, NotRestored, Resumed, Retune, Saved, Taken, VerdictChange, Watch,
+};
 pub use worker::{Decode, MakeDecode, Tuning, Worker, every_dialect};
 
 #[cfg(test)]

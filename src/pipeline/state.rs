@@ -123,7 +123,7 @@ impl Store {
         let closed = match read(&self.path(Lot::Closed), Lot::Closed) {
             Ok(closed) => Some(closed),
             Err(error) => {
-                tracing::warn!(%error, "closed windows of the process before cannot be shown");
+                tracing::warn!(%error, "closed windows of the process before cannot be shown, and what it learnt is lost");
                 None
             }
         };
@@ -137,10 +137,9 @@ impl Store {
     pub fn write(&mut self, saved: &Saved) -> Result<u64, StoreError> {
         self.take()?;
         if let Some(closed) = &saved.closed {
-            let (first, second) = closed.encoded();
-            self.replace(Lot::Closed, [&first, second])?;
+            self.replace(Lot::Closed, &closed.encoded())?;
         }
-        self.replace(Lot::Open, [&saved.open, &[]])?;
+        self.replace(Lot::Open, &saved.open)?;
         self.touch(saved.at)?;
         let sizes = Lot::ALL.iter().filter_map(|lot| fs::metadata(self.path(*lot)).ok());
         Ok(sizes.map(|metadata| metadata.len()).sum())
@@ -167,8 +166,8 @@ impl Store {
         }
     }
 
-    fn replace(&self, lot: Lot, content: [&[u8]; 2]) -> Result<(), StoreError> {
-        let bytes = (content[0].len() + content[1].len() + HEAD + TAIL) as u64;
+    fn replace(&self, lot: Lot, content: &[u8]) -> Result<(), StoreError> {
+        let bytes = (content.len() + HEAD + TAIL) as u64;
         if bytes > MAX_BYTES {
             return Err(StoreError::TooLarge { bytes });
         }
@@ -211,10 +210,10 @@ fn read(path: &Path, lot: Lot) -> Result<Vec<u8>, StoreError> {
 }
 
 /// Through to the disk.
-fn write(path: &Path, lot: Lot, [first, second]: [&[u8]; 2]) -> io::Result<()> {
+fn write(path: &Path, lot: Lot, content: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     let mut hash = Xxh3::new();
-    for part in [MAGIC, &[VERSION, lot as u8][..], first, second] {
+    for part in [MAGIC, &[VERSION, lot as u8][..], content] {
         hash.update(part);
         file.write_all(part)?;
     }

@@ -15,12 +15,13 @@ use crate::drift::{
 use crate::labels::{self, Joiner, LabelFault, Parsed, Source};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 mod saved;
 
-pub use saved::{Closed, Mark, NotRestored, Resumed, Saved};
+pub use saved::{Closed, Mark, NotRestored, Resumed, Saved, Taken};
 
 /// One is kept for each bin of each feature: a longer id of a client's own is no example.
 const MAX_EXAMPLE_ID_BYTES: usize = 128;
@@ -223,8 +224,15 @@ impl Watch {
         }
     }
 
-    /// Takes what was read of a place, such as a file, and counts what could not be.
-    pub fn take_labels(&mut self, source: Source, place: &str, parsed: Parsed, now: Timestamp) {
+    /// Takes what was read of a place, such as a file, and counts what could not be, for which alone the
+    /// place is written out.
+    pub fn take_labels(
+        &mut self,
+        source: Source,
+        place: impl Display,
+        parsed: Parsed,
+        now: Timestamp,
+    ) {
         self.joiner.came_from(source, parsed.labels.len() as u64, parsed.bad_total);
         for label in parsed.labels {
             let _ = self.joiner.labelled(label, now);

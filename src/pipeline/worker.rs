@@ -6,15 +6,15 @@
 
 use super::budget::CpuBudget;
 use super::hub::Hub;
-use super::watch::Watch;
 use crate::archive::Entry;
 use crate::capture::{CapturedBody, Exchange, Message, Queue};
 use crate::decode::{self, Decoded, Decoder, Dialect, Part, Payload};
-use crate::labels;
+use crate::labels::{self, Parsed, Source};
 use crate::pulse::Pulse;
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,6 +64,8 @@ pub struct Worker {
 struct Analysed {
     exchange: Box<Exchange>,
     decoded: Decoded,
+    /// Of earlier exchanges, from headers of the response, and when that was over.
+    labels: Vec<(Parsed, Timestamp)>,
     counted_at: Option<Timestamp>,
 }
 
@@ -125,13 +127,16 @@ impl Worker {
         {
             let mut watch = self.hub.watch();
             let counts_at = watch.counts_at(Timestamp::now());
-            for Analysed { exchange, decoded, counted_at } in &mut analysed {
+            for Analysed { exchange, decoded, labels, counted_at } in &mut analysed {
                 *counted_at = Some(counts_at);
                 let at = Timestamp::try_from(exchange.started_at).unwrap_or(Timestamp::UNIX_EPOCH);
                 watch.segment(decoded, exchange.sample_rate, &exchange.request.headers);
                 watch.observe_sampled(&exchange.id.text(), decoded, exchange.sample_rate, at);
                 if let Some(header) = &self.tuned_by.labels_header {
-                    take_header_labels(&mut watch, header, exchange);
+                    for (parsed, at) in labels.drain(..) {
+                        let place = InResponse { header, exchange };
+                        watch.take_labels(Source::Header, place, parsed, at);
+                    }
                 }
             }
         }
@@ -153,22 +158,31 @@ impl Worker {
             self.hub.watch().count_problem("decoder_panic");
             decoded = Decoded::default();
         }
-        Analysed { exchange, decoded, counted_at: None }
+        let header = self.tuned_by.labels_header.as_ref();
+        let labels = header.map(|header| header_labels(header, &exchange)).unwrap_or_default();
+        Analysed { exchange, decoded, labels, counted_at: None }
     }
 }
 
 /// The labels that a model server tells in its response, of the time when that was over.
-fn take_header_labels(watch: &mut Watch, header: &HeaderName, exchange: &Exchange) {
-    for (name, value) in &exchange.response.headers {
-        if name == header {
-            let at = exchange.started_at.checked_add(exchange.timing.total);
-            let at =
-                at.and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-            let value = String::from_utf8_lossy(value.as_bytes());
-            let parsed = labels::parse_header(&value, at);
-            let place = format!("{name} of the response to {}", exchange.id.text());
-            watch.take_labels(labels::Source::Header, &place, parsed, at);
-        }
+fn header_labels(header: &HeaderName, exchange: &Exchange) -> Vec<(Parsed, Timestamp)> {
+    let over = exchange.started_at.checked_add(exchange.timing.total);
+    let at = over.and_then(|over| Timestamp::try_from(over).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let named = exchange.response.headers.iter().filter(|(name, _)| name == header);
+    let parse =
+        |value: &HeaderValue| labels::parse_header(&String::from_utf8_lossy(value.as_bytes()), at);
+    named.map(|(_, value)| (parse(value), at)).collect()
+}
+
+/// Where a label stood that could not be read.
+struct InResponse<'a> {
+    header: &'a HeaderName,
+    exchange: &'a Exchange,
+}
+
+impl fmt::Display for InResponse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of the response to {}", self.header, self.exchange.id.text())
     }
 }
 
@@ -198,7 +212,7 @@ fn text(value: Option<&HeaderValue>) -> Option<&str> {
 }
 
 fn entry(analysed: Analysed, hub: &Hub) -> Entry {
-    let Analysed { exchange, decoded, counted_at } = analysed;
+    let Analysed { exchange, decoded, labels: _, counted_at } = analysed;
     let model = decoded.model.as_ref();
     Entry {
         route: hub.routes().template(exchange.route).into(),

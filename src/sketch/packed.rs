@@ -67,6 +67,11 @@ impl Packer {
         }
     }
 
+    /// Room for so many more, so that bytes are not held twice while they grow.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.0.reserve_exact(bytes);
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -78,6 +78,23 @@ for value, labels in ((1, {**FEATURE, "severity": "warning"}), (0, None)):
         labels = {**VERSION, **which, "severity": "warning"} if value else None
         case(alert, f"detected {value}", [*known(5), *judged], 3, labels)
 
+for value, fires in ((1, True), (0, False)):
+    hour, state = {"window": "1h"}, {"state": "not_trusted"}
+    for alert, name, of, severity in (
+        ("TaffrailJointDrift", "taffrail_drift_joint_detected", hour, {**hour, "severity": "warning"}),
+        ("TaffrailEarlyWarning", "taffrail_drift_early_warning", FEATURE, {**FEATURE, "severity": "info"}),
+        ("TaffrailEstimatesNotTrusted", "taffrail_performance_estimated_trust", state, {"severity": "warning"}),
+    ):
+        # Of one pod of two.
+        told = [holds(name, pod(number, **of), one, 5) for number, one in ((1, value), (2, 0))]
+        case(alert, f"{value}", [*known(5), *told], 3, {**VERSION, **severity} if fires else None)
+trusted = holds("taffrail_performance_estimated_trust", pod(1, state="trusted"), 1, 5)
+case("TaffrailEstimatesNotTrusted", "trusted", [*known(5), trusted], 3)
+for course, at, fires in ((1, 8, True), (1, 4, False), (0, 8, False), (-1, 8, False)):
+    signal = {"signal": "latency_p95"}
+    course = [holds("taffrail_operation_change", pod(1, **signal), course, 10)]
+    labels = {**VERSION, **signal, "severity": "warning"} if fires else None
+    case("TaffrailOperationChange", f"{course} for {at}m", [*known(10), *course], at, labels)
 
 for value, labels in ((1, {**VERSION, "measure": "accuracy", "severity": "warning"}), (0, None)):
     changed = [

@@ -17,7 +17,7 @@ use super::baseline::Baseline;
 use super::report::{AttributionDrift, AttributionRank, AttributionReference};
 use super::settings::Settings;
 use crate::decode::{Cell, Column, Rows};
-use crate::sketch::{NumericCounts, Role};
+use crate::sketch::{FrameError, NumericCounts, Packer, Role, Unpacker};
 use statrs::function::erf::erfc_inv;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl AttributionSettings {
 }
 
 /// The attributions of open windows. Bounded by features and levels of windows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Attributions {
     /// By the name of the output, then by level.
     outputs: BTreeMap<Arc<str>, Vec<Moments>>,
@@ -127,6 +127,39 @@ impl Attributions {
             None => (with(&|_, feature| given(feature))?, AttributionReference::Importance),
         };
         drift(&pairs, settings.false_discovery_rate, reference).map(Box::new)
+    }
+
+    pub(super) fn save(&self, packer: &mut Packer) {
+        packer.size(self.outputs.len());
+        for (output, levels) in &self.outputs {
+            packer.text(output);
+            packer.size(levels.len());
+            for moments in levels {
+                moments.save(packer);
+            }
+        }
+    }
+
+    /// Outputs that are no attributions any more are left out, and so are those of another number of
+    /// levels.
+    pub(super) fn restore(
+        &mut self,
+        settings: &Settings,
+        saved: &mut Unpacker<'_>,
+    ) -> Result<(), FrameError> {
+        for _ in 0..saved.size(usize::MAX)? {
+            let output = saved.text()?;
+            let mut levels = Vec::new();
+            for _ in 0..saved.size(usize::MAX)? {
+                levels.push(Moments::restored(saved)?);
+            }
+            let is_watched = settings.attribution.feature_of(output).is_some()
+                && levels.len() == settings.windows.len();
+            if is_watched && self.outputs.len() < settings.max_features {
+                self.outputs.insert(output.into(), levels);
+            }
+        }
+        Ok(())
     }
 
     /// Windows begin anew.
@@ -217,6 +250,23 @@ impl Moments {
         self.weight_squares += other.weight_squares;
         self.sum += other.sum;
         self.squares += other.squares;
+    }
+
+    fn save(self, packer: &mut Packer) {
+        packer.word(self.values);
+        for sum in [self.weight, self.weight_squares, self.sum, self.squares] {
+            packer.float(sum);
+        }
+    }
+
+    fn restored(saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
+        let values = saved.count()?;
+        let mut sum = || match saved.float()? {
+            sum if sum.is_finite() && sum >= 0.0 => Ok(sum),
+            _ => Err(FrameError::Content),
+        };
+        let (weight, weight_squares, sum_of, squares) = (sum()?, sum()?, sum()?, sum()?);
+        Ok(Self { values, weight, weight_squares, sum: sum_of, squares })
     }
 
     /// Values of different weights tell as much as (Σw)² / Σw² of one (Kish, *Survey Sampling*, 1965).

@@ -81,6 +81,27 @@ fn attributions_that_rank_as_before_are_no_drift_and_others_are() {
     assert!(!all.detected);
 }
 
+#[test]
+fn open_windows_of_attributions_go_on_after_a_restart() {
+    let mut random = fastrand::Rng::with_seed(6);
+    let mut whole = monitor(&mut random, &[], true);
+    window(&mut whole, &attributions(&mut random, 200, &BEFORE), 0);
+    whole.observe(&Rows::new(), &attributions(&mut random, 30, &BEFORE));
+    let bytes = whole.take(Packer::default()).packed();
+    let reference = Reference::Baseline(Arc::clone(whole.baseline().unwrap()));
+    let settings = whole.settings().clone();
+    let restored = Monitor::restored(settings, reference, &mut Unpacker::new(&bytes), None);
+    let mut stopped = restored.unwrap();
+    // Too few by themselves, whichever of the two they came in.
+    let rest = attributions(&mut random, 30, &BEFORE);
+    for level in [0, 1] {
+        let outputs = if level == 0 { &rest } else { &Rows::new() };
+        let expected = window(&mut whole, outputs, level);
+        assert!(expected.is_some());
+        assert_eq!(window(&mut stopped, outputs, level), expected, "level {level}");
+    }
+}
+
 /// Twenty features that matter alike: their ranking is chance, and chance is no drift.
 #[test]
 fn features_of_equal_importance_change_places_without_alarm() {

@@ -60,7 +60,7 @@ impl RowBlocks {
         Self::new(SHARES + groups)
     }
 
-    /// Without, for live rows: some 500 bytes.
+    /// Without, for live rows: some 1,100 bytes.
     pub(in crate::drift) fn without_shares() -> Self {
         Self::new(ODD)
     }

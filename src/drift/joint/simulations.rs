@@ -195,9 +195,7 @@ fn it_must_be_found_in_as_many_windows_as_persistence_asks_wherever_those_are_ke
     assert_eq!(told(&mut stream, lost, 1000), (Some((true, false)), Verdict::Stable));
     // A window too small to be judged is none of the three, and a restart forgets nothing.
     assert_eq!(told(&mut stream, lost, 60).0, None);
-    let mut packer = crate::sketch::Packer::default();
-    stream.monitor.save(&mut packer);
-    let bytes = packer.into_bytes();
+    let bytes = stream.monitor.take(crate::sketch::Packer::default()).packed();
     let reference = Reference::Baseline(Arc::clone(stream.monitor.baseline().unwrap()));
     let mut saved = crate::sketch::Unpacker::new(&bytes);
     stream.monitor =

@@ -4,11 +4,11 @@
 //! day) says nothing of whether the feature still moves. Rows of a table are a request each.
 
 use crate::decode::{Cell, Column};
-use serde::{Deserialize, Serialize};
+use crate::sketch::{FrameError, Packer, Unpacker};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Of one feature and window. Windows are joined in the order of time.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::drift) struct Runs {
     /// Requests that had a value.
     requests: u64,
@@ -21,14 +21,14 @@ pub(in crate::drift) struct Runs {
 }
 
 /// Requests one after the other with one value; none where a request had several.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) value: Option<Value>,
     pub(super) requests: u64,
 }
 
 /// A number by its bits, a text by its hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value {
     Number(u64),
     Level(u64),
@@ -102,11 +102,24 @@ impl Runs {
         self.repeats += later.repeats;
     }
 
-    /// Whether counts of requests are such.
-    pub(in crate::drift) fn is_valid(&self) -> bool {
-        let Self { requests, repeats, head, tail, longest } = self;
-        let runs = [head, tail, longest].into_iter().map(|run| &run.requests);
-        *requests < 1 << 48 && runs.chain([repeats]).all(|part| part <= requests)
+    pub(in crate::drift) fn save(&self, packer: &mut Packer) {
+        packer.counts(&[self.requests, self.repeats]);
+        for run in [self.head, self.tail, self.longest] {
+            run.save(packer);
+        }
+    }
+
+    pub(in crate::drift) fn restored(saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
+        let mut counts = [0; 2];
+        saved.counts(&mut counts)?;
+        let [requests, repeats] = counts;
+        let mut run = || Run::restored(saved);
+        let (head, tail, longest) = (run()?, run()?, run()?);
+        let mut parts = [repeats, head.requests, tail.requests, longest.requests].into_iter();
+        if parts.any(|part| part > requests) {
+            return Err(FrameError::Content);
+        }
+        Ok(Self { requests, repeats, head, tail, longest })
     }
 
     pub(super) fn requests(&self) -> u64 {
@@ -130,6 +143,29 @@ impl Runs {
 impl Run {
     fn longer(self, other: Self) -> Self {
         if other.value.is_some() && other.requests > self.requests { other } else { self }
+    }
+
+    fn save(self, packer: &mut Packer) {
+        let (kind, value) = match self.value {
+            None => (0, None),
+            Some(Value::Number(bits)) => (1, Some(bits)),
+            Some(Value::Level(hash)) => (2, Some(hash)),
+        };
+        packer.word(kind);
+        if let Some(value) = value {
+            packer.hash(value);
+        }
+        packer.word(self.requests);
+    }
+
+    fn restored(saved: &mut Unpacker<'_>) -> Result<Self, FrameError> {
+        let value = match saved.word()? {
+            0 => None,
+            1 => Some(Value::Number(saved.hash()?)),
+            2 => Some(Value::Level(saved.hash()?)),
+            _ => return Err(FrameError::Content),
+        };
+        Ok(Self { value, requests: saved.count()? })
     }
 }
 
@@ -209,6 +245,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_run_is_read_as_it_was_saved_and_none_is_longer_than_all_requests(
+            values in proptest::collection::vec(0_i32..3, 0..40), more in 1_u64..9,
+        ) {
+            let mut runs = of_rows(&values.into_iter().map(f64::from).collect::<Vec<_>>());
+            let mut level = Column::new("x");
+            level.push(Cell::Text("a"));
+            runs.observe(&level, Grouping::Request);
+            let saved = |runs: &Runs| {
+                let mut packer = Packer::default();
+                runs.save(&mut packer);
+                packer.into_bytes()
+            };
+            let bytes = saved(&runs);
+            let mut reader = Unpacker::new(&bytes);
+            prop_assert_eq!(Runs::restored(&mut reader), Ok(runs.clone()));
+            prop_assert_eq!(reader.end(), Ok(()));
+            runs.longest.requests = runs.requests + more;
+            let restored = Runs::restored(&mut Unpacker::new(&saved(&runs)));
+            prop_assert_eq!(restored, Err(FrameError::Content));
+        }
+
         #[test]
         fn windows_joined_in_order_are_as_if_they_had_been_one(
             values in proptest::collection::vec(0_i32..3, 0..40), cuts in (0_usize..40, 0_usize..40),

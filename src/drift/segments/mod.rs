@@ -26,10 +26,12 @@ pub use recorded::RecordedSegment;
 pub use registry::{Assigned, SegmentId};
 pub use report::{SegmentFeature, SegmentReference, SegmentReport, SegmentWindow};
 pub use survey::{SegmentCounter, SegmentSurvey};
+pub use windows::LearnedSegments;
 
 use super::verdict::WindowTime;
 use super::{Baseline, Settings, WindowSpan};
 use crate::decode::Rows;
+use crate::sketch::{FrameError, Unpacker};
 use registry::Registry;
 use std::sync::Arc;
 use windows::Windows;
@@ -109,12 +111,38 @@ impl Segments {
         (inputs, outputs, rate): (&Rows, &Rows, f64),
         assigned: &Assigned,
     ) {
+        let (windows, registry) = self.windows(settings, (baseline, origin));
+        windows.observe(registry, (inputs, outputs, rate), assigned);
+    }
+
+    fn windows(
+        &mut self,
+        settings: &Settings,
+        (baseline, origin): (&Arc<Baseline>, Baselined),
+    ) -> (&mut Windows, &mut Registry) {
         let (registry, segments) = (&mut self.registry, &self.settings);
         let windows = self.windows.get_or_insert_with(|| {
             registry.expect(baseline.segments());
             Windows::new(settings, segments.max_cells, baseline, origin)
         });
-        windows.observe(&self.registry, (inputs, outputs, rate), assigned);
+        (windows, registry)
+    }
+
+    /// What was learnt of segments' own rows; `None` where nothing was.
+    pub(super) fn learned(&self) -> Option<LearnedSegments> {
+        self.windows.as_ref().and_then(|windows| windows.learned(&self.registry))
+    }
+
+    /// Goes on with what was learnt by others on the same baseline. Where it fails, some segments learn
+    /// anew.
+    pub(super) fn restore(
+        &mut self,
+        settings: &Settings,
+        reference: (&Arc<Baseline>, Baselined),
+        saved: &mut Unpacker<'_>,
+    ) -> Result<(), FrameError> {
+        let (windows, registry) = self.windows(settings, reference);
+        windows.restore(registry, saved)
     }
 
     /// Takes over what `before` knows of windows that closed and of references that it learnt.

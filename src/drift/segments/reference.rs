@@ -5,13 +5,14 @@ use crate::drift::baseline::{
     Baseline, BaselineFeature, CategoricalReference, Content, NumericReference,
 };
 use crate::sketch::{EdgesDiffer, FeatureCounts};
+use std::sync::Arc;
 
 /// Of one segment, for all watched features in their order.
 #[derive(Debug)]
 pub(super) enum Basis {
     /// The place among the segments that the baseline has recorded.
     Recorded(usize),
-    Learned(Vec<BaselineFeature>),
+    Learned(Arc<[BaselineFeature]>),
     Learning {
         counts: Vec<FeatureCounts>,
         rows: u64,

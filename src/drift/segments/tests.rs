@@ -3,9 +3,10 @@
 use super::*;
 use crate::decode::{Cell, Column};
 use crate::drift::{
-    BaselineBuilder, BaselineError, BaselineSettings, Monitor, Reference, Verdict, WindowReport,
+    BaselineBuilder, BaselineError, BaselineSettings, Monitor, Reference, StateError, Verdict,
+    WindowReport,
 };
-use crate::sketch::{FeatureCounts, Role};
+use crate::sketch::{FeatureCounts, Packer, Role, Unpacker};
 
 const COUNTRIES: [&str; 4] = ["DE", "FR", "IT", "ES"];
 
@@ -272,6 +273,76 @@ fn a_value_that_was_not_recorded_is_compared_with_its_own_first_rows() {
     let report = window(&mut monitor, &rows(&mut random, 3000, nowhere));
     assert!(of(&report, "country=IT").is_drifting());
     assert_eq!(of(&report, "country=DE").verdict, Verdict::Stable);
+}
+
+/// Another process, which goes on from what the one before has saved.
+fn restarted(monitor: &Monitor, keys: &[&str]) -> Monitor {
+    let reference = || Reference::Baseline(Arc::clone(monitor.baseline().unwrap()));
+    let bytes = monitor.take(Packer::default()).packed();
+    let settings = settings(keys);
+    let mut next =
+        Monitor::restored(settings, reference(), &mut Unpacker::new(&bytes), None).unwrap();
+    let mut packer = Packer::default();
+    monitor.learned_segments().unwrap().pack(&mut packer);
+    let bytes = packer.into_bytes();
+    for cut in (0..bytes.len()).step_by(7) {
+        let mut other = Monitor::new(super::tests::settings(keys), reference());
+        assert!(other.restore_segments(&mut Unpacker::new(&bytes[..cut])).is_err(), "{cut}");
+    }
+    next.restore_segments(&mut Unpacker::new(&bytes)).unwrap();
+    next
+}
+
+#[test]
+fn what_a_segment_has_learnt_outlives_a_restart() {
+    let mut random = fastrand::Rng::with_seed(14);
+    let mean = |name: &str| if name == "IT" { 1.5 } else { 0.0 };
+    let keys = ["country"];
+    let mut monitor = monitor(&keys, built(&rows(&mut random, 4000, mean)));
+    let italy = |monitor: &mut Monitor, rows: &Rows| {
+        let report = window(monitor, rows);
+        let italy = of(&report, "country=IT");
+        (italy.reference, italy.verdict)
+    };
+    // Some 750 rows a window, of the thousand that it learns from.
+    for window in 0..4 {
+        let (reference, _) = italy(&mut monitor, &rows(&mut random, 3000, mean));
+        let expected =
+            if window < 2 { SegmentReference::Learning } else { SegmentReference::Learned };
+        assert_eq!(reference, expected, "window {window}");
+        monitor = restarted(&monitor, &keys);
+    }
+    let mut decayed = restarted(&monitor, &keys);
+    for window in 0..3 {
+        let told = italy(&mut decayed, &rows(&mut random, 3000, nowhere));
+        assert_eq!(told, (SegmentReference::Learned, Verdict::Drifting), "window {window}");
+    }
+    let told = italy(&mut monitor, &rows(&mut random, 3000, mean));
+    assert_eq!(told, (SegmentReference::Learned, Verdict::Stable));
+}
+
+#[test]
+fn what_segments_learnt_on_another_baseline_or_of_other_features_is_not_gone_on_with() {
+    let mut random = fastrand::Rng::with_seed(15);
+    let first_rows = rows(&mut random, 4000, nowhere);
+    let mut first = monitor(&["country"], built(&first_rows));
+    window(&mut first, &rows(&mut random, 3000, nowhere));
+    let mut packer = Packer::default();
+    first.learned_segments().unwrap().pack(&mut packer);
+    let bytes = packer.into_bytes();
+    let mut other = monitor(&["country"], built(&rows(&mut random, 4000, nowhere)));
+    let refused = other.restore_segments(&mut Unpacker::new(&bytes));
+    assert!(matches!(refused, Err(StateError::Baseline { .. })));
+    let mut fewer = settings(&["country"]);
+    fewer.max_features = 3;
+    let reference = || Reference::Baseline(Arc::clone(first.baseline().unwrap()));
+    let mut fewer = Monitor::new(fewer, reference());
+    window(&mut fewer, &rows(&mut random, 3000, nowhere));
+    let mut packer = Packer::default();
+    fewer.learned_segments().unwrap().pack(&mut packer);
+    let mut more = Monitor::new(settings(&["country"]), reference());
+    more.restore_segments(&mut Unpacker::new(&packer.into_bytes())).unwrap();
+    assert!(more.learned_segments().is_none(), "all features are to be known");
 }
 
 #[test]

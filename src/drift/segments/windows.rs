@@ -3,6 +3,10 @@
 //! Counts only, without quantile and distinct sketches: 20 segments cost about as much as one more set of
 //! windows of the whole.
 
+mod saved;
+
+pub use saved::LearnedSegments;
+
 use super::reference::{Basis, add};
 use super::registry::Registry;
 use super::{Assigned, Baselined, SegmentFeature, SegmentId, SegmentReference, SegmentReport};

@@ -148,7 +148,7 @@ fn earlier_windows_survive_a_restart() {
         judged(&mut monitor, of_hour(number, 60, 0.0), hour(0, number));
     }
     let mut packer = crate::sketch::Packer::default();
-    monitor.save_history(&mut packer);
+    monitor.take_past().pack(&mut packer);
     let bytes = packer.into_bytes();
     let restored = |bytes: &[u8], open: i64| {
         let mut next = watch(settings(&references, &["1h"]), &baseline);

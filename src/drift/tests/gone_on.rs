@@ -20,9 +20,7 @@ fn batch(from: u32, count: u32, by: f64) -> Rows {
 }
 
 fn saved(monitor: &Monitor) -> Vec<u8> {
-    let mut packer = Packer::default();
-    monitor.save(&mut packer);
-    packer.into_bytes()
+    monitor.take(Packer::default()).packed()
 }
 
 fn restored(bytes: &[u8], baseline: &Arc<Baseline>) -> Result<Monitor, StateError> {
@@ -115,7 +113,7 @@ fn a_learnt_baseline_is_gone_on_with() {
     let mut next = restored(Some(json.as_bytes())).unwrap();
     assert_eq!(next.reference_state(), monitor.reference_state());
     assert_eq!(next.close(span(0)).unwrap().rows, 60);
-    assert!(matches!(restored(None), Err(StateError::Content(_))));
+    assert!(matches!(restored(None), Err(StateError::LearnedLost)));
     assert!(matches!(restored(Some(b"{}")), Err(StateError::Learned(_))));
     let other = baseline_of(&rows([numbers("y", even(0, 100))])).to_json();
     assert!(matches!(restored(Some(other.as_bytes())), Err(StateError::Baseline { .. })));

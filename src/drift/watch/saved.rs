@@ -5,16 +5,45 @@
 //! more is left out, and one that is new begins with nothing.
 
 use super::{KEPT_WINDOWS, Kept, MOST_REPEATED, Watch, Watched, Windows};
-use crate::drift::baseline::BaselineFeature;
-use crate::drift::dependence::HoursOfDay;
+use crate::drift::baseline::{Baseline, BaselineFeature};
+use crate::drift::dependence::{HoursOfDay, RowBlocks};
+use crate::drift::examples::Examples;
 use crate::drift::found::Found;
+use crate::drift::history::TakenHistory;
 use crate::drift::provenance::Sampled;
 use crate::drift::quality::{Extras, Runs};
-use crate::sketch::{EdgesDiffer, FeatureCounts, FrameError, Packer, Role, Unpacker, ValueKey};
+use crate::sketch::{
+    EdgesDiffer, FeatureCounts, FeatureSketch, FrameError, Packer, Repeats, Role, Unpacker,
+    ValueKey,
+};
 use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Features after which the length of all is known well enough.
+const SAMPLE: usize = 16;
+
+/// Of a watch at one moment; packed without it.
+#[derive(Debug)]
+pub(in crate::drift) struct Taken {
+    baseline: Arc<Baseline>,
+    watched: Vec<TakenFeature>,
+}
+
+#[derive(Debug)]
+struct TakenFeature {
+    /// Its place in the baseline.
+    feature: usize,
+    windows: Vec<Windows>,
+    carried: Option<FeatureSketch>,
+    last: Option<FeatureCounts>,
+    examples: Examples,
+    blocks: RowBlocks,
+    repeats: Option<Repeats>,
+}
 
 impl Watch {
-    pub(in crate::drift) fn save(&self, packer: &mut Packer) {
+    /// Packs what is small, and copies the rest.
+    pub(in crate::drift) fn take(&self, packer: &mut Packer) -> Taken {
         packer.size(self.open_rows.len());
         packer.word(self.closed);
         for (rows, opened_at) in self.open_rows.iter().zip(&self.opened_at) {
@@ -26,15 +55,8 @@ impl Watch {
         if let Some(joint) = &self.joint {
             joint.save(packer);
         }
-        packer.size(self.watched.len());
-        for watched in &self.watched {
-            let feature = &self.baseline.features()[watched.feature];
-            packer.flag(feature.key().role == Role::Output);
-            packer.text(&feature.key().name);
-            let mut saved = Packer::default();
-            watched.save(&mut saved);
-            packer.bytes(&saved.into_bytes());
-        }
+        let watched = self.watched.iter().map(Watched::taken).collect();
+        Taken { baseline: Arc::clone(&self.baseline), watched }
     }
 
     /// Of as many levels as there are now; where it fails, `self` is not to be used.
@@ -72,8 +94,8 @@ impl Watch {
         Ok(())
     }
 
-    pub(in crate::drift) fn save_history(&self, packer: &mut Packer) {
-        self.history.save(packer);
+    pub(in crate::drift) fn take_history(&self) -> TakenHistory {
+        self.history.take()
     }
 
     pub(in crate::drift) fn restore_history(
@@ -85,8 +107,28 @@ impl Watch {
     }
 }
 
-impl Watched {
-    fn save(&self, packer: &mut Packer) {
+impl Taken {
+    pub(in crate::drift) fn pack(self, packer: &mut Packer) {
+        let features = self.watched.len();
+        packer.size(features);
+        let before = packer.len();
+        for (packed, watched) in self.watched.into_iter().enumerate() {
+            if packed == SAMPLE {
+                // The others are about as long.
+                packer.reserve((packer.len() - before) / SAMPLE * (features - SAMPLE) / 8 * 9);
+            }
+            let feature = &self.baseline.features()[watched.feature];
+            packer.flag(feature.key().role == Role::Output);
+            packer.text(&feature.key().name);
+            let mut content = Packer::default();
+            watched.pack(&mut content);
+            packer.bytes(&content.into_bytes());
+        }
+    }
+}
+
+impl TakenFeature {
+    fn pack(&self, packer: &mut Packer) {
         packer.flag(self.last.is_some());
         self.last.iter().for_each(|last| last.pack(packer));
         for (level, windows) in self.windows.iter().enumerate() {
@@ -99,8 +141,7 @@ impl Watched {
                 }
                 None => packer.bytes(&windows.open.to_bytes()),
             }
-            // Types without maps: writing them cannot fail.
-            packer.bytes(&serde_json::to_vec(&windows.runs).unwrap_or_default());
+            windows.runs.save(packer);
             packer.word(windows.rows_before);
             packer.flag(windows.since.is_some());
             packer.signed(windows.since.unwrap_or_default().as_microsecond());
@@ -114,6 +155,20 @@ impl Watched {
         self.examples.save(packer);
         self.blocks.save(packer);
         self.repeats.iter().for_each(|repeats| repeats.pack(packer));
+    }
+}
+
+impl Watched {
+    fn taken(&self) -> TakenFeature {
+        TakenFeature {
+            feature: self.feature,
+            windows: self.windows.clone(),
+            carried: self.carried.clone(),
+            last: self.last.clone(),
+            examples: self.examples.clone(),
+            blocks: self.blocks.clone(),
+            repeats: self.repeats.clone(),
+        }
     }
 
     fn restore(
@@ -133,14 +188,13 @@ impl Watched {
             } else {
                 *open = saved_open;
             }
-            let saved_runs = serde_json::from_slice(saved.bytes()?).ok().filter(Runs::is_valid);
-            *runs = saved_runs.ok_or(FrameError::Content)?;
+            *runs = Runs::restored(&mut saved)?;
             *rows_before = saved.count()?;
             let (is_since, at) = (saved.flag()?, saved.signed()?);
             let at = Timestamp::from_microsecond(at).map_err(|_| FrameError::Content)?;
             *since = is_since.then_some(at);
             for _ in 0..saved.size(KEPT_WINDOWS)? {
-                kept.push_back(Kept::restored(&none, &mut saved)?);
+                kept.push_back(Arc::new(Kept::restored(&none, &mut saved)?));
             }
             *repeated = restored_repeated(&mut saved)?.into_iter().collect();
             *found = Found::restored(&mut saved)?;

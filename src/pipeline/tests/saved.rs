@@ -36,10 +36,14 @@ fn reference() -> Reference {
 
 /// Windows of one and of ten minutes; a new process, at that second.
 fn watch_as(name: &str, second: i64) -> Watch {
+    watch_of(name, second, reference())
+}
+
+fn watch_of(name: &str, second: i64, reference: Reference) -> Watch {
     let lengths = [Duration::from_secs(60), Duration::from_secs(600)];
     let windows = vec!["1m".into(), "10m".into()];
     let settings = Settings { min_rows: 10, windows, ..Settings::default() };
-    let monitor = Monitor::new(settings, reference());
+    let monitor = Monitor::new(settings, reference);
     let tumbling = Tumbling::new(&lengths, at(second));
     let joiner = labels::Joiner::new(labels::Settings::default());
     Watch::new(name.into(), "1".into(), monitor, tumbling, joiner, usize::MAX)
@@ -60,16 +64,11 @@ const fn kept(kept: u64) -> Totals {
 }
 
 fn save(watch: &Watch, second: i64, totals: Totals) -> Saved {
-    watch.save(at(second), totals, None).unwrap()
-}
-
-fn bytes_of(closed: &Closed) -> Vec<u8> {
-    let (first, second) = closed.encoded();
-    [&first, second].concat()
+    watch.take(at(second), totals, None).unwrap().packed()
 }
 
 fn resume(watch: &mut Watch, saved: &Saved, second: i64) -> Result<Resumed, NotRestored> {
-    let closed = saved.closed.as_ref().map(bytes_of);
+    let closed = saved.closed.as_ref().map(Closed::encoded);
     watch.restore((&saved.open, closed.as_deref()), reference(), None, at(second))
 }
 
@@ -173,13 +172,13 @@ fn an_unchanged_watch_is_not_saved_again_and_reports_only_when_windows_close() {
     let mut watch = watch(0);
     let first = save(&watch, 1, kept(0));
     assert!(first.closed.is_some());
-    assert!(watch.save(at(2), kept(0), Some(&first.mark)).is_none());
+    assert!(watch.take(at(2), kept(0), Some(&first.mark)).is_none());
     see(&mut watch, 30, 0.0, 5);
-    let second = watch.save(at(6), kept(30), Some(&first.mark)).unwrap();
+    let second = watch.take(at(6), kept(30), Some(&first.mark)).unwrap().packed();
     assert!(second.closed.is_none());
     watch.advance(at(60), kept(30));
     assert!(second.mark.is_before(watch.closings()));
-    assert!(watch.save(at(61), kept(30), Some(&second.mark)).unwrap().closed.is_some());
+    assert!(watch.take(at(61), kept(30), Some(&second.mark)).unwrap().packed().closed.is_some());
 }
 
 #[test]
@@ -203,7 +202,7 @@ fn a_report_of_a_window_that_is_open_again_is_left_out() {
     see(&mut first, 30, 0.0, 5);
     let open = save(&first, 50, kept(30)).open;
     first.advance(at(60), kept(30));
-    let closed = bytes_of(&save(&first, 61, kept(30)).closed.unwrap());
+    let closed = save(&first, 61, kept(30)).closed.unwrap().encoded();
     // Killed between the two: the window is open in one, and closed in the other.
     let mut second = watch(62);
     let resumed = second.restore((&open, Some(&closed)), reference(), None, at(62)).unwrap();
@@ -241,7 +240,7 @@ fn what_was_written_is_read_and_damage_is_told() {
     assert!(bytes > whole.len() as u64);
     let read = store(directory.path()).read().unwrap().unwrap();
     assert_eq!((&read.open, read.touched), (&saved.open, Some(at(61))));
-    assert_eq!(read.closed.unwrap(), bytes_of(saved.closed.as_ref().unwrap()));
+    assert_eq!(read.closed.unwrap(), saved.closed.as_ref().unwrap().encoded());
 
     let is_refused = |bytes: &[u8]| {
         std::fs::write(&open, bytes).unwrap();
@@ -320,4 +319,90 @@ fn a_directory_that_cannot_be_made_is_an_error_until_it_can() {
     assert!(matches!(store.write(&saved), Err(StoreError::Disk { .. })));
     std::fs::remove_file(&in_the_way).unwrap();
     assert!(store.write(&saved).is_ok());
+}
+
+#[test]
+fn the_performance_that_was_learnt_is_gone_on_with() {
+    let mut first = watch(0);
+    let rows = |watch: &mut Watch, second: i64, right: bool| {
+        let mut column = decode::Column::new("y");
+        (0..1000).for_each(|_| column.push(decode::Cell::Text("a")));
+        let mut outputs = decode::Rows::new();
+        outputs.push(column);
+        let id = format!("at {second}");
+        let decoded = decode::Decoded { outputs, ..decode::Decoded::default() };
+        watch.observe(&id, &decoded, at(second));
+        let truth = labels::Truth::Text(if right { "a" } else { "b" }.to_owned());
+        let label = labels::LabelValue::Rows(vec![Some(truth); 1000]);
+        let labels = vec![labels::Label { id, label, at: None }];
+        let parsed = labels::Parsed { labels, ..labels::Parsed::default() };
+        watch.take_labels(labels::Source::Api, "", parsed, at(second));
+    };
+    let before = save(&first, 1, kept(0)).mark;
+    rows(&mut first, 5, true);
+    let saved = first.take(at(15), kept(1), Some(&before)).unwrap().packed();
+    assert!(saved.closed.is_some(), "it is saved though no window has closed");
+    let mut second = watch(30);
+    resume(&mut second, &saved, 30).unwrap();
+    let reference = |watch: &mut Watch| match watch.snapshot().labels.reference {
+        labels::PerformanceReference::Learned { performance } => performance,
+        other => panic!("{other:?}"),
+    };
+    rows(&mut second, 7200, false);
+    assert_eq!(reference(&mut second), reference(&mut first));
+}
+
+#[test]
+fn a_learnt_baseline_that_is_lost_is_told_as_that() {
+    let learn = || Reference::Learn { rows: NonZeroU64::new(10).unwrap() };
+    let mut first = watch_of("risk", 0, learn());
+    see(&mut first, 30, 0.0, 5);
+    let saved = save(&first, 15, kept(30));
+    for closed in [None, Some(&[][..]), Some(b"no file of closed windows")] {
+        let mut second = watch_of("risk", 30, learn());
+        let refused = second.restore((&saved.open, closed), learn(), None, at(30)).unwrap_err();
+        let told = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(told.contains("the baseline it had learnt is lost"), "{told}");
+        assert!(told.contains("missing or damaged"), "{told}");
+    }
+}
+
+#[test]
+fn damage_to_closed_windows_does_not_cost_those_that_are_open() {
+    let mut first = watch(0);
+    first.advance(at(60), kept(0));
+    see(&mut first, 30, 0.0, 65);
+    let saved = save(&first, 70, kept(30));
+    let closed = saved.closed.unwrap().encoded();
+    for cut in (0..closed.len()).step_by(11) {
+        let mut second = watch(80);
+        let lots = (&saved.open[..], Some(&closed[..cut]));
+        second.restore(lots, reference(), None, at(80)).unwrap();
+        second.advance(at(120), kept(0));
+        let rows = second.snapshot().windows.back().map(|report| report.rows);
+        assert_eq!(rows, Some(30), "cut at {cut}");
+    }
+}
+
+/// What may only be written out for what cannot be read.
+struct Place<'a>(&'a std::cell::Cell<u32>);
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.set(self.0.get() + 1);
+        f.write_str("x-labels of the response to r")
+    }
+}
+
+#[test]
+fn where_a_label_stood_is_written_out_only_if_it_cannot_be_read() {
+    let (mut watch, written) = (watch(0), std::cell::Cell::new(0));
+    let mut take = |header: &str| {
+        let parsed = labels::parse_header(header, at(1));
+        watch.take_labels(labels::Source::Header, Place(&written), parsed, at(1));
+        written.get()
+    };
+    assert_eq!([take("a=1,b=2"), take("a=1,b")], [0, 1]);
+    let faults = watch.snapshot().labels.faults;
+    assert_eq!(faults[0].place, "x-labels of the response to r element 2");
 }
