@@ -1,4 +1,5 @@
-"""A disk that is full costs archived exchanges, each of them counted, and touches no traffic."""
+"""A disk that is full costs archived exchanges, each of them counted, and what a restart would go on
+with, which says so; it touches no traffic."""
 
 import pathlib
 import resource
@@ -6,7 +7,7 @@ import subprocess
 import tempfile
 
 import pytest
-from conftest import Load, ask, check_archive, infer_body, wait_until
+from conftest import Load, ask, check_archive, get_json, infer_body, wait_until
 
 ROTATE = ("--archive-rotate-interval", "1s")
 BODY = infer_body(a=[number / 7 for number in range(2000)])
@@ -33,7 +34,7 @@ class SmallDisk:
             return True
 
     def fill(self, _):
-        with open(self.ballast, "wb", buffering=0) as ballast:
+        with open(self.ballast, "ab", buffering=0) as ballast:
             try:
                 while ballast.write(bytes(4096)):
                     pass
@@ -83,6 +84,9 @@ def disk(request, tmp_path):
 def test_traffic_flows_losses_are_counted_and_it_recovers(disk, upstream, sidecar):
     through = sidecar(upstream.url, *ROTATE, data=disk.data)
 
+    def is_saved():
+        return saved("ok") > 1 and (state / "closed").stat().st_size > FileSizeLimit.ROOM
+
     def healthy():
         return through.total("taffrail_archive_healthy") == 1
 
@@ -116,3 +120,49 @@ def test_traffic_flows_losses_are_counted_and_it_recovers(disk, upstream, sideca
     assert captured("dropped") == 0
     through.drain()
     check_archive(disk.data, int(recorded))
+
+
+def test_windows_are_saved_again_once_there_is_room(disk, upstream, sidecar):
+    # Saved whenever a window closes; more than the bound on files leaves room for.
+    keys = ("--archive", "off", "--windows", "1s,1m")
+    through = sidecar(upstream.url, *keys, data=disk.data)
+    state = disk.data / "state"
+
+    def saved(outcome):
+        return through.total("taffrail_state_saves_total", outcome=outcome)
+
+    def is_saved():
+        return saved("ok") > 1 and (state / "closed").stat().st_size > FileSizeLimit.ROOM
+
+    def healthy():
+        return through.total("taffrail_state_healthy") == 1
+
+    def is_failing():
+        disk.fill(through)
+        return not healthy()
+
+    with Load(through.address, BODY) as load:
+        wait_until(is_saved, "it is saved, and as more than there will be room for", 30)
+        assert healthy() and saved("failed") == 0
+        wait_until(is_failing, "it says that it cannot be saved", 60)
+        # Saves that were under way left the room of files that they replaced; none is now.
+        disk.fill(through)
+        assert "windows cannot be saved" in through.output()
+        before, failures = load.answered(), saved("failed")
+        known = (state / "open").read_bytes()
+        wait_until(lambda: saved("failed") > failures, "it is tried again", 60)
+        wait_until(lambda: load.answered() > before + 200, "traffic flows", 30)
+        assert (state / "open").read_bytes() == known, "what was saved before is whole"
+        assert not list(state.glob("*.inprogress")), "a part of it holds no room"
+        disk.empty(through)
+        written = saved("ok")
+        wait_until(lambda: healthy() and saved("ok") > written, "it is saved again", 60)
+    assert (load.broken, set(load.statuses)) == ([], {200})
+    through.drain()
+    second = sidecar(upstream.url, *keys, data=disk.data)
+
+    def state_of():
+        return get_json(f"{second.admin}/api/v1/status")["state"]
+
+    went_on = wait_until(state_of, "what was saved is told of", 30)
+    assert went_on["resumed_from"] and went_on["rejected"] == 0, went_on
