@@ -1,7 +1,8 @@
 //! What is told of a window beside its verdict: its shape, checks of its rows, why, and what it was made
 //! of.
 
-use super::{Closed, Watch, Watched};
+use super::closing::Closed;
+use super::{Watch, Watched};
 use crate::drift::baseline::{Baseline, BaselineFeature};
 use crate::drift::explain::{self, explain};
 use crate::drift::provenance::{self, Provenance, Sampled};
