@@ -406,6 +406,11 @@ pub fn check(config: &Config) -> Result<(), Problems> {
     if problems.is_empty() { Ok(()) } else { Err(problems.into_iter().collect()) }
 }
 
+/// How this configuration reads payloads.
+pub fn decoding(config: &Config) -> Result<crate::decode::Settings, StartError> {
+    settings::decode(&config.model, config.capture.max_body_bytes)
+}
+
 /// TLS for the serving threads, and the reloader for the control thread.
 fn tls(config: &Config) -> Result<Tls, StartError> {
     Ok(proxy::tls::load(config.tls.as_ref(), config.upstream.tls.as_ref())?)

@@ -9,6 +9,9 @@ use crate::drift::{Baseline, Reference};
 use crate::{admin, archive, decode, drift, labels, proxy, tap};
 use std::sync::Arc;
 
+/// How much longer than what is kept of a body it may be once its content coding is undone.
+const PLAIN_BODIES: usize = 2;
+
 /// What analysis reads from files before it can begin.
 pub(super) struct Analysis {
     pub(super) decode: decode::Settings,
@@ -18,7 +21,7 @@ pub(super) struct Analysis {
 impl Analysis {
     /// All that is wrong, and not the first.
     pub(super) fn read(config: &Config) -> Result<Self, Vec<StartError>> {
-        match (decode(&config.model), reference(&config.baseline)) {
+        match (decode(&config.model, config.capture.max_body_bytes), reference(&config.baseline)) {
             (Ok(decode), Ok(reference)) => Ok(Self { decode, reference }),
             (decode, reference) => Err(decode.err().into_iter().chain(reference.err()).collect()),
         }
@@ -84,7 +87,7 @@ pub(super) fn listing(config: &Config) -> Vec<admin::Setting> {
         .collect()
 }
 
-fn decode(model: &Model) -> Result<decode::Settings, StartError> {
+pub(super) fn decode(model: &Model, max_body_bytes: usize) -> Result<decode::Settings, StartError> {
     let signature = match &model.signature {
         None => None,
         Some(path) => {
@@ -100,12 +103,16 @@ fn decode(model: &Model) -> Result<decode::Settings, StartError> {
         inputs: pointer("model.pointers.inputs", pointers.and_then(|p| p.inputs.as_deref()))?,
         outputs: pointer("model.pointers.outputs", pointers.and_then(|p| p.outputs.as_deref()))?,
     };
+    let limits = decode::Limits {
+        max_plain_bytes: max_body_bytes.saturating_mul(PLAIN_BODIES),
+        ..decode::Limits::default()
+    };
     Ok(decode::Settings {
         protocol: protocol(model.protocol),
         feature_names: model.feature_names.iter().map(|name| name.as_str().into()).collect(),
         signature,
         pointers,
-        ..decode::Settings::default()
+        limits,
     })
 }
 

@@ -7,6 +7,7 @@ mod archive;
 mod baseline;
 mod check;
 mod columns;
+mod decode;
 mod demo;
 mod doctor;
 mod drain;
@@ -49,6 +50,9 @@ enum Verb {
     Archive(archive::Args),
     /// Build, show and merge baselines: what live data is compared with
     Baseline(baseline::Args),
+    /// Read one exchange from files as the sidecar would, and show the rows it sees
+    #[command(after_help = decode::AFTER_HELP)]
+    Decode(decode::Args),
     /// Judge past data against a baseline, with the sidecar's own engine
     #[command(after_help = drift::AFTER_HELP)]
     Drift(Box<drift::Args>),
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Demo(args) => demo::demo(&args),
         Verb::Archive(args) => archive::run(args),
         Verb::Baseline(args) => baseline::baseline(&args),
+        Verb::Decode(args) => decode::decode(&args),
         Verb::Drift(args) => drift::drift(&args),
         Verb::Drain(args) => drain::drain(&args),
         Verb::Check(args) => check::check(args),

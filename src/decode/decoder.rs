@@ -3,6 +3,7 @@
 //! Never panics, never waits; memory is bounded by the body and by [`Limits`], and serves the next
 //! exchange again where the caller hands the same [`Decoded`] in.
 
+use super::coding::Codings;
 use super::csv;
 use super::dialect::{Dialect, Grammar, Protocol};
 use super::document::{Document, Found, Reading, Scratch, Source};
@@ -36,6 +37,8 @@ pub struct Decoder {
     pointers: Pointers,
     inputs: Half,
     outputs: Half,
+    codings: Codings,
+    limits: Limits,
     model: Option<ModelRef>,
 }
 
@@ -65,6 +68,8 @@ impl Decoder {
             pointers,
             inputs: Half::new(Side::Request, input_names, signature.inputs, limits),
             outputs: Half::new(Side::Response, output_names, signature.outputs, limits),
+            codings: Codings::default(),
+            limits,
             model: None,
         }
     }
@@ -79,14 +84,23 @@ impl Decoder {
         if endpoint == Endpoint::NoPayload || !carries_payload(payload.method) {
             return;
         }
-        match self.read_request(&payload.request, endpoint, &mut decoded.inputs) {
+        let (mut codings, limits) = (std::mem::take(&mut self.codings), self.limits);
+        let read = codings
+            .undo(&payload.request, &limits)
+            .and_then(|part| self.read_request(&part, endpoint, &mut decoded.inputs));
+        match read {
             Ok(dialect) => decoded.dialect = dialect,
             Err(problem) => decoded.problems.push((Side::Request, problem)),
         }
         self.outputs.scratch.clear();
         if payload.status.is_some_and(|status| (200..300).contains(&status)) {
-            self.decode_response(&payload.response, endpoint, decoded);
+            match codings.undo(&payload.response, &limits) {
+                Ok(part) => self.decode_response(&part, endpoint, decoded),
+                Err(problem) => decoded.problems.push((Side::Response, problem)),
+            }
         }
+        codings.rest();
+        self.codings = codings;
         decoded.model = self.named_model(model);
     }
 

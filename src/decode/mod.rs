@@ -9,6 +9,7 @@
 //! if it names as many as there are; else they are `f0…` for inputs, `prediction` or `prediction_0…`
 //! for outputs. What is nested in a cell is flattened: `scores_0`, `address.city`.
 
+mod coding;
 mod csv;
 mod decoder;
 mod dialect;
@@ -19,6 +20,7 @@ mod frame;
 pub mod fuzzing;
 mod json;
 mod members;
+mod multipart;
 mod naming;
 mod number;
 mod open_inference;

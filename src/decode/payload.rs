@@ -1,6 +1,7 @@
 //! What a decoder is given, and what it gives back.
 
 use super::dialect::Dialect;
+use super::multipart;
 use super::problem::{Problem, Side};
 use super::rows::Rows;
 use smallvec::SmallVec;
@@ -55,21 +56,20 @@ pub(super) enum Content<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Settles what the body is; `csv` says that it is CSV whatever the header.
+    /// Settles what the body, plain by now, is; `csv` says that it is CSV whatever the header.
     pub(super) fn content(&self, csv: bool) -> Result<Content<'a>, Problem> {
         if self.body.is_empty() && !self.truncated {
             return Ok(Content::Nothing);
-        }
-        if self
-            .content_encoding
-            .is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity"))
-        {
-            return Err(Problem::Encoded);
         }
         if self.truncated {
             return Err(Problem::Truncated);
         }
         let (essence, parameters) = self.media_type();
+        if is_any(essence, &["multipart/form-data"]) {
+            // Which has a type that is none of a form, or none.
+            let part = multipart::rows(self.body, parameters).ok_or(Problem::NoRowsInForm)?;
+            return part.content(csv);
+        }
         if is_any(essence, &["text/csv", "application/csv"]) || csv && essence.is_empty() {
             let no_header = parameters.to_ascii_lowercase().contains("header=absent");
             return Ok(Content::Csv { text: utf8(self.body)?, no_header });

@@ -29,9 +29,15 @@ pub enum Problem {
     NotUtf8,
     /// A content-encoding that is not undone here.
     Encoded,
+    /// The body is not what its content-encoding or its charset says.
+    InvalidEncoding,
+    /// Undone, a content-encoding gives more than is read, or more than any honest one.
+    Inflated,
     /// Raw bytes, such as those of tensors behind their JSON.
     Binary,
     UnknownContentType,
+    /// A form of several parts without one that is JSON or CSV.
+    NoRowsInForm,
     /// JSON in which no dialect's rows were found.
     Unrecognised,
     /// A dialect's own field holds something else than it should.
@@ -52,8 +58,11 @@ impl Problem {
             Self::InvalidJson => "invalid_json",
             Self::NotUtf8 => "not_utf8",
             Self::Encoded => "encoded",
+            Self::InvalidEncoding => "invalid_encoding",
+            Self::Inflated => "inflated",
             Self::Binary => "binary",
             Self::UnknownContentType => "unknown_content_type",
+            Self::NoRowsInForm => "no_rows_in_form",
             Self::Unrecognised => "unrecognised",
             Self::WrongShape => "wrong_shape",
             Self::PointerUnmatched => "pointer_unmatched",
@@ -80,10 +89,18 @@ pub struct Limits {
     pub max_rows: usize,
     /// Rows times columns, nulls that fill gaps included.
     pub max_cells: usize,
+    /// Bytes of a body whose content-encoding was undone.
+    pub max_plain_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_depth: 64, max_columns: 4096, max_rows: 1 << 20, max_cells: 1 << 22 }
+        Self {
+            max_depth: 64,
+            max_columns: 4096,
+            max_rows: 1 << 20,
+            max_cells: 1 << 22,
+            max_plain_bytes: 2 << 20,
+        }
     }
 }

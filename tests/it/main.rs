@@ -15,6 +15,7 @@ mod app_state;
 mod application_insights;
 mod cli_baseline;
 mod cli_check;
+mod cli_decode;
 mod cli_doctor;
 mod cli_drift;
 mod cli_labelled;

@@ -49,6 +49,7 @@ struct CaseSettings {
     max_columns: Option<usize>,
     max_rows: Option<usize>,
     max_cells: Option<usize>,
+    max_plain_bytes: Option<usize>,
 }
 
 fn post() -> String {
@@ -96,6 +97,7 @@ impl CaseSettings {
                 max_columns: self.max_columns.unwrap_or(limits.max_columns),
                 max_rows: self.max_rows.unwrap_or(limits.max_rows),
                 max_cells: self.max_cells.unwrap_or(limits.max_cells),
+                max_plain_bytes: self.max_plain_bytes.unwrap_or(limits.max_plain_bytes),
             },
         }
     }

@@ -4,6 +4,7 @@ use super::fixtures::cases;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
+use std::io::Write;
 use taffrail::decode::{Cell, Decoded, Decoder, Part, Payload, Rows, Settings};
 
 const PATHS: [&str; 5] =
@@ -49,7 +50,68 @@ fn order(len: usize) -> impl Strategy<Value = Vec<Index>> {
     prop::collection::vec(any::<Index>(), len)
 }
 
+/// By content coding.
+fn coded(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let level = flate2::Compression::fast();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), level);
+    let mut deflate = flate2::write::ZlibEncoder::new(Vec::new(), level);
+    let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), level);
+    gzip.write_all(body).unwrap();
+    deflate.write_all(body).unwrap();
+    raw.write_all(body).unwrap();
+    vec![
+        ("gzip", gzip.finish().unwrap()),
+        ("deflate", deflate.finish().unwrap()),
+        ("deflate", raw.finish().unwrap()),
+        ("zstd", zstd::encode_all(body, 1).unwrap()),
+    ]
+}
+
+fn decode_coded(coding: &str, body: &[u8]) -> Decoded {
+    let part = Part {
+        content_type: Some("application/json"),
+        content_encoding: Some(coding),
+        body,
+        truncated: false,
+    };
+    let payload = Payload {
+        method: "POST",
+        path: "/invocations",
+        status: Some(200),
+        request: part,
+        response: part,
+    };
+    let mut decoded = Decoded::default();
+    Decoder::new(Settings::default()).decode(&payload, &mut decoded);
+    decoded
+}
+
 proptest! {
+    #[test]
+    fn a_coding_changes_nothing_of_what_is_read(body in select(bodies())) {
+        let plain = format!("{:?}", decode("/invocations", Some("application/json"), &body));
+        for (coding, body) in coded(&body) {
+            prop_assert_eq!(&format!("{:?}", decode_coded(coding, &body)), &plain, "{}", coding);
+        }
+    }
+
+    #[test]
+    fn damaged_codings_do_not_panic(
+        body in select(bodies()),
+        at: Index,
+        byte: u8,
+        cut: Index,
+    ) {
+        for (coding, mut body) in coded(&body) {
+            let at = at.index(body.len());
+            body[at] ^= byte;
+            body.truncate(cut.index(body.len()) + 1);
+            for coding in [coding, "br"] {
+                decode_coded(coding, &body);
+            }
+        }
+    }
+
     #[test]
     fn arbitrary_bytes_do_not_panic(body: Vec<u8>, path in select(PATHS.to_vec()), csv: bool) {
         decode(path, csv.then_some("text/csv"), &body);
