@@ -60,6 +60,7 @@ enum Format {
 #[derive(Debug, Serialize)]
 struct Report {
     dialect: Option<&'static str>,
+    because: Option<String>,
     model: Option<String>,
     model_version: Option<String>,
     inputs: Value,
@@ -123,6 +124,7 @@ fn report(decoded: &Decoded) -> Report {
     };
     Report {
         dialect: decoded.dialect.map(Dialect::as_str),
+        because: decoded.because.map(|because| because.to_string()),
         model: decoded.model.as_ref().map(|model| model.name.to_string()),
         model_version: decoded.model.as_ref().and_then(|it| it.version.as_deref()).map(Into::into),
         inputs: columns(&decoded.inputs),
@@ -145,7 +147,8 @@ fn table(decoded: &Decoded, most: usize) -> String {
     let palette = Palette::of_stdout();
     let mut lines = Vec::new();
     let dialect = decoded.dialect.map_or("none that is known", |dialect| dialect.as_str());
-    lines.push(format!("dialect   {}", palette.paint(Colour::Green, dialect)));
+    let because = decoded.because.map(|because| format!(" ({because})")).unwrap_or_default();
+    lines.push(format!("dialect   {}{because}", palette.paint(Colour::Green, dialect)));
     if let Some(model) = &decoded.model {
         let version = model.version.as_deref().map(|version| format!(", version {version}"));
         lines.push(format!("model     {}{}", model.name, version.unwrap_or_default()));

@@ -5,7 +5,7 @@
 
 use super::coding::Codings;
 use super::csv;
-use super::dialect::{Dialect, Grammar, Protocol};
+use super::dialect::{Because, Dialect, Grammar, Protocol};
 use super::document::{Document, Found, Reading, Scratch, Source};
 use super::endpoint::{Endpoint, NamedModel};
 use super::json::{JsonError, Reader};
@@ -79,7 +79,7 @@ impl Decoder {
         self.inputs.table.recycle(&mut decoded.inputs);
         self.outputs.table.recycle(&mut decoded.outputs);
         decoded.problems.clear();
-        (decoded.dialect, decoded.model) = (None, None);
+        (decoded.dialect, decoded.because, decoded.model) = (None, None, None);
         let (endpoint, model) = Endpoint::of(payload.path);
         if endpoint == Endpoint::NoPayload || !carries_payload(payload.method) {
             return;
@@ -89,7 +89,10 @@ impl Decoder {
             .undo(&payload.request, &limits)
             .and_then(|part| self.read_request(&part, endpoint, &mut decoded.inputs));
         match read {
-            Ok(dialect) => decoded.dialect = dialect,
+            Ok(Some((dialect, because))) => {
+                (decoded.dialect, decoded.because) = (Some(dialect), Some(because));
+            }
+            Ok(None) => {}
             Err(problem) => decoded.problems.push((Side::Request, problem)),
         }
         self.outputs.scratch.clear();
@@ -109,6 +112,7 @@ impl Decoder {
         match self.read_response(part, &grammar, &mut decoded.outputs) {
             Ok(Some(Found::Tensors(_))) if decoded.dialect.is_none() => {
                 decoded.dialect = Some(Dialect::OpenInferenceV2);
+                decoded.because = Some(Because::Answer);
             }
             Ok(None) if endpoint.expects_payload() => {
                 decoded.problems.push((Side::Response, Problem::Empty));
@@ -123,7 +127,7 @@ impl Decoder {
         part: &Part<'_>,
         endpoint: Endpoint,
         rows: &mut Rows,
-    ) -> Result<Option<Dialect>, Problem> {
+    ) -> Result<Option<(Dialect, Because)>, Problem> {
         let csv = self.protocol == Protocol::Csv;
         let grammar = Grammar::of_request(self.protocol, endpoint);
         match part.content(csv)? {
@@ -131,24 +135,33 @@ impl Decoder {
             Content::Nothing => Ok(None),
             Content::Csv { text, no_header } => {
                 self.inputs.read_csv(text, no_header, rows)?;
-                Ok(Some(Dialect::Csv))
+                let because = if csv { Because::Configured } else { Because::ContentType };
+                Ok(Some((Dialect::Csv, because)))
             }
             Content::Json(text) => {
                 let source = match &self.pointers.inputs {
                     Some(pointer) => Source::Pointer(pointer),
                     None if self.protocol == Protocol::Pointers => {
-                        return Ok(Some(Dialect::Pointers));
+                        return Ok(Some((Dialect::Pointers, Because::Configured)));
                     }
                     None => Source::Grammar(&grammar),
                 };
                 let found = self.inputs.read_json(text, &source, rows)?;
-                Ok(match found {
+                let because = match found {
+                    Found::Pointed => Because::Configured,
+                    Found::Tensors(position) | Found::Member(position) => {
+                        Because::Member(grammar.keys[position])
+                    }
+                    Found::Bare => Because::Shape,
+                };
+                let dialect = match found {
                     Found::Tensors(_) => Some(Dialect::OpenInferenceV2),
                     Found::Member(position) => grammar.dialect(position),
                     Found::Bare if self.protocol == Protocol::AzureMl => Some(Dialect::AzureMl),
                     Found::Bare => Some(Dialect::Json),
                     Found::Pointed => Some(Dialect::Pointers),
-                })
+                };
+                Ok(dialect.map(|dialect| (dialect, because)))
             }
         }
     }

@@ -51,6 +51,33 @@ impl fmt::Display for Dialect {
     }
 }
 
+/// What settled the dialect of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    Configured,
+    Path,
+    ContentType,
+    /// The member of this name holds rows.
+    Member(&'static str),
+    /// The body is rows.
+    Shape,
+    /// The answer, where the request could not be read.
+    Answer,
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configured => f.write_str("the configuration says so"),
+            Self::Path => f.write_str("its path"),
+            Self::ContentType => f.write_str("its content-type"),
+            Self::Member(name) => write!(f, "its member `{name}`"),
+            Self::Shape => f.write_str("its body is rows"),
+            Self::Answer => f.write_str("its answer"),
+        }
+    }
+}
+
 /// What the value of a member can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holds {

@@ -34,7 +34,7 @@ mod table;
 mod word;
 
 pub use decoder::{Decoder, Settings};
-pub use dialect::{Dialect, Protocol};
+pub use dialect::{Because, Dialect, Protocol};
 pub use payload::{Decoded, ModelRef, Part, Payload};
 pub use pointer::{Pointer, PointerError, Pointers};
 pub use problem::{Limits, Problem, Side};

@@ -1,6 +1,6 @@
 //! What a decoder is given, and what it gives back.
 
-use super::dialect::Dialect;
+use super::dialect::{Because, Dialect};
 use super::multipart;
 use super::problem::{Problem, Side};
 use super::rows::Rows;
@@ -33,6 +33,8 @@ pub struct Part<'a> {
 #[derive(Debug, Default)]
 pub struct Decoded {
     pub dialect: Option<Dialect>,
+    /// How the dialect was settled.
+    pub because: Option<Because>,
     pub model: Option<ModelRef>,
     pub inputs: Rows,
     pub outputs: Rows,

@@ -5,10 +5,12 @@
 
 use super::failures::QualityChange;
 use super::snapshot::Snapshot;
+use super::spoken::{FirstHeard, Spoken};
 use super::state::StateReport;
 use super::watch::{Mark, Retune, Saved, Taken, VerdictChange, Watch};
 use crate::archive::{self, Entry};
-use crate::capture::{Counters, RouteTable};
+use crate::capture::{Counters, RouteId, RouteTable};
+use crate::decode::Decoded;
 use crate::drift::WarningChange;
 use crate::labels;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -21,6 +23,7 @@ pub struct Hub {
     routes: Arc<RouteTable>,
     counters: Arc<Counters>,
     outlets: Outlets,
+    spoken: Mutex<Spoken>,
     /// As the thread that saves it last said.
     state: ArcSwapOption<StateReport>,
 }
@@ -54,6 +57,7 @@ impl Hub {
             routes: Arc::clone(routes),
             counters: Arc::clone(counters),
             outlets,
+            spoken: Mutex::default(),
             state: ArcSwapOption::empty(),
         };
         hub.publish(first);
@@ -63,6 +67,20 @@ impl Hub {
     /// A panic under the lock loses the batch it happened in, not the watch.
     pub fn watch(&self) -> MutexGuard<'_, Watch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells once of each route what it speaks, and how that is known.
+    pub(super) fn hear(&self, route: RouteId, decoded: &Decoded, at: Timestamp) {
+        let first = self.spoken().hear(route, decoded, at);
+        if let Some(FirstHeard { route, dialect, because }) = first {
+            let (route, dialect) = (self.routes.template(route), dialect.as_str());
+            let because = because.map(|because| because.to_string());
+            tracing::info!(route, dialect, because, "payloads are read");
+        }
+    }
+
+    fn spoken(&self) -> MutexGuard<'_, Spoken> {
+        self.spoken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn routes(&self) -> &RouteTable {
@@ -146,6 +164,7 @@ impl Hub {
     }
 
     fn publish(&self, mut snapshot: Snapshot) {
+        snapshot.dialects = self.spoken().report(&self.routes);
         snapshot.archive = self.outlets.archive.as_ref().map(archive::Writer::state);
         snapshot.state = self.state.load_full();
         self.published.store(Arc::new(snapshot));

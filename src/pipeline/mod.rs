@@ -6,6 +6,7 @@ mod failures;
 mod hub;
 mod kept;
 mod snapshot;
+mod spoken;
 mod state;
 mod watch;
 mod worker;
@@ -14,6 +15,7 @@ pub use budget::CpuBudget;
 pub use failures::QualityChange;
 pub use hub::{Hub, Outlet, Outlets};
 pub use snapshot::{Problem, Snapshot};
+pub use spoken::{RouteDialect, RouteProblem};
 pub use state::{StateReport, Store, StoreError, Stored};
 pub use watch::{
     Changes, Closed, Mark, NotRestored, Resumed, Retune, Saved, Taken, VerdictChange, Watch,

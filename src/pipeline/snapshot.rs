@@ -1,5 +1,6 @@
 //! Everything analysis knows at one moment, published whole: readers never lock analysis.
 
+use super::spoken::RouteDialect;
 use super::state::StateReport;
 use crate::archive;
 use crate::drift::{
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub output_rows: u64,
     /// Why payloads could not be decoded, most frequent first.
     pub problems: Vec<Problem>,
+    /// What each route was heard to speak.
+    pub dialects: Vec<RouteDialect>,
     /// `None` where nothing is recorded.
     pub archive: Option<archive::State>,
     /// `None` where nothing is saved.

@@ -340,6 +340,7 @@ impl Watch {
             input_rows: self.input_rows,
             output_rows: self.output_rows,
             problems,
+            dialects: Vec::new(),
             archive: None,
             state: None,
             held_references: self.monitor.held_references(),

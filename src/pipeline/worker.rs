@@ -141,6 +141,8 @@ impl Worker {
             }
         }
         for analysed in analysed {
+            let at = analysed.counted_at.unwrap_or_default();
+            self.hub.hear(analysed.exchange.route, &analysed.decoded, at);
             self.hub.hand_on(entry(analysed, &self.hub));
         }
     }

@@ -52,6 +52,7 @@ pub(crate) fn fresh() -> State {
         input_rows: 0,
         output_rows: 0,
         problems: Vec::new(),
+        dialects: Vec::new(),
         archive: None,
         state: None,
         held_references: HeldReferences::default(),

@@ -40,7 +40,7 @@ fn a_captured_exchange_is_read_as_it_crossed() {
     let files = [("--request", &*request), ("--response", &*response)];
     let run = decode(&[], &files);
     let expected = "\
-dialect   kserve_v1
+dialect   kserve_v1 (its member `instances`)
 model     income
 inputs    2 rows of 2 columns
   age   job

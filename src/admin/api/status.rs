@@ -13,8 +13,8 @@ use crate::labels::{
     LabelFault, LabelWindow, PartPerformance, Performance, PerformanceReference, Source,
     SourceCounts,
 };
-use crate::pipeline::Problem;
 use crate::pipeline::StateReport;
+use crate::pipeline::{Problem, RouteDialect};
 use axum::Json;
 use axum::extract::State as Handle;
 use axum::response::{IntoResponse, Response};
@@ -98,6 +98,8 @@ pub(super) struct Decoded<'a> {
     input_rows: u64,
     output_rows: u64,
     problems: &'a [Problem],
+    /// By route: what it speaks, how that was settled, and what of it could not be read.
+    dialects: &'a [RouteDialect],
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -182,6 +184,7 @@ pub(super) fn decoded<'a>(moment: &'a Moment<'a>) -> Decoded<'a> {
         input_rows: analysis.input_rows,
         output_rows: analysis.output_rows,
         problems: &analysis.problems,
+        dialects: &analysis.dialects,
     }
 }
 

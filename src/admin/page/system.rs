@@ -95,6 +95,7 @@ fn fill(name: &str, value: &str, limit: &str, share: f64) -> Markup {
 
 fn analysis(moment: &Moment<'_>) -> Markup {
     let analysis = &moment.analysis;
+    let spoken = analysis.dialects.iter().filter_map(|it| Some((&it.route, it.dialect?)));
     html! {
         div {
             h3 { "Analysis" }
@@ -102,6 +103,9 @@ fn analysis(moment: &Moment<'_>) -> Markup {
                 (figure_line("Decoded exchanges", &figure::count(analysis.decoded_exchanges)))
                 (figure_line("Input rows", &figure::count(analysis.input_rows)))
                 (figure_line("Output rows", &figure::count(analysis.output_rows)))
+                @for (route, dialect) in spoken.take(8) {
+                    (figure_line(&format!("Read on {route}"), dialect))
+                }
                 @if analysis.problems.is_empty() { (figure_line("Payload problems", "none")) }
                 @for problem in analysis.problems.iter().take(8) {
                     (loss_line(&problem.reason.replace('_', " "), problem.count))

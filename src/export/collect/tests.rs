@@ -269,6 +269,7 @@ fn snapshot() -> Snapshot {
         decoded_exchanges: 8,
         input_rows: 9,
         output_rows: 9,
+        dialects: Vec::new(),
         problems: vec![Problem { reason: "invalid_json", count: 3 }],
         archive: Some(ArchiveState { exchanges: 7, lost_exchanges: 1, ..ArchiveState::default() }),
         state: Some(Arc::new(StateReport {
