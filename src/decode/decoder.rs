@@ -9,6 +9,7 @@ use super::document::{Document, Found, Reading, Scratch, Source};
 use super::endpoint::{Endpoint, NamedModel};
 use super::json::{JsonError, Reader};
 use super::naming::Naming;
+use super::openai::{OpenAi, Operation};
 use super::payload::{Content, Decoded, ModelRef, Part, Payload};
 use super::pointer::Pointers;
 use super::problem::{Limits, Problem, Side};
@@ -36,6 +37,7 @@ pub struct Decoder {
     pointers: Pointers,
     inputs: Half,
     outputs: Half,
+    openai: OpenAi,
     model: Option<ModelRef>,
 }
 
@@ -65,6 +67,7 @@ impl Decoder {
             pointers,
             inputs: Half::new(Side::Request, input_names, signature.inputs, limits),
             outputs: Half::new(Side::Response, output_names, signature.outputs, limits),
+            openai: OpenAi::default(),
             model: None,
         }
     }
@@ -79,6 +82,11 @@ impl Decoder {
         if endpoint == Endpoint::NoPayload || !carries_payload(payload.method) {
             return;
         }
+        if let Endpoint::OpenAi(operation) = endpoint
+            && self.decode_openai(payload, operation, decoded)
+        {
+            return;
+        }
         match self.read_request(&payload.request, endpoint, &mut decoded.inputs) {
             Ok(dialect) => decoded.dialect = dialect,
             Err(problem) => decoded.problems.push((Side::Request, problem)),
@@ -88,6 +96,41 @@ impl Decoder {
             self.decode_response(&payload.response, endpoint, decoded);
         }
         decoded.model = self.named_model(model);
+    }
+
+    /// Whether the exchange is of that protocol: where nothing else is configured, and the request says so
+    /// or cannot be read.
+    fn decode_openai(
+        &mut self,
+        payload: &Payload<'_>,
+        operation: Operation,
+        decoded: &mut Decoded,
+    ) -> bool {
+        if self.protocol != Protocol::Auto || self.pointers != Pointers::default() {
+            return false;
+        }
+        let Self { openai, inputs, outputs, .. } = self;
+        let asked = openai.read_request(
+            operation,
+            &payload.request,
+            &mut inputs.table,
+            &mut decoded.inputs,
+        );
+        match asked {
+            Ok(true) => decoded.dialect = Some(Dialect::OpenAi),
+            Ok(false) => return false,
+            Err(problem) => decoded.problems.push((Side::Request, problem)),
+        }
+        outputs.scratch.clear();
+        if payload.status.is_some_and(|status| (200..300).contains(&status)) {
+            let (table, rows) = (&mut outputs.table, &mut decoded.outputs);
+            if let Err(problem) = openai.read_response(operation, &payload.response, table, rows) {
+                decoded.problems.push((Side::Response, problem));
+            }
+            outputs.scratch.model_name.push_str(openai.served());
+        }
+        decoded.model = self.named_model(None);
+        true
     }
 
     fn decode_response(&mut self, part: &Part<'_>, endpoint: Endpoint, decoded: &mut Decoded) {

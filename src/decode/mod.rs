@@ -14,6 +14,7 @@ mod decoder;
 mod dialect;
 mod document;
 mod endpoint;
+mod events;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -22,6 +23,7 @@ mod members;
 mod naming;
 mod number;
 mod open_inference;
+mod openai;
 mod payload;
 mod pointer;
 mod problem;
@@ -29,6 +31,8 @@ mod rows;
 mod shape;
 mod signature;
 mod table;
+mod text;
+mod walk;
 mod word;
 
 pub use decoder::{Decoder, Settings};
