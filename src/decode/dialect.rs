@@ -29,6 +29,8 @@ pub enum Dialect {
     /// A bare array of rows.
     Json,
     Pointers,
+    /// Chat completions, completions, responses, embeddings.
+    OpenAi,
 }
 
 impl Dialect {
@@ -41,6 +43,7 @@ impl Dialect {
             Self::Csv => "csv",
             Self::Json => "json",
             Self::Pointers => "pointers",
+            Self::OpenAi => "openai",
         }
     }
 }
@@ -191,7 +194,7 @@ impl Grammar {
             (Some(Dialect::OpenInferenceV2), _) | (None, Endpoint::OpenInference) => {
                 Grammar { holds: &[Holds::Tensors, Holds::Rows], bare_rows: false, ..RESPONSE }
             }
-            (Some(Dialect::KserveV1 | Dialect::Mlflow) | None, _) => RESPONSE,
+            (Some(Dialect::KserveV1 | Dialect::Mlflow | Dialect::OpenAi) | None, _) => RESPONSE,
             (Some(Dialect::AzureMl | Dialect::Json | Dialect::Csv | Dialect::Pointers), _) => {
                 Grammar { bare_object: true, ..RESPONSE }
             }

@@ -1,5 +1,6 @@
 //! What a path says: who speaks there, about which model, and whether a payload is due at all.
 
+use super::openai::Operation;
 use smallvec::SmallVec;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +11,7 @@ pub(super) enum Endpoint {
     Invocations,
     /// Azure ML's scoring path.
     Score,
+    OpenAi(Operation),
     Other,
     /// Health, metadata, metrics: nothing to decode.
     NoPayload,
@@ -36,12 +38,20 @@ impl Endpoint {
                 "v1" => kserve_v1(&segments[at + 1..]),
                 _ => None,
             })
+            .or_else(|| Some((Self::OpenAi(Operation::of(&segments)?), None)))
             .unwrap_or_else(|| (by_last(segments.last().copied()), None))
     }
 
     /// Whether a request here without a body is worth a word.
     pub(super) const fn expects_payload(self) -> bool {
-        matches!(self, Self::OpenInference | Self::KserveV1 | Self::Invocations | Self::Score)
+        matches!(
+            self,
+            Self::OpenInference
+                | Self::KserveV1
+                | Self::Invocations
+                | Self::Score
+                | Self::OpenAi(_)
+        )
     }
 }
 
@@ -116,8 +126,22 @@ mod tests {
     }
 
     #[test]
+    fn openai_paths_are_known_by_their_end() {
+        for (path, operation) in [
+            ("/v1/chat/completions", Operation::Chat),
+            ("/chat/completions", Operation::Chat),
+            ("/openai/deployments/gpt/chat/completions?api-version=1", Operation::Chat),
+            ("/v1/completions", Operation::Completion),
+            ("/openai/v1/responses", Operation::Responses),
+            ("/v1/embeddings/", Operation::Embeddings),
+        ] {
+            assert_eq!(Endpoint::of(path), (Endpoint::OpenAi(operation), None), "{path}");
+        }
+    }
+
+    #[test]
     fn other_paths_are_settled_by_the_payload() {
-        for path in ["/", "/predict", "/v1/chat/completions", "/v2beta/models/x/infer", ""] {
+        for path in ["/", "/predict", "/v1/chat", "/v2beta/models/x/infer", ""] {
             assert_eq!(Endpoint::of(path).0, Endpoint::Other, "{path}");
         }
         assert_eq!(Endpoint::of("/endpoint/invocations").0, Endpoint::Invocations);

@@ -15,6 +15,7 @@ mod decoder;
 mod dialect;
 mod document;
 mod endpoint;
+mod events;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -24,6 +25,7 @@ mod multipart;
 mod naming;
 mod number;
 mod open_inference;
+mod openai;
 mod payload;
 mod pointer;
 mod problem;
@@ -31,6 +33,8 @@ mod rows;
 mod shape;
 mod signature;
 mod table;
+mod text;
+mod walk;
 mod word;
 
 pub use decoder::{Decoder, Settings};

@@ -88,6 +88,19 @@ impl<'a> Part<'a> {
         Err(if raw { Problem::Binary } else { Problem::UnknownContentType })
     }
 
+    /// The body of a stream of events, cut off or not, if it is one.
+    pub(super) fn events(&self) -> Result<Option<&'a [u8]>, Problem> {
+        if !is_any(self.media_type().0, &["text/event-stream"]) || self.body.is_empty() {
+            return Ok(None);
+        }
+        let coding = self.content_encoding.unwrap_or("identity");
+        if coding.trim().eq_ignore_ascii_case("identity") {
+            Ok(Some(self.body))
+        } else {
+            Err(Problem::Encoded)
+        }
+    }
+
     fn media_type(&self) -> (&'a str, &'a str) {
         let whole = self.content_type.unwrap_or_default();
         let (essence, parameters) = whole.split_once(';').unwrap_or((whole, ""));

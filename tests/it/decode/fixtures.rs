@@ -220,8 +220,17 @@ fn one_decoder_for_all_exchanges_reads_each_as_a_fresh_one_does() {
     for folder in cases() {
         let (request, response) =
             (read(folder.join("request.bin")), read(folder.join("response.bin")));
-        for path in ["/invocations", "/score", "/v2/models/m/infer", "/v1/models/m:predict", "/any"]
-        {
+        for path in [
+            "/invocations",
+            "/score",
+            "/v2/models/m/infer",
+            "/v1/models/m:predict",
+            "/any",
+            "/v1/chat/completions",
+            "/v1/completions",
+            "/v1/responses",
+            "/v1/embeddings",
+        ] {
             let payload = Payload {
                 method: "POST",
                 path,

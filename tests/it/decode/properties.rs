@@ -7,13 +7,32 @@ use serde_json::{Value, json};
 use std::io::Write;
 use taffrail::decode::{Cell, Decoded, Decoder, Part, Payload, Rows, Settings};
 
-const PATHS: [&str; 5] =
-    ["/invocations", "/score", "/v2/models/m/infer", "/v1/models/m:predict", "/any"];
+const PATHS: [&str; 9] = [
+    "/invocations",
+    "/score",
+    "/v2/models/m/infer",
+    "/v1/models/m:predict",
+    "/any",
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+];
+const CONTENT_TYPES: [Option<&str>; 3] = [None, Some("text/csv"), Some("text/event-stream")];
 
 fn decode(path: &str, content_type: Option<&str>, body: &[u8]) -> Decoded {
     let part = Part { content_type, body, ..Part::default() };
-    let payload =
-        Payload { method: "POST", path, status: Some(200), request: part, response: part };
+    exchange(path, part, part)
+}
+
+fn answer_of_chat(content_type: Option<&str>, body: &[u8]) -> Decoded {
+    let request = Part { body: br#"{"messages": [{"content": "hi"}]}"#, ..Part::default() };
+    let response = Part { content_type, body, ..Part::default() };
+    exchange("/v1/chat/completions", request, response)
+}
+
+fn exchange(path: &str, request: Part<'_>, response: Part<'_>) -> Decoded {
+    let payload = Payload { method: "POST", path, status: Some(200), request, response };
     let mut decoded = Decoded::default();
     Decoder::new(Settings::default()).decode(&payload, &mut decoded);
     for rows in [&decoded.inputs, &decoded.outputs] {
@@ -115,6 +134,8 @@ proptest! {
     #[test]
     fn arbitrary_bytes_do_not_panic(body: Vec<u8>, path in select(PATHS.to_vec()), csv: bool) {
         decode(path, csv.then_some("text/csv"), &body);
+    fn arbitrary_bytes_do_not_panic(body: Vec<u8>, path in select(PATHS.to_vec()), content_type in select(CONTENT_TYPES.to_vec())) {
+        decode(path, content_type, &body);
     }
 
     #[test]
@@ -122,7 +143,7 @@ proptest! {
         body in select(bodies()),
         path in select(PATHS.to_vec()),
         damage in prop::collection::vec((any::<Index>(), "[\\[\\]{},:\"\\\\0-9.eE+\\-a-zé\u{0}]{0,3}"), 1..4),
-        csv: bool,
+        content_type in select(CONTENT_TYPES.to_vec()),
     ) {
         let mut body = body;
         for (at, with) in damage {
@@ -130,7 +151,7 @@ proptest! {
             let end = (at + 1).min(body.len());
             body.splice(at..end, with.bytes());
         }
-        decode(path, csv.then_some("text/csv"), &body);
+        decode(path, content_type, &body);
     }
 
     #[test]
@@ -190,6 +211,43 @@ proptest! {
             let seen = rows.columns()[0].as_numbers().unwrap();
             prop_assert!(seen.iter().zip(&numbers).all(|(a, b)| a.to_bits() == b.to_bits()));
         }
+    }
+
+    #[test]
+    fn a_streamed_answer_counts_as_the_whole_one(
+        pieces in prop::collection::vec("[ -~éЖ中🦀]{1,12}", 1..8), crlf: bool, in_parts: bool,
+    ) {
+        let text = pieces.concat();
+        let whole = json!({"model": "m", "choices": [{"index": 0, "message": {"content": text}, "finish_reason": "stop"}]});
+        let mut events: Vec<Value> = pieces.iter().map(|piece| {
+            json!({"model": "m", "choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": null}]})
+        }).collect();
+        events.push(json!({"model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}));
+        let end = if crlf { "\r\n" } else { "\n" };
+        let streamed: String = events.iter().map(|event| {
+            let text = if in_parts { format!("{event:#}") } else { event.to_string() };
+            text.lines().map(|line| format!("data: {line}{end}")).collect::<String>() + end
+        }).collect();
+        let whole = answer_of_chat(None, whole.to_string().as_bytes()).outputs;
+        let streamed = answer_of_chat(Some("text/event-stream"), streamed.as_bytes()).outputs;
+        prop_assert_eq!(whole.len(), 1);
+        for column in whole.columns().iter().filter(|column| &**column.name() != "output_tokens") {
+            prop_assert_eq!(Some(column), streamed.column(column.name()));
+        }
+        let estimate = streamed.column("output_tokens").unwrap().as_numbers().unwrap();
+        prop_assert_eq!(estimate, [pieces.len() as f64]);
+    }
+
+    #[test]
+    fn a_stream_may_be_cut_anywhere(at: Index, damage: Option<u8>) {
+        let case = super::fixtures::folder().join("openai_chat_stream");
+        let mut body = std::fs::read(case.join("response.bin")).unwrap();
+        body.truncate(at.index(body.len() + 1));
+        body.extend(damage);
+        let decoded = answer_of_chat(Some("text/event-stream"), &body);
+        prop_assert!(decoded.outputs.len() <= 1);
+        let has_ended = String::from_utf8_lossy(&body).contains("\"finish_reason\":\"stop\"");
+        prop_assert!(has_ended || !decoded.problems.is_empty());
     }
 
     #[test]
