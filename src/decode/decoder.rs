@@ -7,6 +7,7 @@ use super::csv;
 use super::dialect::{Dialect, Grammar, Protocol};
 use super::document::{Document, Found, Reading, Scratch, Source};
 use super::endpoint::{Endpoint, NamedModel};
+use super::grpc;
 use super::json::{JsonError, Reader};
 use super::naming::Naming;
 use super::payload::{Content, Decoded, ModelRef, Part, Payload};
@@ -79,6 +80,9 @@ impl Decoder {
         if endpoint == Endpoint::NoPayload || !carries_payload(payload.method) {
             return;
         }
+        if matches!(endpoint, Endpoint::ModelInfer | Endpoint::ModelStreamInfer) {
+            return self.decode_grpc(payload, endpoint, decoded);
+        }
         match self.read_request(&payload.request, endpoint, &mut decoded.inputs) {
             Ok(dialect) => decoded.dialect = dialect,
             Err(problem) => decoded.problems.push((Side::Request, problem)),
@@ -88,6 +92,35 @@ impl Decoder {
             self.decode_response(&payload.response, endpoint, decoded);
         }
         decoded.model = self.named_model(model);
+    }
+
+    /// An answer without messages tells an error in its trailers, and is no problem.
+    fn decode_grpc(&mut self, payload: &Payload<'_>, endpoint: Endpoint, decoded: &mut Decoded) {
+        let is_streamed = endpoint == Endpoint::ModelStreamInfer;
+        self.inputs.scratch.clear();
+        self.outputs.scratch.clear();
+        match self.inputs.read_grpc(&payload.request, is_streamed, &mut decoded.inputs) {
+            Ok(()) if payload.request.body.is_empty() => {
+                decoded.problems.push((Side::Request, Problem::Empty));
+            }
+            Ok(()) => decoded.dialect = Some(Dialect::OpenInferenceGrpc),
+            Err(problem) => decoded.problems.push((Side::Request, problem)),
+        }
+        if payload.status == Some(200) {
+            let read = self.outputs.read_grpc(&payload.response, is_streamed, &mut decoded.outputs);
+            if let Err(problem) = read {
+                decoded.problems.push((Side::Response, problem));
+            }
+        }
+        if !(decoded.inputs.is_empty() && decoded.outputs.is_empty()) {
+            decoded.dialect = Some(Dialect::OpenInferenceGrpc);
+        }
+        let (asked, answered) = (&self.inputs.scratch, &self.outputs.scratch);
+        let said =
+            |asked, answered| [asked, answered].into_iter().find(|text: &&str| !text.is_empty());
+        let name = said(&asked.model_name, &answered.model_name);
+        let version = said(&asked.model_version, &answered.model_version);
+        decoded.model = name.map(|name| remembered(&mut self.model, name, version));
     }
 
     fn decode_response(&mut self, part: &Part<'_>, endpoint: Endpoint, decoded: &mut Decoded) {
@@ -115,6 +148,10 @@ impl Decoder {
         match part.content(csv)? {
             Content::Nothing if endpoint.expects_payload() => Err(Problem::Empty),
             Content::Nothing => Ok(None),
+            Content::Tensors { head, raw } => {
+                self.inputs.read_tensors(head, raw, rows)?;
+                Ok(Some(Dialect::OpenInferenceV2))
+            }
             Content::Csv { text, no_header } => {
                 self.inputs.read_csv(text, no_header, rows)?;
                 Ok(Some(Dialect::Csv))
@@ -142,6 +179,7 @@ impl Decoder {
     fn read_response(&mut self, part: &Part<'_>, grammar: &Grammar, rows: &mut Rows) -> Read {
         match part.content(false)? {
             Content::Nothing => Ok(None),
+            Content::Tensors { head, raw } => self.outputs.read_tensors(head, raw, rows).map(Some),
             Content::Csv { text, no_header } => {
                 self.outputs.read_csv(text, no_header, rows)?;
                 Ok(Some(Found::Bare))
@@ -169,12 +207,17 @@ impl Decoder {
         if name.is_empty() {
             return None;
         }
-        let same = |model: &ModelRef| *model.name == *name && model.version.as_deref() == version;
-        if !self.model.as_ref().is_some_and(same) {
-            self.model = Some(ModelRef { name: name.into(), version: version.map(Arc::from) });
-        }
-        self.model.clone()
+        Some(remembered(&mut self.model, name, version))
     }
+}
+
+/// A model's names, in the memory of the last exchange's if that was for the same model.
+fn remembered(last: &mut Option<ModelRef>, name: &str, version: Option<&str>) -> ModelRef {
+    let same = |model: &&ModelRef| *model.name == *name && model.version.as_deref() == version;
+    if let Some(model) = last.as_ref().filter(same) {
+        return model.clone();
+    }
+    last.insert(ModelRef { name: name.into(), version: version.map(Arc::from) }).clone()
 }
 
 /// Methods of requests that have, by their definition, nothing for a model to read.
@@ -214,6 +257,7 @@ impl Half {
         source: &Source<'_>,
         rows: &mut Rows,
     ) -> Result<Found, Problem> {
+        self.scratch.tensors.expect_bytes(false);
         let mut reading = Reading::LIKELIEST;
         let found = loop {
             match self.read_once(text, source, reading) {
@@ -223,12 +267,65 @@ impl Half {
             }
         };
         if let Found::Tensors(_) = found {
-            let placed =
-                self.scratch.tensors.place(&mut self.table, self.side, self.names.len() == 1);
-            placed.map_err(|_| self.table.stopped().unwrap_or(Problem::WrongShape))?;
+            self.place(&[])?;
         }
         self.finish(rows);
         Ok(found)
+    }
+
+    /// Tensors of which the raw bytes of some, or of all, stand behind the JSON.
+    fn read_tensors(&mut self, head: &str, raw: &[u8], rows: &mut Rows) -> Result<Found, Problem> {
+        self.scratch.tensors.expect_bytes(true);
+        let grammar = Grammar::of_tensors(self.side);
+        let read = self.read_once(head, &Source::Grammar(&grammar), Reading::LIKELIEST);
+        let found = read.map_err(|failed| match failed {
+            Failed::Otherwise(_) => Problem::WrongShape,
+            Failed::For(problem) => problem,
+        })?;
+        let parts = self.scratch.tensors.part(raw)?;
+        self.place(&parts)?;
+        self.finish(rows);
+        Ok(found)
+    }
+
+    /// The rows of every message, one after another; of a stream that breaks off, those before.
+    fn read_grpc(
+        &mut self,
+        part: &Part<'_>,
+        is_streamed: bool,
+        rows: &mut Rows,
+    ) -> Result<(), Problem> {
+        let Some(messages) = part.messages()? else { return Ok(()) };
+        for message in messages {
+            let mut message = message?;
+            if is_streamed && self.side == Side::Response {
+                let Some(answer) = grpc::streamed(message)? else { continue };
+                message = answer;
+            }
+            self.scratch.tensors.clear();
+            self.scratch.listed.clear();
+            self.table.begin();
+            let limits = *self.table.limits();
+            let parts = grpc::read(message, self.side, &limits, &mut self.scratch)?;
+            self.place(&parts)?;
+            if rows.columns().is_empty() {
+                self.finish(rows);
+                continue;
+            }
+            let mut more = Rows::new();
+            self.finish(&mut more);
+            if !more.columns().is_empty() {
+                rows.append(&more, &limits)?;
+                self.table.recycle(&mut more);
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, parts: &[&[u8]]) -> Result<(), Problem> {
+        let one_name = self.names.len() == 1;
+        let placed = self.scratch.tensors.place(&mut self.table, self.side, one_name, parts);
+        placed.map_err(|_| self.table.stopped().unwrap_or(Problem::WrongShape))
     }
 
     fn read_once(

@@ -17,6 +17,7 @@ mod endpoint;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod grpc;
 mod json;
 mod members;
 mod naming;
@@ -25,6 +26,8 @@ mod open_inference;
 mod payload;
 mod pointer;
 mod problem;
+mod protobuf;
+mod raw;
 mod rows;
 mod shape;
 mod signature;

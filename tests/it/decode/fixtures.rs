@@ -33,6 +33,7 @@ struct Case {
 struct Head {
     content_type: Option<String>,
     content_encoding: Option<String>,
+    json_len: Option<usize>,
     #[serde(default)]
     truncated: bool,
 }
@@ -106,6 +107,7 @@ impl Head {
         Part {
             content_type: self.content_type.as_deref(),
             content_encoding: self.content_encoding.as_deref(),
+            json_len: self.json_len,
             body,
             truncated: self.truncated,
         }
@@ -218,8 +220,14 @@ fn one_decoder_for_all_exchanges_reads_each_as_a_fresh_one_does() {
     for folder in cases() {
         let (request, response) =
             (read(folder.join("request.bin")), read(folder.join("response.bin")));
-        for path in ["/invocations", "/score", "/v2/models/m/infer", "/v1/models/m:predict", "/any"]
-        {
+        for path in [
+            "/invocations",
+            "/score",
+            "/v2/models/m/infer",
+            "/v1/models/m:predict",
+            "/inference.GRPCInferenceService/ModelInfer",
+            "/any",
+        ] {
             let payload = Payload {
                 method: "POST",
                 path,
