@@ -100,5 +100,47 @@ fn decode(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decode);
+/// A thousand rows of fifty FP32 features as bytes, behind their JSON and in a gRPC message's raw contents.
+fn bytes(criterion: &mut Criterion) {
+    const ROWS: usize = 1000;
+    const WIDTH: usize = 50;
+    let raw: Vec<u8> = (0..ROWS * WIDTH).flat_map(|n| (n as f32 * 0.37).to_le_bytes()).collect();
+    let head = json!({"inputs": [{"name": "x", "shape": [ROWS, WIDTH], "datatype": "FP32",
+        "parameters": {"binary_data_size": raw.len()}}]});
+    let head = head.to_string();
+    let behind_json = [head.as_bytes(), &raw].concat();
+    // `raw_input_contents` is field 7, its length a varint of three bytes; then the tensor, of 14 bytes.
+    let length = [raw.len() & 0x7f | 0x80, raw.len() >> 7 & 0x7f | 0x80, raw.len() >> 14];
+    let tensor = b"\x2a\x0e\x0a\x01x\x12\x04FP32\x1a\x03\xe8\x07\x32";
+    let message =
+        [&[0x3a][..], &length.map(|byte| u8::try_from(byte).unwrap_or_default()), &raw, tensor]
+            .concat();
+    let length = u32::try_from(message.len()).unwrap_or_default();
+    let framed = [&[0][..], &length.to_be_bytes(), &message].concat();
+    let json = Part { json_len: Some(head.len()), body: &behind_json, ..Part::default() };
+    let grpc = Part { content_type: Some("application/grpc"), body: &framed, ..Part::default() };
+
+    let mut group = criterion.benchmark_group("tensor_bytes");
+    group.throughput(Throughput::Bytes(raw.len() as u64));
+    let cases = [
+        ("json", "/v2/models/m/infer", json),
+        ("grpc", "/inference.GRPCInferenceService/ModelInfer", grpc),
+    ];
+    for (name, path, request) in cases {
+        let payload =
+            Payload { method: "POST", path, status: None, request, response: Part::default() };
+        let mut reader = Decoder::new(Settings::default());
+        let mut decoded = Decoded::default();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                reader.decode(black_box(&payload), &mut decoded);
+                let rows = &black_box(&decoded).inputs;
+                assert_eq!((rows.len(), rows.columns().len()), (ROWS, WIDTH));
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode, bytes);
 criterion_main!(benches);

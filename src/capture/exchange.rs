@@ -109,6 +109,8 @@ pub type Headers = Vec<(HeaderName, HeaderValue)>;
 pub struct Message {
     pub content_type: Option<HeaderValue>,
     pub content_encoding: Option<HeaderValue>,
+    /// As `inference-header-content-length` says: bytes of JSON, behind which raw tensors begin.
+    pub json_len: Option<usize>,
     pub headers: Headers,
     pub body: CapturedBody,
 }

@@ -230,7 +230,11 @@ fn what_to_do(problem: Problem) -> &'static str {
             "undone, its content-encoding gives more than twice capture.max_body_bytes, or 256 times \
              its size"
         }
-        Problem::Binary => "raw bytes are not read here",
+        Problem::Binary => {
+            "raw bytes are read behind their JSON only, whose length \
+             Inference-Header-Content-Length tells"
+        }
+        Problem::InvalidProtobuf => "its message is none of the Open Inference protocol",
         Problem::UnknownContentType => {
             "its content-type is none that is read; where it is JSON or CSV, the client should say so"
         }

@@ -110,7 +110,7 @@ fn stores(max_body_bytes: u64, segments: u64) -> [Store; STORES] {
     [
         Store::new("capture queue", 64 * MIB, max_body_bytes.max(MIB), 1.3),
         Store::new("exchanges under way", 32 * MIB, 2 * max_body_bytes, 1.3),
-        Store::new("decoding", 8 * MIB, 256 * KIB, 5.0).beside(10 * max_body_bytes),
+        Store::new("decoding", 8 * MIB, 256 * KIB, 5.0).beside(12 * max_body_bytes),
         Store::new("archive queue", 32 * MIB, 2 * MIB, 1.15),
         Store::new("archive row group", 8 * MIB, 256 * KIB, 3.0).beside(6 * max_body_bytes),
         Store::new("recent exchanges", 4 * MIB, 256 * KIB, 1.15),

@@ -8,8 +8,10 @@ use super::csv;
 use super::dialect::{Because, Dialect, Grammar, Protocol};
 use super::document::{Document, Found, Reading, Scratch, Source};
 use super::endpoint::{Endpoint, NamedModel};
+use super::grpc;
 use super::json::{JsonError, Reader};
 use super::naming::Naming;
+use super::openai::{OpenAi, Operation};
 use super::payload::{Content, Decoded, ModelRef, Part, Payload};
 use super::pointer::Pointers;
 use super::problem::{Limits, Problem, Side};
@@ -37,9 +39,16 @@ pub struct Decoder {
     pointers: Pointers,
     inputs: Half,
     outputs: Half,
-    codings: Codings,
-    limits: Limits,
+    openai: OpenAi,
+    codings: [Codings; 2],
     model: Option<ModelRef>,
+}
+
+/// What there is to read of an exchange: bodies with their codings undone.
+struct Bodies<'a> {
+    request: Result<Part<'a>, Problem>,
+    /// Of one that succeeded.
+    response: Option<Result<Part<'a>, Problem>>,
 }
 
 /// What one side of every exchange is read with.
@@ -68,8 +77,8 @@ impl Decoder {
             pointers,
             inputs: Half::new(Side::Request, input_names, signature.inputs, limits),
             outputs: Half::new(Side::Response, output_names, signature.outputs, limits),
-            codings: Codings::default(),
-            limits,
+            openai: OpenAi::default(),
+            codings: Default::default(),
             model: None,
         }
     }
@@ -84,35 +93,115 @@ impl Decoder {
         if endpoint == Endpoint::NoPayload || !carries_payload(payload.method) {
             return;
         }
-        let (mut codings, limits) = (std::mem::take(&mut self.codings), self.limits);
-        let read = codings
-            .undo(&payload.request, &limits)
-            .and_then(|part| self.read_request(&part, endpoint, &mut decoded.inputs));
-        match read {
-            Ok(Some((dialect, because))) => {
-                (decoded.dialect, decoded.because) = (Some(dialect), Some(because));
+        let mut codings = std::mem::take(&mut self.codings);
+        let [of_request, of_response] = &mut codings;
+        let limits = *self.inputs.table.limits();
+        let succeeded = payload.status.is_some_and(|status| (200..300).contains(&status));
+        let bodies = Bodies {
+            request: of_request.undo(&payload.request, &limits),
+            response: succeeded.then(|| of_response.undo(&payload.response, &limits)),
+        };
+        self.inputs.scratch.clear();
+        self.outputs.scratch.clear();
+        self.decode_bodies(&bodies, endpoint, model, decoded);
+        codings.iter_mut().for_each(Codings::rest);
+        self.codings = codings;
+    }
+
+    fn decode_bodies(
+        &mut self,
+        bodies: &Bodies<'_>,
+        endpoint: Endpoint,
+        model: Option<NamedModel<'_>>,
+        decoded: &mut Decoded,
+    ) {
+        match endpoint {
+            Endpoint::ModelInfer | Endpoint::ModelStreamInfer => {
+                return self.decode_grpc(bodies, endpoint, decoded);
             }
+            Endpoint::OpenAi(operation) if self.decode_openai(bodies, operation, decoded) => return,
+            _ => {}
+        }
+        let rows = &mut decoded.inputs;
+        match bodies.request.and_then(|part| self.read_request(&part, endpoint, rows)) {
+            Ok(Some((dialect, because))) => decoded.is_of(dialect, because),
             Ok(None) => {}
             Err(problem) => decoded.problems.push((Side::Request, problem)),
         }
-        self.outputs.scratch.clear();
-        if payload.status.is_some_and(|status| (200..300).contains(&status)) {
-            match codings.undo(&payload.response, &limits) {
-                Ok(part) => self.decode_response(&part, endpoint, decoded),
-                Err(problem) => decoded.problems.push((Side::Response, problem)),
-            }
+        match bodies.response {
+            Some(Ok(part)) => self.decode_response(&part, endpoint, decoded),
+            Some(Err(problem)) => decoded.problems.push((Side::Response, problem)),
+            None => {}
         }
-        codings.rest();
-        self.codings = codings;
         decoded.model = self.named_model(model);
+    }
+
+    /// An answer without messages tells an error in its trailers, and is no problem.
+    fn decode_grpc(&mut self, bodies: &Bodies<'_>, endpoint: Endpoint, decoded: &mut Decoded) {
+        let is_streamed = endpoint == Endpoint::ModelStreamInfer;
+        let Self { inputs, outputs, .. } = self;
+        let asked = bodies.request.and_then(|part| {
+            inputs.read_grpc(&part, is_streamed, &mut decoded.inputs)?;
+            if part.body.is_empty() { Err(Problem::Empty) } else { Ok(()) }
+        });
+        if let Err(problem) = asked {
+            decoded.problems.push((Side::Request, problem));
+        }
+        let answered = bodies.response.map(|part| {
+            part.and_then(|part| outputs.read_grpc(&part, is_streamed, &mut decoded.outputs))
+        });
+        if let Some(Err(problem)) = answered {
+            decoded.problems.push((Side::Response, problem));
+        }
+        if asked.is_ok() || !(decoded.inputs.is_empty() && decoded.outputs.is_empty()) {
+            decoded.is_of(Dialect::OpenInferenceGrpc, Because::Path);
+        }
+        let (asked, answered) = (&inputs.scratch, &outputs.scratch);
+        let said =
+            |asked, answered| [asked, answered].into_iter().find(|text: &&str| !text.is_empty());
+        let name = said(&asked.model_name, &answered.model_name);
+        let version = said(&asked.model_version, &answered.model_version);
+        decoded.model = name.map(|name| remembered(&mut self.model, name, version));
+    }
+
+    /// Whether the exchange is of that protocol: where nothing else is configured, and the request says so
+    /// or cannot be read.
+    fn decode_openai(
+        &mut self,
+        bodies: &Bodies<'_>,
+        operation: Operation,
+        decoded: &mut Decoded,
+    ) -> bool {
+        if self.protocol != Protocol::Auto || self.pointers != Pointers::default() {
+            return false;
+        }
+        let Self { openai, inputs, outputs, .. } = self;
+        let (table, rows) = (&mut inputs.table, &mut decoded.inputs);
+        let asked =
+            bodies.request.and_then(|part| openai.read_request(operation, &part, table, rows));
+        match asked {
+            Ok(true) => decoded.is_of(Dialect::OpenAi, Because::Path),
+            Ok(false) => return false,
+            Err(problem) => decoded.problems.push((Side::Request, problem)),
+        }
+        if let Some(response) = bodies.response {
+            let (table, rows) = (&mut outputs.table, &mut decoded.outputs);
+            let answered =
+                response.and_then(|part| openai.read_response(operation, &part, table, rows));
+            if let Err(problem) = answered {
+                decoded.problems.push((Side::Response, problem));
+            }
+            outputs.scratch.model_name.push_str(openai.served());
+        }
+        decoded.model = self.named_model(None);
+        true
     }
 
     fn decode_response(&mut self, part: &Part<'_>, endpoint: Endpoint, decoded: &mut Decoded) {
         let grammar = Grammar::of_response(decoded.dialect, endpoint);
         match self.read_response(part, &grammar, &mut decoded.outputs) {
             Ok(Some(Found::Tensors(_))) if decoded.dialect.is_none() => {
-                decoded.dialect = Some(Dialect::OpenInferenceV2);
-                decoded.because = Some(Because::Answer);
+                decoded.is_of(Dialect::OpenInferenceV2, Because::Answer);
             }
             Ok(None) if endpoint.expects_payload() => {
                 decoded.problems.push((Side::Response, Problem::Empty));
@@ -133,6 +222,10 @@ impl Decoder {
         match part.content(csv)? {
             Content::Nothing if endpoint.expects_payload() => Err(Problem::Empty),
             Content::Nothing => Ok(None),
+            Content::Tensors { head, raw } => {
+                self.inputs.read_tensors(head, raw, rows)?;
+                Ok(Some((Dialect::OpenInferenceV2, Because::Member("inputs"))))
+            }
             Content::Csv { text, no_header } => {
                 self.inputs.read_csv(text, no_header, rows)?;
                 let because = if csv { Because::Configured } else { Because::ContentType };
@@ -147,21 +240,19 @@ impl Decoder {
                     None => Source::Grammar(&grammar),
                 };
                 let found = self.inputs.read_json(text, &source, rows)?;
-                let because = match found {
-                    Found::Pointed => Because::Configured,
-                    Found::Tensors(position) | Found::Member(position) => {
-                        Because::Member(grammar.keys[position])
+                Ok(match found {
+                    Found::Tensors(position) => {
+                        Some((Dialect::OpenInferenceV2, Because::Member(grammar.keys[position])))
                     }
-                    Found::Bare => Because::Shape,
-                };
-                let dialect = match found {
-                    Found::Tensors(_) => Some(Dialect::OpenInferenceV2),
-                    Found::Member(position) => grammar.dialect(position),
-                    Found::Bare if self.protocol == Protocol::AzureMl => Some(Dialect::AzureMl),
-                    Found::Bare => Some(Dialect::Json),
-                    Found::Pointed => Some(Dialect::Pointers),
-                };
-                Ok(dialect.map(|dialect| (dialect, because)))
+                    Found::Member(position) => grammar
+                        .dialect(position)
+                        .map(|dialect| (dialect, Because::Member(grammar.keys[position]))),
+                    Found::Bare if self.protocol == Protocol::AzureMl => {
+                        Some((Dialect::AzureMl, Because::Shape))
+                    }
+                    Found::Bare => Some((Dialect::Json, Because::Shape)),
+                    Found::Pointed => Some((Dialect::Pointers, Because::Configured)),
+                })
             }
         }
     }
@@ -169,6 +260,7 @@ impl Decoder {
     fn read_response(&mut self, part: &Part<'_>, grammar: &Grammar, rows: &mut Rows) -> Read {
         match part.content(false)? {
             Content::Nothing => Ok(None),
+            Content::Tensors { head, raw } => self.outputs.read_tensors(head, raw, rows).map(Some),
             Content::Csv { text, no_header } => {
                 self.outputs.read_csv(text, no_header, rows)?;
                 Ok(Some(Found::Bare))
@@ -196,12 +288,17 @@ impl Decoder {
         if name.is_empty() {
             return None;
         }
-        let same = |model: &ModelRef| *model.name == *name && model.version.as_deref() == version;
-        if !self.model.as_ref().is_some_and(same) {
-            self.model = Some(ModelRef { name: name.into(), version: version.map(Arc::from) });
-        }
-        self.model.clone()
+        Some(remembered(&mut self.model, name, version))
     }
+}
+
+/// A model's names, in the memory of the last exchange's if that was for the same model.
+fn remembered(last: &mut Option<ModelRef>, name: &str, version: Option<&str>) -> ModelRef {
+    let same = |model: &&ModelRef| *model.name == *name && model.version.as_deref() == version;
+    if let Some(model) = last.as_ref().filter(same) {
+        return model.clone();
+    }
+    last.insert(ModelRef { name: name.into(), version: version.map(Arc::from) }).clone()
 }
 
 /// Methods of requests that have, by their definition, nothing for a model to read.
@@ -241,6 +338,7 @@ impl Half {
         source: &Source<'_>,
         rows: &mut Rows,
     ) -> Result<Found, Problem> {
+        self.scratch.tensors.expect_bytes(false);
         let mut reading = Reading::LIKELIEST;
         let found = loop {
             match self.read_once(text, source, reading) {
@@ -250,12 +348,65 @@ impl Half {
             }
         };
         if let Found::Tensors(_) = found {
-            let placed =
-                self.scratch.tensors.place(&mut self.table, self.side, self.names.len() == 1);
-            placed.map_err(|_| self.table.stopped().unwrap_or(Problem::WrongShape))?;
+            self.place(&[])?;
         }
         self.finish(rows);
         Ok(found)
+    }
+
+    /// Tensors of which the raw bytes of some, or of all, stand behind the JSON.
+    fn read_tensors(&mut self, head: &str, raw: &[u8], rows: &mut Rows) -> Result<Found, Problem> {
+        self.scratch.tensors.expect_bytes(true);
+        let grammar = Grammar::of_tensors(self.side);
+        let read = self.read_once(head, &Source::Grammar(&grammar), Reading::LIKELIEST);
+        let found = read.map_err(|failed| match failed {
+            Failed::Otherwise(_) => Problem::WrongShape,
+            Failed::For(problem) => problem,
+        })?;
+        let parts = self.scratch.tensors.part(raw)?;
+        self.place(&parts)?;
+        self.finish(rows);
+        Ok(found)
+    }
+
+    /// The rows of every message, one after another; of a stream that breaks off, those before.
+    fn read_grpc(
+        &mut self,
+        part: &Part<'_>,
+        is_streamed: bool,
+        rows: &mut Rows,
+    ) -> Result<(), Problem> {
+        let Some(messages) = part.messages()? else { return Ok(()) };
+        for message in messages {
+            let mut message = message?;
+            if is_streamed && self.side == Side::Response {
+                let Some(answer) = grpc::streamed(message)? else { continue };
+                message = answer;
+            }
+            self.scratch.tensors.clear();
+            self.scratch.listed.clear();
+            self.table.begin();
+            let limits = *self.table.limits();
+            let parts = grpc::read(message, self.side, &limits, &mut self.scratch)?;
+            self.place(&parts)?;
+            if rows.columns().is_empty() {
+                self.finish(rows);
+                continue;
+            }
+            let mut more = Rows::new();
+            self.finish(&mut more);
+            if !more.columns().is_empty() {
+                rows.append(&more, &limits)?;
+                self.table.recycle(&mut more);
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, parts: &[&[u8]]) -> Result<(), Problem> {
+        let one_name = self.names.len() == 1;
+        let placed = self.scratch.tensors.place(&mut self.table, self.side, one_name, parts);
+        placed.map_err(|_| self.table.stopped().unwrap_or(Problem::WrongShape))
     }
 
     fn read_once(

@@ -1,6 +1,7 @@
 //! What the known dialects call the members that hold rows.
 
 use super::endpoint::Endpoint;
+use super::problem::Side;
 use std::fmt;
 
 /// How payloads are to be read, as configured.
@@ -22,6 +23,7 @@ pub enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dialect {
     OpenInferenceV2,
+    OpenInferenceGrpc,
     KserveV1,
     Mlflow,
     AzureMl,
@@ -37,6 +39,7 @@ impl Dialect {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenInferenceV2 => "open_inference_v2",
+            Self::OpenInferenceGrpc => "open_inference_grpc",
             Self::KserveV1 => "kserve_v1",
             Self::Mlflow => "mlflow",
             Self::AzureMl => "azure_ml",
@@ -187,11 +190,20 @@ impl Grammar {
         }
     }
 
+    /// What has bytes behind its JSON is no other dialect's.
+    pub(super) const fn of_tensors(side: Side) -> Self {
+        match side {
+            Side::Request => OPEN_INFERENCE,
+            Side::Response => Grammar { keys: &["outputs"], ..OPEN_INFERENCE },
+        }
+    }
+
     /// Servers whose answer the user's own code shapes may answer with any object; an Open Inference
     /// server answers with tensors.
     pub(super) const fn of_response(request: Option<Dialect>, endpoint: Endpoint) -> Self {
         match (request, endpoint) {
-            (Some(Dialect::OpenInferenceV2), _) | (None, Endpoint::OpenInference) => {
+            (Some(Dialect::OpenInferenceV2 | Dialect::OpenInferenceGrpc), _)
+            | (None, Endpoint::OpenInference) => {
                 Grammar { holds: &[Holds::Tensors, Holds::Rows], bare_rows: false, ..RESPONSE }
             }
             (Some(Dialect::KserveV1 | Dialect::Mlflow | Dialect::OpenAi) | None, _) => RESPONSE,

@@ -6,6 +6,10 @@ use smallvec::SmallVec;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
     OpenInference,
+    /// `ModelInfer` of its gRPC service.
+    ModelInfer,
+    /// `ModelStreamInfer` of that: any number of messages, each way.
+    ModelStreamInfer,
     KserveV1,
     /// MLflow's scoring server, and SageMaker's.
     Invocations,
@@ -36,6 +40,7 @@ impl Endpoint {
             .find_map(|at| match segments[at] {
                 "v2" => open_inference(&segments[at + 1..]),
                 "v1" => kserve_v1(&segments[at + 1..]),
+                "inference.GRPCInferenceService" => Some(grpc(&segments[at + 1..])),
                 _ => None,
             })
             .or_else(|| Some((Self::OpenAi(Operation::of(&segments)?), None)))
@@ -63,6 +68,15 @@ fn open_inference<'p>(rest: &[&'p str]) -> Option<Place<'p>> {
         [] | ["models" | "health" | "repository", ..] => Some((Endpoint::NoPayload, None)),
         _ => None,
     }
+}
+
+fn grpc<'p>(rest: &[&'p str]) -> Place<'p> {
+    let endpoint = match rest {
+        ["ModelInfer"] => Endpoint::ModelInfer,
+        ["ModelStreamInfer"] => Endpoint::ModelStreamInfer,
+        _ => Endpoint::NoPayload,
+    };
+    (endpoint, None)
 }
 
 const V1_VERBS: [&str; 4] = ["predict", "explain", "classify", "regress"];
@@ -137,6 +151,21 @@ mod tests {
         ] {
             assert_eq!(Endpoint::of(path), (Endpoint::OpenAi(operation), None), "{path}");
         }
+    }
+
+    #[test]
+    fn of_the_grpc_service_only_inference_carries_a_payload() {
+        let of = |method: &str| {
+            let path = format!("/inference.GRPCInferenceService/{method}");
+            let (endpoint, model) = Endpoint::of(&path);
+            (endpoint, model.is_some())
+        };
+        assert_eq!(of("ModelInfer"), (Endpoint::ModelInfer, false));
+        assert_eq!(of("ModelStreamInfer"), (Endpoint::ModelStreamInfer, false));
+        for method in ["ServerLive", "ModelReady", "ModelMetadata", "RepositoryIndex", ""] {
+            assert_eq!(of(method), (Endpoint::NoPayload, false), "{method}");
+        }
+        assert_eq!(Endpoint::of("/other.Service/ModelInfer").0, Endpoint::Other);
     }
 
     #[test]

@@ -140,33 +140,39 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
     }
 }
 
-/// Whether an object has a member of this name, whose value does not matter.
-pub(super) struct HasMember(pub(super) [&'static str; 1]);
+/// The length that an object's member of this name is, if it has one.
+pub(super) struct LengthOf(pub(super) [&'static str; 1]);
 
-impl<'de> DeserializeSeed<'de> for HasMember {
-    type Value = bool;
+impl<'de> DeserializeSeed<'de> for LengthOf {
+    type Value = Option<usize>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for HasMember {
-    type Value = bool;
+impl<'de> Visitor<'de> for LengthOf {
+    type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<bool, E> {
-        Ok(false)
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
     }
 
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let mut found = false;
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
         while let Some(key) = map.next_key_seed(KeySeed(&self.0))? {
-            map.next_value::<IgnoredAny>()?;
-            found |= key.is_some();
+            if key.is_none() {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let mut lengths = Vec::with_capacity(1);
+            map.next_value_seed(ShapeSeed(&mut lengths))?;
+            let [length] = lengths[..] else { return Err(A::Error::custom("no length")) };
+            found = Some(length);
         }
         Ok(found)
     }

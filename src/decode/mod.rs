@@ -19,6 +19,7 @@ mod events;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod grpc;
 mod json;
 mod members;
 mod multipart;
@@ -29,6 +30,8 @@ mod openai;
 mod payload;
 mod pointer;
 mod problem;
+mod protobuf;
+mod raw;
 mod rows;
 mod shape;
 mod signature;

@@ -3,23 +3,28 @@
 //! A tensor's first dimension counts rows. `[n]` and `[n, 1]` are one column named by the tensor;
 //! `[n, k, …]` are `k·…` columns `name_0…`, in row-major order. A request of a single tensor has
 //! positional columns instead, which a signature or the configuration can name. `data` may be flat or
-//! nested; `parameters` do not matter, but for tensors that stand as bytes behind the JSON.
+//! nested; `parameters` do not matter, but for tensors that stand as bytes behind the JSON: those are
+//! the binary tensor extension, in which `binary_data_size` of each says how many are its own.
 
-use super::members::{HasMember, KeySeed, ShapeSeed, StringSeed};
+use super::members::{KeySeed, LengthOf, ShapeSeed, StringSeed};
 use super::problem::{Problem, Side};
+use super::raw::{self, Number};
 use super::rows::{Cell, Column};
 use super::shape::stopped;
 use super::table::{ROOT, Stopped, Table};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use smallvec::SmallVec;
 use std::fmt;
 
 #[derive(Debug)]
-struct Tensor {
-    name: String,
-    datatype: String,
-    shape: Vec<usize>,
+pub(super) struct Tensor {
+    pub(super) name: String,
+    pub(super) datatype: String,
+    pub(super) shape: Vec<usize>,
     /// All cells in row-major order.
-    data: Column,
+    pub(super) data: Column,
+    /// Bytes behind the document that hold the cells instead.
+    binary_size: Option<usize>,
 }
 
 impl Tensor {
@@ -29,6 +34,7 @@ impl Tensor {
             datatype: String::new(),
             shape: Vec::new(),
             data: Column::new(""),
+            binary_size: None,
         }
     }
 
@@ -37,6 +43,7 @@ impl Tensor {
         self.datatype.clear();
         self.shape.clear();
         self.data.clear();
+        self.binary_size = None;
     }
 }
 
@@ -45,7 +52,12 @@ impl Tensor {
 pub(super) struct Tensors {
     all: Vec<Tensor>,
     len: usize,
+    /// Bytes follow the document, to which tensors may refer.
+    bytes_follow: bool,
 }
+
+/// The bytes of each tensor that has none of its cells in the document, in their order.
+pub(super) type Raws<'b> = SmallVec<[&'b [u8]; 8]>;
 
 /// Memory that tensors may hold between payloads.
 const KEPT_BYTES: usize = 4 << 20;
@@ -59,7 +71,11 @@ impl Tensors {
         }
     }
 
-    fn next(&mut self) -> &mut Tensor {
+    pub(super) fn expect_bytes(&mut self, follow: bool) {
+        self.bytes_follow = follow;
+    }
+
+    pub(super) fn next(&mut self) -> &mut Tensor {
         if self.len == self.all.len() {
             self.all.push(Tensor::new());
         }
@@ -69,30 +85,66 @@ impl Tensors {
         tensor
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Says which tensors have their cells in raw contents: those that have no others.
+    pub(super) fn adopt(&mut self, raws: &[&[u8]]) {
+        let without = self.all[..self.len].iter_mut().filter(|tensor| tensor.data.is_empty());
+        without.zip(raws).for_each(|(tensor, raw)| tensor.binary_size = Some(raw.len()));
+    }
+
+    /// Parts what follows the document into the bytes of each tensor; they have to use it up.
+    pub(super) fn part<'b>(&self, mut bytes: &'b [u8]) -> Result<Raws<'b>, Problem> {
+        let mut raws = Raws::new();
+        for size in self.all[..self.len].iter().filter_map(|tensor| tensor.binary_size) {
+            let (raw, rest) = bytes.split_at_checked(size).ok_or(Problem::WrongShape)?;
+            raws.push(raw);
+            bytes = rest;
+        }
+        if bytes.is_empty() { Ok(raws) } else { Err(Problem::WrongShape) }
+    }
+
     /// Puts every tensor's cells into the table. `one_name` says that a lone column's name is given.
     pub(super) fn place(
         &mut self,
         table: &mut Table,
         side: Side,
         one_name: bool,
+        raws: &[&[u8]],
     ) -> Result<(), Stopped> {
         let alone = self.len == 1 && side == Side::Request;
+        let mut raws = raws.iter();
         for tensor in &mut self.all[..self.len] {
-            tensor.place(table, alone, one_name)?;
+            let raw = tensor.binary_size.and_then(|_| raws.next().copied());
+            tensor.place(table, alone, one_name, raw)?;
         }
-        Ok(())
+        if raws.next().is_some() { Err(table.stop(Problem::WrongShape)) } else { Ok(()) }
     }
 }
 
 impl Tensor {
-    fn place(&mut self, table: &mut Table, alone: bool, one_name: bool) -> Result<(), Stopped> {
+    fn place(
+        &mut self,
+        table: &mut Table,
+        alone: bool,
+        one_name: bool,
+        raw: Option<&[u8]>,
+    ) -> Result<(), Stopped> {
         let rows = self.shape.first().copied().unwrap_or(1);
         let inner = self.shape.iter().skip(1);
         let width = inner.copied().try_fold(1, usize::checked_mul).unwrap_or(usize::MAX);
-        if rows.checked_mul(width) != Some(self.data.len()) {
+        let elements = rows.checked_mul(width);
+        let numbers = match (raw, elements) {
+            (Some(raw), Some(elements)) => self.open_raw(table, raw, elements)?,
+            _ => None,
+        };
+        let held = numbers.map_or(self.data.len(), |(number, raw)| raw.len() / number.size());
+        if elements != Some(held) {
             return Err(table.stop(Problem::WrongShape));
         }
-        if self.data.is_empty() {
+        if held == 0 {
             return Ok(());
         }
         if width > table.limits().max_columns {
@@ -105,13 +157,47 @@ impl Tensor {
         let positional = alone && (width > 1 || one_name);
         let node = if positional { ROOT } else { table.field(ROOT, &self.name, 0)?.0 };
         if width > 1 {
-            return self.spread(table, node, width);
+            return match numbers {
+                Some(numbers) => spread_raw(table, node, width, numbers),
+                None => self.spread(table, node, width),
+            };
         }
         let column = table.column(node)?;
         if column.is_empty() {
-            column.swap_cells(&mut self.data);
+            match numbers {
+                Some((number, raw)) => number.read(raw, 0, 1, column),
+                None => column.swap_cells(&mut self.data),
+            }
         }
         Ok(())
+    }
+
+    /// Numbers stay where they are until their columns are found; all else is read into `data`.
+    fn open_raw<'b>(
+        &mut self,
+        table: &mut Table,
+        raw: &'b [u8],
+        elements: usize,
+    ) -> Result<Option<(Number, &'b [u8])>, Stopped> {
+        if elements > table.limits().max_cells {
+            return Err(table.stop(Problem::TooManyCells));
+        }
+        let number = Number::named(&self.datatype);
+        let fits =
+            number.is_none_or(|number| elements.checked_mul(number.size()) == Some(raw.len()));
+        if !fits {
+            return Err(table.stop(Problem::WrongShape));
+        }
+        match number {
+            Some(Number::Bool) => Number::Bool.read(raw, 0, 1, &mut self.data),
+            Some(number) => return Ok(Some((number, raw))),
+            None if self.datatype == "BYTES" => {
+                let read = raw::read_texts(raw, elements, &mut self.data);
+                read.map_err(|problem| table.stop(problem))?;
+            }
+            None => return Err(table.stop(Problem::WrongShape)),
+        }
+        Ok(None)
     }
 
     fn spread(&self, table: &mut Table, node: u32, width: usize) -> Result<(), Stopped> {
@@ -132,6 +218,22 @@ impl Tensor {
         }
         Ok(())
     }
+}
+
+fn spread_raw(
+    table: &mut Table,
+    node: u32,
+    width: usize,
+    (number, raw): (Number, &[u8]),
+) -> Result<(), Stopped> {
+    for index in 0..width {
+        let id = table.item(node, index)?;
+        let column = table.column(id)?;
+        if column.is_empty() {
+            number.read(raw, index, width, column);
+        }
+    }
+    Ok(())
 }
 
 /// What an array in the place of tensors turned out to be.
@@ -164,9 +266,10 @@ impl<'de> Visitor<'de> for TensorsSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Listed, A::Error> {
         let mut listed = Listed::Tensors;
+        let bytes_follow = self.tensors.bytes_follow;
         loop {
             let tensor = self.tensors.next();
-            match seq.next_element_seed(TensorSeed { table: self.table, tensor })? {
+            match seq.next_element_seed(TensorSeed { table: self.table, tensor, bytes_follow })? {
                 None => break,
                 Some(Listed::Tensors) => {}
                 Some(Listed::SomethingElse) => listed = Listed::SomethingElse,
@@ -180,6 +283,7 @@ impl<'de> Visitor<'de> for TensorsSeed<'_> {
 struct TensorSeed<'t> {
     table: &'t mut Table,
     tensor: &'t mut Tensor,
+    bytes_follow: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for TensorSeed<'_> {
@@ -200,8 +304,8 @@ impl<'de> Visitor<'de> for TensorSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed, A::Error> {
-        let Self { table, tensor } = self;
-        let (mut has_shape, mut has_data, mut has_bytes) = (false, false, false);
+        let Self { table, tensor, bytes_follow } = self;
+        let (mut has_shape, mut has_data) = (false, false);
         while let Some(key) = map.next_key_seed(KeySeed(&TENSOR_KEYS))? {
             match key {
                 Some(0) => map.next_value_seed(StringSeed(&mut tensor.name))?,
@@ -216,16 +320,24 @@ impl<'de> Visitor<'de> for TensorSeed<'_> {
                     tensor.data.clear();
                     map.next_value_seed(FlatSeed { table, data: &mut tensor.data })?;
                 }
-                Some(4) => has_bytes = map.next_value_seed(HasMember(["binary_data_size"]))?,
+                Some(4) => {
+                    tensor.binary_size = map.next_value_seed(LengthOf(["binary_data_size"]))?;
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        if has_bytes && !has_data {
-            return Err(stopped(table.stop(Problem::Binary)));
+        let has_bytes = tensor.binary_size.is_some();
+        match (has_data, has_bytes) {
+            (true, true) if bytes_follow => {
+                return Err(stopped(table.stop(Problem::WrongShape)));
+            }
+            (false, true) if !bytes_follow => return Err(stopped(table.stop(Problem::Binary))),
+            _ => {}
         }
-        Ok(if has_shape && has_data { Listed::Tensors } else { Listed::SomethingElse })
+        let is_tensor = has_shape && (has_data || has_bytes);
+        Ok(if is_tensor { Listed::Tensors } else { Listed::SomethingElse })
     }
 }
 

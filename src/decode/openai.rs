@@ -106,7 +106,7 @@ impl OpenAi {
     ) -> Result<(), Problem> {
         let max_depth = table.limits().max_depth;
         let mut outcome = Ok(());
-        if let Some(body) = part.events()? {
+        if let Some(body) = part.events() {
             self.answered.is_stream = true;
             outcome = self.read_events(operation, body, max_depth);
             if part.truncated || outcome.is_ok() && !self.answered.has_finished() {

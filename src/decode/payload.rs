@@ -1,6 +1,7 @@
 //! What a decoder is given, and what it gives back.
 
 use super::dialect::{Because, Dialect};
+use super::grpc::Messages;
 use super::multipart;
 use super::problem::{Problem, Side};
 use super::rows::Rows;
@@ -24,6 +25,8 @@ pub struct Payload<'a> {
 pub struct Part<'a> {
     pub content_type: Option<&'a str>,
     pub content_encoding: Option<&'a str>,
+    /// Bytes of JSON that the body begins with; the raw bytes of tensors follow them.
+    pub json_len: Option<usize>,
     pub body: &'a [u8],
     /// There was more than was kept.
     pub truncated: bool,
@@ -54,7 +57,21 @@ pub struct ModelRef {
 pub(super) enum Content<'a> {
     Nothing,
     Json(&'a str),
-    Csv { text: &'a str, no_header: bool },
+    Csv {
+        text: &'a str,
+        no_header: bool,
+    },
+    /// Tensors of which some, or all, have their cells behind the JSON.
+    Tensors {
+        head: &'a str,
+        raw: &'a [u8],
+    },
+}
+
+impl Decoded {
+    pub(super) const fn is_of(&mut self, dialect: Dialect, because: Because) {
+        (self.dialect, self.because) = (Some(dialect), Some(because));
+    }
 }
 
 impl<'a> Part<'a> {
@@ -72,6 +89,12 @@ impl<'a> Part<'a> {
             let part = multipart::rows(self.body, parameters).ok_or(Problem::NoRowsInForm)?;
             return part.content(csv);
         }
+        let raw = is_any(essence, &["application/octet-stream"]);
+        if let Some(len) =
+            self.json_len.filter(|_| raw || essence.is_empty() || self.is_json(essence))
+        {
+            return tensors(self.body, len);
+        }
         if is_any(essence, &["text/csv", "application/csv"]) || csv && essence.is_empty() {
             let no_header = parameters.to_ascii_lowercase().contains("header=absent");
             return Ok(Content::Csv { text: utf8(self.body)?, no_header });
@@ -84,21 +107,27 @@ impl<'a> Part<'a> {
                 Content::Json(text)
             });
         }
-        let raw = is_any(essence, &["application/octet-stream"]);
         Err(if raw { Problem::Binary } else { Problem::UnknownContentType })
     }
 
     /// The body of a stream of events, cut off or not, if it is one.
-    pub(super) fn events(&self) -> Result<Option<&'a [u8]>, Problem> {
-        if !is_any(self.media_type().0, &["text/event-stream"]) || self.body.is_empty() {
+    pub(super) fn events(&self) -> Option<&'a [u8]> {
+        let is_stream = is_any(self.media_type().0, &["text/event-stream"]);
+        (is_stream && !self.body.is_empty()).then_some(self.body)
+    }
+
+    /// The messages of a gRPC body; `None` if there is no body.
+    pub(super) fn messages(&self) -> Result<Option<Messages<'a>>, Problem> {
+        if self.body.is_empty() && !self.truncated {
             return Ok(None);
         }
-        let coding = self.content_encoding.unwrap_or("identity");
-        if coding.trim().eq_ignore_ascii_case("identity") {
-            Ok(Some(self.body))
-        } else {
-            Err(Problem::Encoded)
+        if self.truncated {
+            return Err(Problem::Truncated);
         }
+        if !is_any(self.media_type().0, &["application/grpc", "application/grpc+proto"]) {
+            return Err(Problem::UnknownContentType);
+        }
+        Ok(Some(Messages::of(self.body)))
     }
 
     fn media_type(&self) -> (&'a str, &'a str) {
@@ -117,6 +146,16 @@ impl<'a> Part<'a> {
         }
         is_any(essence, &["text/plain", "text/html", "application/x-www-form-urlencoded"])
             && matches!(self.body.trim_ascii_start().first(), Some(b'{' | b'['))
+    }
+}
+
+/// A head of no bytes would have the model's own metadata say what the bytes are.
+fn tensors(body: &[u8], json_len: usize) -> Result<Content<'_>, Problem> {
+    let (head, raw) = body.split_at_checked(json_len).ok_or(Problem::Truncated)?;
+    match (utf8(head)?, raw) {
+        (head, []) => Ok(Content::Json(head)),
+        ("", _) => Err(Problem::Binary),
+        (head, raw) => Ok(Content::Tensors { head, raw }),
     }
 }
 

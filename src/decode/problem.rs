@@ -23,9 +23,10 @@ impl Side {
 pub enum Problem {
     /// No body where one was due.
     Empty,
-    /// The body was longer than what is kept, or it ends before its JSON does.
+    /// The body was longer than what is kept, or it ends before what it holds does.
     Truncated,
     InvalidJson,
+    InvalidProtobuf,
     NotUtf8,
     /// A content-encoding that is not undone here.
     Encoded,
@@ -56,6 +57,7 @@ impl Problem {
             Self::Empty => "empty",
             Self::Truncated => "truncated",
             Self::InvalidJson => "invalid_json",
+            Self::InvalidProtobuf => "invalid_protobuf",
             Self::NotUtf8 => "not_utf8",
             Self::Encoded => "encoded",
             Self::InvalidEncoding => "invalid_encoding",

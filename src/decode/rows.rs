@@ -1,5 +1,6 @@
 //! What every dialect decodes into: named columns of equal length.
 
+use super::problem::{Limits, Problem};
 use std::sync::Arc;
 
 /// One cell of a column. Booleans stay booleans, so that a sketch can tell them from 0 and 1.
@@ -46,6 +47,48 @@ impl Rows {
         self.columns.push(column);
         let len = self.len;
         self.columns.iter_mut().for_each(|column| column.pad_to(len));
+    }
+
+    /// Adds rows below, in the columns of their names; those that either lacks are filled with nulls.
+    pub(super) fn append(&mut self, more: &Self, limits: &Limits) -> Result<(), Problem> {
+        if more.columns.is_empty() {
+            return Ok(());
+        }
+        let len = self.len + more.len;
+        if len > limits.max_rows {
+            return Err(Problem::TooManyRows);
+        }
+        let is_at =
+            |(at, name): (usize, &str)| self.columns.get(at).is_some_and(|c| *c.name == *name);
+        let named = more.columns.iter().map(|column| &*column.name).enumerate();
+        let added = named.filter(|named| !is_at(*named) && self.column(named.1).is_none());
+        let width = self.columns.len() + added.count();
+        if width > limits.max_columns {
+            return Err(Problem::TooManyColumns);
+        }
+        if width.saturating_mul(len) > limits.max_cells {
+            return Err(Problem::TooManyCells);
+        }
+        for (position, column) in more.columns.iter().enumerate() {
+            let at = self.position(&column.name, position);
+            self.columns[at].pad_to(self.len);
+            self.columns[at].extend(column);
+        }
+        self.columns.iter_mut().for_each(|column| column.pad_to(len));
+        self.len = len;
+        Ok(())
+    }
+
+    /// Where a column stands, which it likely does at `likely`; one that is new comes last.
+    fn position(&mut self, name: &Arc<str>, likely: usize) -> usize {
+        if self.columns.get(likely).is_some_and(|column| column.name == *name) {
+            return likely;
+        }
+        let known = self.columns.iter().position(|column| column.name == *name);
+        known.unwrap_or_else(|| {
+            self.columns.push(Column::new(Arc::clone(name)));
+            self.columns.len() - 1
+        })
     }
 
     /// Copies row `i` to part `part_of[i]`, of `parts`.
@@ -189,6 +232,14 @@ impl Column {
         }
     }
 
+    /// Adds the cells of another.
+    fn extend(&mut self, other: &Self) {
+        match other.as_numbers() {
+            Some(numbers) => self.extend_numbers(numbers.iter().copied()),
+            None => other.cells().for_each(|cell| self.push(cell)),
+        }
+    }
+
     /// Exchanges the cells of two columns; each keeps its name.
     pub(super) fn swap_cells(&mut self, other: &mut Self) {
         std::mem::swap(self, other);
@@ -266,6 +317,41 @@ mod tests {
         let cells = |part: usize| parts[part].columns()[0].cells().collect::<Vec<_>>();
         assert_eq!(cells(0), [Cell::Text("a")]);
         assert_eq!(cells(1), [Cell::Number(1.0), Cell::Null, Cell::Number(2.0)]);
+    }
+
+    #[test]
+    fn appended_rows_find_their_columns_by_name() {
+        let rows = |columns: &[(&str, &[f64])]| {
+            let mut rows = Rows::new();
+            for (name, numbers) in columns {
+                let mut column = Column::new(*name);
+                column.extend_numbers(numbers.iter().copied());
+                rows.push(column);
+            }
+            rows
+        };
+        let mut all = rows(&[("a", &[1.0]), ("b", &[2.0])]);
+        let more = rows(&[("b", &[3.0, 4.0]), ("c", &[5.0, 6.0])]);
+        let limits = Limits { max_rows: 3, max_columns: 3, max_cells: 9, ..Limits::default() };
+        for (tight, problem) in [
+            (Limits { max_rows: 2, ..limits }, Problem::TooManyRows),
+            (Limits { max_columns: 2, ..limits }, Problem::TooManyColumns),
+            (Limits { max_cells: 8, ..limits }, Problem::TooManyCells),
+        ] {
+            assert_eq!(all.append(&more, &tight), Err(problem));
+            assert_eq!(all, rows(&[("a", &[1.0]), ("b", &[2.0])]));
+        }
+        all.append(&more, &limits).unwrap();
+        let (one, null) = (Cell::Number(1.0), Cell::Null);
+        let expected = [
+            ("a", [one, null, null]),
+            ("b", [Cell::Number(2.0), Cell::Number(3.0), Cell::Number(4.0)]),
+            ("c", [null, Cell::Number(5.0), Cell::Number(6.0)]),
+        ];
+        assert_eq!((all.len(), all.columns().len()), (3, 3));
+        for (name, cells) in expected {
+            assert_eq!(all.column(name).unwrap().cells().collect::<Vec<_>>(), cells, "{name}");
+        }
     }
 
     #[test]

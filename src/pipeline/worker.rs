@@ -204,6 +204,7 @@ fn part<'a>(message: &'a Message, body: &'a [u8]) -> Part<'a> {
     Part {
         content_type: text(message.content_type.as_ref()),
         content_encoding: text(message.content_encoding.as_ref()),
+        json_len: message.json_len,
         body,
         truncated: CapturedBody::is_truncated(&message.body),
     }

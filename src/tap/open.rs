@@ -11,7 +11,9 @@ use crate::capture::{
 use crate::latency::{Observation, Outcome};
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,6 +22,9 @@ use std::time::{Instant, SystemTime};
 /// Frames up to this size are copied: a clone would pin the connection's whole read buffer, and
 /// make it allocate another for the next request.
 const COPIED_BYTES: usize = 4096;
+
+/// Of the binary tensor extension of Open Inference.
+const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 pub struct OpenExchange {
     tap: Rc<Tap>,
@@ -120,6 +125,7 @@ impl Tap {
         Message {
             content_type: headers.get(header::CONTENT_TYPE).map(unpinned),
             content_encoding: headers.get(header::CONTENT_ENCODING).map(unpinned),
+            json_len: length(headers.get(JSON_LENGTH)),
             headers: self.settings.borrow().kept_headers(headers),
             body: CapturedBody::default(),
         }
@@ -284,8 +290,11 @@ fn body_of(exchange: &mut Exchange, side: Side) -> &mut CapturedBody {
 
 /// The length of the body that the head announces.
 fn announced(headers: &HeaderMap) -> usize {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+    length(headers.get(header::CONTENT_LENGTH)).unwrap_or(0)
+}
+
+fn length(value: Option<&HeaderValue>) -> Option<usize> {
+    value?.to_str().ok()?.parse().ok()
 }
 
 fn keep(body: &mut CapturedBody, data: &Bytes, max_bytes: usize) {

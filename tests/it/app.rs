@@ -110,6 +110,36 @@ fn exchange(address: SocketAddr, request: &[u8]) -> Message {
     Peer::connect(address).send(request).receive()
 }
 
+/// The sum of each row, in tensors behind JSON both ways.
+fn summing_model() -> Upstream {
+    Upstream::answering(|_| {
+        let json = r#"{"model_name":"sum","model_version":"3","outputs":[{"name":"sum","datatype":"INT16","shape":[2],"parameters":{"binary_data_size":4}}]}"#;
+        let head = format!("HTTP/1.1 200 OK\r\ninference-header-content-length: {}", json.len());
+        sized(&head, &[json.as_bytes(), &[4, 0, 9, 0]].concat())
+    })
+}
+
+#[test]
+fn tensors_behind_their_json_are_rows_like_any() {
+    let sidecar = Sidecar::before(&summing_model(), &[]);
+    let json = r#"{"inputs":[{"name":"x","datatype":"INT8","shape":[2,2],"parameters":{"binary_data_size":4}}]}"#;
+    let head = format!(
+        "POST /v2/models/sum/infer HTTP/1.1\r\nhost: model\r\nINFERENCE-Header-Content-Length: {}",
+        json.len()
+    );
+    let request = sized(&head, &[json.as_bytes(), &[1, 3, 4, 5]].concat());
+    let answer = exchange(sidecar.running.listen, &request);
+    assert_eq!((answer.status(), &answer.body[answer.body.len() - 4..]), (200, &[4, 0, 9, 0][..]));
+    let status = sidecar.status_when(|status| rows_seen(status) == 2);
+    assert_eq!(status["decoded"]["output_rows"], 2);
+    assert_eq!(status["decoded"]["problems"], json!([]));
+    let features = sidecar.get("/api/v1/features");
+    assert!(
+        ["f0", "f1", "sum"].iter().all(|name| features.contains(&format!("\"{name}\""))),
+        "{features}"
+    );
+}
+
 fn rows_seen(status: &Value) -> u64 {
     status["decoded"]["input_rows"].as_u64().unwrap()
 }

@@ -41,6 +41,7 @@ fn entry(n: u64) -> Entry {
     let message = |body| Side {
         content_type: full.then(json).flatten(),
         content_encoding: full.then(|| HeaderValue::from_static("gzip")),
+        json_len: None,
         headers: if full { headers() } else { Vec::new() },
         body,
     };

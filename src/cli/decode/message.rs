@@ -81,6 +81,9 @@ impl Message {
             content_encoding: self.field("content-encoding"),
             body: &self.body[..self.body.len().min(max_bytes)],
             truncated: self.body.len() > max_bytes,
+            json_len: self
+                .field("inference-header-content-length")
+                .and_then(|length| length.trim().parse().ok()),
         }
     }
 }

@@ -33,6 +33,7 @@ struct Case {
 struct Head {
     content_type: Option<String>,
     content_encoding: Option<String>,
+    json_len: Option<usize>,
     #[serde(default)]
     truncated: bool,
 }
@@ -108,6 +109,7 @@ impl Head {
         Part {
             content_type: self.content_type.as_deref(),
             content_encoding: self.content_encoding.as_deref(),
+            json_len: self.json_len,
             body,
             truncated: self.truncated,
         }
@@ -225,6 +227,7 @@ fn one_decoder_for_all_exchanges_reads_each_as_a_fresh_one_does() {
             "/score",
             "/v2/models/m/infer",
             "/v1/models/m:predict",
+            "/inference.GRPCInferenceService/ModelInfer",
             "/any",
             "/v1/chat/completions",
             "/v1/completions",

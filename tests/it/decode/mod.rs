@@ -8,3 +8,4 @@
 mod fixtures;
 mod predictions;
 mod properties;
+mod tensors;
