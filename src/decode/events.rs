@@ -110,7 +110,8 @@ mod tests {
 
         #[test]
         fn what_was_sent_comes_back(sent in prop::collection::vec("[a-z:{}\" ]{1,20}", 0..8)) {
-            let body: String = sent.iter().map(|data| format!("data: {data}\n\n")).collect();
+            let events: Vec<_> = sent.iter().map(|data| format!("data: {data}\n\n")).collect();
+            let body = events.concat();
             prop_assert_eq!(all(&body), sent);
         }
     }

@@ -113,11 +113,11 @@ impl OpenAi {
                 outcome = Err(Problem::Truncated);
             }
         } else {
-            let text = match part.content(false)? {
-                Content::Json(text) => text,
-                Content::Nothing => return Err(Problem::Empty),
-                _ => return Err(Problem::UnknownContentType),
-            };
+            let content = part.content(false)?;
+            if content == Content::Nothing {
+                return Err(Problem::Empty);
+            }
+            let Content::Json(text) = content else { return Err(Problem::UnknownContentType) };
             let mut answer = Answer { answered: &mut self.answered, operation };
             read(text, max_depth, &mut self.unescaped, &mut answer)?;
         }
@@ -266,9 +266,16 @@ impl Clipped {
         self.0.clear();
     }
 
+    /// Its memory, without the word.
+    fn take_emptied(&mut self) -> Self {
+        self.clear();
+        std::mem::take(self)
+    }
+
     fn set(&mut self, text: &str) {
         self.0.clear();
-        self.0.push_str(&text[..text.floor_char_boundary(Self::BYTES)]);
+        let end = (0..=Self::BYTES.min(text.len())).rfind(|end| text.is_char_boundary(*end));
+        self.0.push_str(&text[..end.unwrap_or_default()]);
     }
 
     /// What is no text leaves the word as it was.
@@ -276,5 +283,21 @@ impl Clipped {
         if let Scalar::Text(text) = value {
             self.set(text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_protocol_are_cut_between_characters() {
+        let mut word = Clipped::default();
+        word.take(Scalar::Text(&format!("{}{}", "a".repeat(255), "éé")));
+        assert_eq!(word.as_str(), "a".repeat(255));
+        word.take(Scalar::Number(1.0));
+        assert_eq!(word.as_str().len(), 255);
+        word.take(Scalar::Text("gpt"));
+        assert_eq!(word.as_str(), "gpt");
     }
 }

@@ -45,9 +45,8 @@ struct Tokens {
 
 impl Answered {
     pub(super) fn clear(&mut self) {
-        let [mut model, mut finish_reason, mut kind] =
-            [&mut self.model, &mut self.finish_reason, &mut self.event.kind].map(std::mem::take);
-        [&mut model, &mut finish_reason, &mut kind].into_iter().for_each(|word| word.clear());
+        let words = [&mut self.model, &mut self.finish_reason, &mut self.event.kind];
+        let [model, finish_reason, kind] = words.map(Clipped::take_emptied);
         let event = Event { kind, ..Event::default() };
         *self = Self { model, finish_reason, event, ..Self::default() };
     }
@@ -286,7 +285,7 @@ impl Node for Choices<'_> {
 /// Those beyond the last bit of [`Answered::in_words`] have a word start anew with each piece.
 fn choice(value: Scalar<'_>) -> u32 {
     let index = value.number().unwrap_or_default();
-    (0..u64::BITS).find(|known| f64::from(*known) == index).unwrap_or(u64::BITS)
+    (0..u64::BITS).find(|known| f64::from(*known).total_cmp(&index).is_eq()).unwrap_or(u64::BITS)
 }
 
 /// A choice's message, or a piece of it.

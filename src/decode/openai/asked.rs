@@ -27,8 +27,7 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn clear(&mut self) {
-        let mut model = std::mem::take(&mut self.model);
-        model.clear();
+        let model = self.model.take_emptied();
         *self = Self { model, ..Self::default() };
     }
 

@@ -131,7 +131,9 @@ mod tests {
         assert_eq!((vectors.dimensions(), vectors.mean_norm()), (None, None));
         for numbers in [[3.0, 4.0], [0.0, 1.0]] {
             let mut vector = Vector::default();
-            numbers.into_iter().for_each(|number| vector.push(number));
+            for number in numbers {
+                vector.push(number);
+            }
             vectors.add(&vector);
         }
         assert_eq!((vectors.dimensions(), vectors.mean_norm()), (Some(2.0), Some(3.0)));

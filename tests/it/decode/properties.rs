@@ -224,7 +224,8 @@ proptest! {
         let end = if crlf { "\r\n" } else { "\n" };
         let streamed: String = events.iter().map(|event| {
             let text = if in_parts { format!("{event:#}") } else { event.to_string() };
-            text.lines().map(|line| format!("data: {line}{end}")).collect::<String>() + end
+            let lines: Vec<_> = text.lines().map(|line| format!("data: {line}{end}")).collect();
+            lines.concat() + end
         }).collect();
         let whole = answer_of_chat(None, whole.to_string().as_bytes()).outputs;
         let streamed = answer_of_chat(Some("text/event-stream"), streamed.as_bytes()).outputs;
