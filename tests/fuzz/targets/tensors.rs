@@ -6,7 +6,13 @@
 use libfuzzer_sys::fuzz_target;
 use taffrail::decode::{Decoded, Decoder, Limits, Part, Payload, Rows, Settings};
 
-const LIMITS: Limits = Limits { max_depth: 16, max_columns: 64, max_rows: 1024, max_cells: 4096 };
+const LIMITS: Limits = Limits {
+    max_depth: 16,
+    max_columns: 64,
+    max_rows: 1024,
+    max_cells: 4096,
+    max_plain_bytes: 1 << 16,
+};
 
 fuzz_target!(|data: &[u8]| {
     let [form, low, high, body @ ..] = data else { return };

@@ -8,7 +8,8 @@ use taffrail::decode::{Decoded, Decoder, Limits, Part, Payload, Rows, Settings};
 
 const UNARY: &str = "/inference.GRPCInferenceService/ModelInfer";
 const STREAM: &str = "/inference.GRPCInferenceService/ModelStreamInfer";
-const LIMITS: Limits = Limits { max_depth: 8, max_columns: 6, max_rows: 20, max_cells: 60 };
+const LIMITS: Limits =
+    Limits { max_depth: 8, max_columns: 6, max_rows: 20, max_cells: 60, max_plain_bytes: 1 << 16 };
 
 fn decode(path: &str, part: Part<'_>, limits: Limits) -> Decoded {
     let payload =
