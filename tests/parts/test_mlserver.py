@@ -18,7 +18,12 @@ def mlserver(processes, tmp_path_factory):
     process = processes("mlserver", [VENVS / "mlserver/bin/mlserver", "start", directory], directory=directory)
     address = f"127.0.0.1:{ports[0]}"
     process.wait_ready(f"http://{address}/v2/models/risk/ready", 120)
+    GRPC[address] = f"127.0.0.1:{ports[1]}"
     return address
+
+
+# Of each HTTP address, that of the same server's gRPC service.
+GRPC = {}
 
 
 def v2(rows, request_id="req-1", **fields):
@@ -92,6 +97,29 @@ def test_features_of_the_tensor_are_found(mlserver, sidecar):
     )
     assert rows
     assert through.total("taffrail_capture_exchanges_total", outcome="undecodable") == 0
+
+
+@pytest.mark.parametrize(
+    ("form", "answered", "dialect"),
+    [("http", 0, "open_inference_v2"), ("grpc", 2, "open_inference_grpc")],
+)
+def test_tensors_that_come_as_bytes_are_rows(mlserver, sidecar, form, answered, dialect):
+    through = sidecar(f"http://{mlserver if form == 'http' else GRPC[mlserver]}")
+    command = [PYTHON, PARTS / "triton_tensors.py", form, through.address]
+    done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    assert int(done.stdout) == answered
+
+    def decoded():
+        return get_json(f"{through.admin}/api/v1/status")["decoded"]
+
+    wait_until(lambda: decoded()["input_rows"] == 4, "rows were seen")
+    wait_until(lambda: decoded()["output_rows"] == 2 * answered, "predictions were seen")
+    assert decoded()["problems"] == []
+    exchanges = get_json(f"{through.admin}/api/v1/exchanges")["exchanges"]
+    assert {one["dialect"] for one in exchanges if one["input_rows"]} == {dialect}
+    names = {one["feature"] for one in get_json(f"{through.admin}/api/v1/features")["features"]}
+    assert {"f0", "f1", "f2"} <= names
+    assert ("predict" in names) == (answered > 0)
 
 
 def learning(through):
