@@ -159,8 +159,8 @@ fn rows_labels_and_exchanges_are_seen_from_end_to_end() {
     let status = sidecar.status_when(|s| rows_seen(s) == 2 && s["labels"]["joined"] == 2);
     assert_eq!(status["reference"]["state"], "learning");
     let spoken = &status["decoded"]["dialects"][0];
-    let because = "its member `inputs`";
-    assert_eq!((&spoken["dialect"], &spoken["because"]), (&json!("mlflow"), &json!(because)));
+    let because = "its member `instances`";
+    assert_eq!((&spoken["dialect"], &spoken["because"]), (&json!("kserve_v1"), &json!(because)));
     let features: Value = serde_json::from_str(&sidecar.get("/api/v1/features")).unwrap();
     let found: Vec<_> =
         features["features"].as_array().unwrap().iter().map(|f| &f["feature"]).collect();
