@@ -20,6 +20,8 @@ Exit codes: 0 both are read, 1 something is not, 2 the call or a file is wrong."
 
 /// Characters of a cell that are shown.
 const MAX_CELL: usize = 24;
+/// A table that is wider is turned.
+const MAX_LINE: usize = 100;
 /// As `capture.max_body_bytes` is by default.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
@@ -187,6 +189,14 @@ fn cells(rows: &Rows, most: usize) -> Vec<String> {
         .iter()
         .map(|column| column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0))
         .collect();
+    if widths.iter().map(|width| width + 2).sum::<usize>() > MAX_LINE {
+        // A column a line: its name, then its cells.
+        let name = columns.iter().map(|column| column[0].chars().count()).max().unwrap_or(0);
+        let line = |column: &Vec<String>| {
+            format!("  {:name$}  {}", column[0], column[1..].join("  ")).trim_end().to_owned()
+        };
+        return columns.iter().map(line).collect();
+    }
     let lines = columns.first().map_or(0, Vec::len);
     let line = |line: usize| {
         let cells =

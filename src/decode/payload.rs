@@ -99,6 +99,9 @@ impl<'a> Part<'a> {
             let no_header = parameters.to_ascii_lowercase().contains("header=absent");
             return Ok(Content::Csv { text: utf8(self.body)?, no_header });
         }
+        if is_any(essence, &["application/cloudevents+json"]) {
+            return data_of_event(utf8(self.body)?);
+        }
         if essence.is_empty() || self.is_json(essence) {
             let text = utf8(self.body)?;
             return Ok(if text.trim_ascii().is_empty() {
@@ -156,6 +159,23 @@ fn tensors(body: &[u8], json_len: usize) -> Result<Content<'_>, Problem> {
         (head, []) => Ok(Content::Json(head)),
         ("", _) => Err(Problem::Binary),
         (head, raw) => Ok(Content::Tensors { head, raw }),
+    }
+}
+
+/// A CloudEvent in its structured mode, whose payload stands in `data`.
+#[derive(serde::Deserialize)]
+struct Event<'a> {
+    #[serde(borrow)]
+    data: Option<&'a serde_json::value::RawValue>,
+    data_base64: Option<serde::de::IgnoredAny>,
+}
+
+fn data_of_event(text: &str) -> Result<Content<'_>, Problem> {
+    let event: Event<'_> = serde_json::from_str(text).map_err(|_| Problem::InvalidJson)?;
+    match (event.data, event.data_base64) {
+        (Some(data), _) => Ok(Content::Json(data.get())),
+        (None, Some(_)) => Err(Problem::Binary),
+        (None, None) => Ok(Content::Nothing),
     }
 }
 

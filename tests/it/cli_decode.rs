@@ -61,6 +61,18 @@ outputs   2 rows of 1 column
 }
 
 #[test]
+fn a_wide_row_is_shown_a_column_a_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let body = br#"{"model": "tiny", "messages": [{"role": "user", "content": "Tell me more"}]}"#;
+    let request = write(directory.path(), "body.json", body);
+    let run = decode(&["--path", "/v1/chat/completions"], &[("--request", &request)]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.starts_with("dialect   openai (its path)\n"), "{run:?}");
+    assert!(run.stdout.contains("\n  prompt_words              3\n"), "{run:?}");
+    assert!(run.stdout.lines().all(|line| line.chars().count() <= 100), "{run:?}");
+}
+
+#[test]
 fn what_cannot_be_read_says_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let rows = write(directory.path(), "rows.json", br#"{"records": {"rows": [[1, 2]]}}"#);
