@@ -19,7 +19,7 @@ const MIB: u64 = 1 << 20;
 /// that the page draws.
 const BASE_BYTES: u64 = 22 * MIB;
 /// What the plan may use of the limit: the rest is for what the kernel and the allocator hold beside.
-const USABLE: f64 = 0.8;
+const USABLE: f64 = 0.7;
 
 const USUAL_FEATURES: u64 = 1000;
 
