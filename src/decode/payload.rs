@@ -162,7 +162,7 @@ fn tensors(body: &[u8], json_len: usize) -> Result<Content<'_>, Problem> {
     }
 }
 
-/// A CloudEvent in its structured mode, whose payload stands in `data`.
+/// An event of `CloudEvents` in its structured mode, whose payload stands in `data`.
 #[derive(serde::Deserialize)]
 struct Event<'a> {
     #[serde(borrow)]
