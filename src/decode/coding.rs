@@ -19,8 +19,9 @@ const HARMLESS_BYTES: usize = 64 << 10;
 const MAX_CODINGS: usize = 3;
 /// Memory that is held between payloads.
 const KEPT_BYTES: usize = 256 << 10;
-/// Of a zstd frame: the largest that is allowed on the web (RFC 9659).
-const MAX_ZSTD_WINDOW_LOG: u32 = 23;
+/// Of what a decoder looks back on, which it allocates: the largest that zstd may have on the web
+/// (RFC 9659). That of Brotli has none, and may be 16 MiB.
+const MAX_WINDOW_LOG: u32 = 23;
 const BROTLI_BUFFER: usize = 4096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,8 @@ impl Codings {
         limits: &Limits,
     ) -> Result<Part<'b>, Problem> {
         let codings = codings(part.content_encoding)?;
-        let charset = charset(part.content_type);
+        // Behind the JSON of tensors stand bytes.
+        let charset = charset(part.content_type).filter(|_| part.json_len.is_none());
         if part.body.is_empty() || codings.is_empty() && charset.is_none() {
             return Ok(Part { content_encoding: None, ..*part });
         }
@@ -91,15 +93,13 @@ impl Codings {
 fn codings(header: Option<&str>) -> Result<SmallVec<[Coding; MAX_CODINGS]>, Problem> {
     let mut codings = SmallVec::new();
     for name in header.unwrap_or_default().split(',').map(str::trim) {
-        let coding = match () {
-            () if name.is_empty() || name.eq_ignore_ascii_case("identity") => continue,
-            () if ["gzip", "x-gzip"].iter().any(|gzip| name.eq_ignore_ascii_case(gzip)) => {
-                Coding::Gzip
-            }
-            () if name.eq_ignore_ascii_case("deflate") => Coding::Deflate,
-            () if name.eq_ignore_ascii_case("br") => Coding::Brotli,
-            () if name.eq_ignore_ascii_case("zstd") => Coding::Zstd,
-            () => return Err(Problem::Encoded),
+        let coding = match &*name.to_ascii_lowercase() {
+            "" | "identity" => continue,
+            "gzip" | "x-gzip" => Coding::Gzip,
+            "deflate" => Coding::Deflate,
+            "br" => Coding::Brotli,
+            "zstd" => Coding::Zstd,
+            _ => return Err(Problem::Encoded),
         };
         if codings.len() == MAX_CODINGS {
             return Err(Problem::Encoded);
@@ -121,13 +121,14 @@ fn undo(
         // As RFC 9110 has it, or as some clients do: without zlib's frame.
         Coding::Deflate if is_zlib(coded) => read(ZlibDecoder::new(coded), most, plain),
         Coding::Deflate => read(DeflateDecoder::new(coded), most, plain),
+        Coding::Brotli if brotli_window_log(coded) > MAX_WINDOW_LOG => Err(Problem::Inflated),
         Coding::Brotli => {
             read(brotli_decompressor::Decompressor::new(coded, BROTLI_BUFFER), most, plain)
         }
         Coding::Zstd => {
             let decoder = zstd::stream::read::Decoder::with_buffer(coded);
             let mut decoder = decoder.map_err(|_| Problem::InvalidEncoding)?;
-            decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).map_err(|_| Problem::InvalidEncoding)?;
+            decoder.window_log_max(MAX_WINDOW_LOG).map_err(|_| Problem::InvalidEncoding)?;
             read(decoder, most, plain)
         }
     }
@@ -149,9 +150,25 @@ fn is_zlib(coded: &[u8]) -> bool {
     method & 0x0F == 8 && (u16::from(*method) << 8 | u16::from(*flags)).is_multiple_of(31)
 }
 
-/// What a media type says of its text; `None` for UTF-8, and for what is no charset.
+/// As the first bits say (RFC 7932, section 9.1).
+fn brotli_window_log(coded: &[u8]) -> u32 {
+    let bits = coded.first().copied().map_or(0, u32::from);
+    match (bits & 1, bits >> 1 & 7, bits >> 4 & 7) {
+        (0, _, _) => 16,
+        (_, 0, 0) => 17,
+        (_, 0, low) => 8 + low,
+        (_, high, _) => 17 + high,
+    }
+}
+
+/// What a media type says of its text; `None` for UTF-8, for what is no charset, and for a form, whose
+/// parts each have a type.
 fn charset(content_type: Option<&str>) -> Option<&'static Encoding> {
-    let parameters = content_type?.split(';').skip(1);
+    let (essence, parameters) = content_type?.split_once(';')?;
+    if essence.trim().to_ascii_lowercase().starts_with("multipart/") {
+        return None;
+    }
+    let parameters = parameters.split(';');
     let label = parameters.filter_map(|parameter| parameter.split_once('=')).find_map(
         |(name, value)| name.trim().eq_ignore_ascii_case("charset").then_some(value.trim()),
     )?;
