@@ -4,9 +4,10 @@ mod message;
 
 use super::input::BadInput;
 use super::problems;
-use super::settings::Settings as Keys;
+use super::settings::Settings;
 use super::style::{Colour, Palette};
-use crate::decode::{Cell, Decoded, Decoder, Dialect, Payload, Problem, Rows, Settings, Side};
+use crate::config::Config;
+use crate::decode::{Cell, Decoded, Decoder, Dialect, Payload, Problem, Rows, Side};
 use message::Message;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,8 +23,6 @@ Exit codes: 0 both are read, 1 something is not, 2 the call or a file is wrong."
 const MAX_CELL: usize = 24;
 /// A table that is wider is turned.
 const MAX_LINE: usize = 100;
-/// As `capture.max_body_bytes` is by default.
-const MAX_BODY_BYTES: usize = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -78,16 +77,17 @@ struct Found {
 }
 
 pub(super) fn decode(args: &Args) -> anyhow::Result<ExitCode> {
-    let (settings, max_body_bytes) = match &args.config {
-        None => (Settings::default(), MAX_BODY_BYTES),
-        Some(path) => match Keys::of_file(path).load() {
-            Err(found) => return Ok(problems::print(&found)),
-            Ok((config, warnings)) => {
-                problems::warn(&warnings);
-                (crate::app::decoding(&config)?, config.capture.max_body_bytes)
-            }
-        },
+    let loaded = match &args.config {
+        // No model is asked: any will do.
+        None => Config::from_pairs(&[("upstream.url", "http://127.0.0.1")]).map(|it| (it, vec![])),
+        Some(path) => Settings::of_file(path).load(),
     };
+    let (config, warnings) = match loaded {
+        Ok(loaded) => loaded,
+        Err(found) => return Ok(problems::print(&found)),
+    };
+    problems::warn(&warnings);
+    let max_body_bytes = config.capture.max_body_bytes;
     let mut request = Message::read(&args.request)?;
     if request.status.is_some() {
         let shown = args.request.display();
@@ -109,7 +109,7 @@ pub(super) fn decode(args: &Args) -> anyhow::Result<ExitCode> {
         response: response.part(max_body_bytes),
     };
     let mut decoded = Decoded::default();
-    Decoder::new(settings).decode(&payload, &mut decoded);
+    Decoder::new(crate::app::decoding(&config)?).decode(&payload, &mut decoded);
     super::print(&match args.format {
         Format::Table => table(&decoded, args.rows),
         Format::Json => serde_json::to_string_pretty(&report(&decoded))?,

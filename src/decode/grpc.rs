@@ -73,16 +73,16 @@ pub(super) fn read<'b>(
     limits: &Limits,
     scratch: &mut Scratch,
 ) -> Result<Raws<'b>, Problem> {
-    let (tensors, raw_contents) = match side {
-        Side::Request => (5, 7),
-        Side::Response => (5, 6),
+    let raw_contents = match side {
+        Side::Request => 7,
+        Side::Response => 6,
     };
     let mut raws = Raws::new();
     for field in Fields::of(message) {
         match field? {
             (1, Wire::Bytes(name)) => set(&mut scratch.model_name, name)?,
             (2, Wire::Bytes(version)) => set(&mut scratch.model_version, version)?,
-            (number, Wire::Bytes(tensor)) if number == tensors => {
+            (5, Wire::Bytes(tensor)) => {
                 if scratch.tensors.len() >= limits.max_columns {
                     return Err(Problem::TooManyColumns);
                 }

@@ -36,7 +36,12 @@ impl<'a> Scalar<'a> {
 pub(super) trait Node {
     const KEYS: &'static [&'static str];
 
-    /// Takes the value of one of [`Node::KEYS`] from `map`.
+    /// Those that matter.
+    fn keys(&self) -> &'static [&'static str] {
+        Self::KEYS
+    }
+
+    /// Takes the value of one of [`Node::keys`] from `map`.
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         key: &'static str,
@@ -73,8 +78,9 @@ impl<'de, N: Node> Visitor<'de> for Walk<'_, N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         self.0.begin_object();
-        while let Some(key) = map.next_key_seed(KeySeed(N::KEYS))? {
-            match key.and_then(|position| N::KEYS.get(position)) {
+        let keys = self.0.keys();
+        while let Some(key) = map.next_key_seed(KeySeed(keys))? {
+            match key.and_then(|position| keys.get(position)) {
                 Some(key) => self.0.member(key, &mut map)?,
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -107,6 +113,28 @@ impl<'de, N: Node> Visitor<'de> for Walk<'_, N> {
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         self.0.scalar(Scalar::Null);
         Ok(())
+    }
+}
+
+/// An object, or each of a list of such, of which one member matters: a scalar.
+pub(super) struct Only<F> {
+    pub(super) key: &'static [&'static str],
+    pub(super) take: F,
+}
+
+impl<F: FnMut(Scalar<'_>)> Node for Only<F> {
+    const KEYS: &'static [&'static str] = &[];
+
+    fn keys(&self) -> &'static [&'static str] {
+        self.key
+    }
+
+    fn member<'de, A: MapAccess<'de>>(
+        &mut self,
+        _key: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        map.next_value_seed(scalar(&mut self.take))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::super::rows::Cell;
 use super::super::text::TextStats;
-use super::super::walk::{Node, Scalar, Walk, scalar};
+use super::super::walk::{Node, Only, Scalar, Walk, scalar};
 use super::embedding::{Embeddings, Vectors};
 use super::{Clipped, Operation, Row, TEXT_COLUMNS, number_or_null, text_or_null};
 use serde::de::MapAccess;
@@ -189,7 +189,8 @@ fn common_member<'de, A: MapAccess<'de>>(
             }
         })),
         "incomplete_details" => {
-            map.next_value_seed(Walk(&mut Incomplete(&mut answered.finish_reason)))
+            let take = |reason: Scalar<'_>| answered.finish_reason.take(reason);
+            map.next_value_seed(Walk(&mut Only { key: &["reason"], take }))
         }
         _ => map.next_value_seed(scalar(|_| ())),
     }
@@ -211,7 +212,10 @@ fn event_member<'de, A: MapAccess<'de>>(
                 (answered.event.delta, answered.event.has_delta) = (delta, !text.is_empty());
             }
         })),
-        "item" => map.next_value_seed(Walk(&mut Call(&mut answered.event.has_call))),
+        "item" => {
+            let take = |kind: Scalar<'_>| answered.event.has_call = is_call(kind);
+            map.next_value_seed(Walk(&mut Only { key: &["type"], take }))
+        }
         _ => {
             answered.is_recognised = true;
             map.next_value_seed(Walk(&mut Finished(answered)))
@@ -232,20 +236,6 @@ impl Node for Finished<'_> {
         map: &mut A,
     ) -> Result<(), A::Error> {
         common_member(self.0, Operation::Responses, key, map)
-    }
-}
-
-struct Incomplete<'a>(&'a mut Clipped);
-
-impl Node for Incomplete<'_> {
-    const KEYS: &'static [&'static str] = &["reason"];
-
-    fn member<'de, A: MapAccess<'de>>(
-        &mut self,
-        _key: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        map.next_value_seed(scalar(|value| self.0.take(value)))
     }
 }
 
@@ -309,12 +299,11 @@ impl Node for Message<'_> {
                 map.next_value_seed(Walk(&mut Part::of_choice(answered, self.index)))
             }
             "tool_calls" | "function_call" => {
-                let mut calls = ToolCalls { answered, is_new: false, named: false };
+                let mut calls = ToolCalls { answered, is_named: false };
                 map.next_value_seed(Walk(&mut calls))
             }
             _ => map.next_value_seed(scalar(|value| {
-                let is_thought = value.text().is_some_and(|text| !text.is_empty());
-                answered.chunks += u64::from(is_thought);
+                answered.chunks += u64::from(is_said(value));
             })),
         }
     }
@@ -323,8 +312,7 @@ impl Node for Message<'_> {
 /// Calls of tools. In a stream one comes in pieces, of which the first names it.
 struct ToolCalls<'a> {
     answered: &'a mut Answered,
-    is_new: bool,
-    named: bool,
+    is_named: bool,
 }
 
 impl Node for ToolCalls<'_> {
@@ -335,39 +323,22 @@ impl Node for ToolCalls<'_> {
         key: &'static str,
         map: &mut A,
     ) -> Result<(), A::Error> {
-        let is_named = |value: Scalar<'_>| value.text().is_some_and(|text| !text.is_empty());
         match key {
             "function" => {
-                let mut function = Named(&mut self.named);
-                map.next_value_seed(Walk(&mut function))
+                let take = |name: Scalar<'_>| self.is_named |= is_said(name);
+                map.next_value_seed(Walk(&mut Only { key: &["name"], take }))
             }
-            _ => map.next_value_seed(scalar(|value| self.is_new |= is_named(value))),
+            _ => map.next_value_seed(scalar(|value| self.is_named |= is_said(value))),
         }
     }
 
     fn begin_object(&mut self) {
-        (self.is_new, self.named) = (false, false);
+        self.is_named = false;
     }
 
     fn end_object(&mut self) {
-        self.answered.tool_calls += u64::from(self.is_new || self.named);
+        self.answered.tool_calls += u64::from(self.is_named);
         self.answered.chunks += 1;
-    }
-}
-
-struct Named<'a>(&'a mut bool);
-
-impl Node for Named<'_> {
-    const KEYS: &'static [&'static str] = &["name"];
-
-    fn member<'de, A: MapAccess<'de>>(
-        &mut self,
-        _key: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        map.next_value_seed(scalar(|value| {
-            *self.0 |= value.text().is_some_and(|name| !name.is_empty());
-        }))
     }
 }
 
@@ -391,19 +362,8 @@ impl Node for Item<'_> {
     }
 }
 
-/// Whether an event's item is a call.
-struct Call<'a>(&'a mut bool);
-
-impl Node for Call<'_> {
-    const KEYS: &'static [&'static str] = &["type"];
-
-    fn member<'de, A: MapAccess<'de>>(
-        &mut self,
-        _key: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        map.next_value_seed(scalar(|value| *self.0 = is_call(value)))
-    }
+fn is_said(value: Scalar<'_>) -> bool {
+    value.text().is_some_and(|text| !text.is_empty())
 }
 
 fn is_call(kind: Scalar<'_>) -> bool {

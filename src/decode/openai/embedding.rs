@@ -1,7 +1,17 @@
 //! Embedding vectors in, their length and norm out; as numbers, or as base64 of little-endian floats.
 
 use super::super::walk::{Node, Scalar, Walk};
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::MapAccess;
+
+/// A piece that is decoded at once: whole floats, and whole groups of three bytes.
+const BASE64_CHARACTERS: usize = 1024;
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 #[derive(Debug, Default)]
 pub(super) struct Vectors {
@@ -58,35 +68,16 @@ impl Vector {
         self.squares += number * number;
     }
 
-    /// As many floats as there are whole ones before the first character that is no base64.
+    /// As many floats as there are whole ones before what is no base64.
     fn push_base64(&mut self, text: &str) {
-        let (mut bits, mut held, mut bytes, mut filled) = (0u32, 0, [0; 4], 0);
-        for digit in text.bytes().map_while(base64_digit) {
-            bits = bits << 6 | u32::from(digit);
-            held += 6;
-            if held < 8 {
-                continue;
-            }
-            held -= 8;
-            bytes[filled] = (bits >> held & 0xff) as u8;
-            filled += 1;
-            if filled == bytes.len() {
-                self.push(f64::from(f32::from_le_bytes(bytes)));
-                filled = 0;
+        let mut bytes = [0; BASE64_CHARACTERS / 4 * 3];
+        for characters in text.as_bytes().chunks(BASE64_CHARACTERS) {
+            let Ok(len) = BASE64.decode_slice(characters, &mut bytes) else { return };
+            for float in bytes[..len].as_chunks().0 {
+                self.push(f32::from_le_bytes(*float).into());
             }
         }
     }
-}
-
-fn base64_digit(byte: u8) -> Option<u8> {
-    Some(match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
-        _ => return None,
-    })
 }
 
 impl Node for Vector {
@@ -123,6 +114,13 @@ mod tests {
         let mut cut = Vector::default();
         cut.push_base64("AABAQAAAgA==");
         assert_eq!((cut.numbers, cut.squares), (1, 9.0));
+        // Of pieces, each of 192 floats, all those before what is damaged.
+        let mut long = Vector::default();
+        long.push_base64(&["AABAQAAAgMAAAEBB".repeat(100), "!".to_owned()].concat());
+        assert_eq!((long.numbers, long.squares), (192, 64.0 * 169.0));
+        let mut whole = Vector::default();
+        whole.push_base64(&"AABAQAAAgMAAAEBB".repeat(100));
+        assert_eq!((whole.numbers, whole.squares), (300, 16900.0));
     }
 
     #[test]
